@@ -1,0 +1,42 @@
+"""Installs emogan: `pip install -e .[test]` from a clone, `pip install .` for use."""
+
+import setuptools
+
+setuptools.setup(
+    name="emogan",
+    version="0.1.0",
+    description="Human emotion generation with generative adversarial networks, in JAX and Flax",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=setuptools.find_packages(include=["emogan", "emogan.*"]),
+    package_data={"emogan": ["assets/*"]},
+    install_requires=[
+        "absl-py>=2.1",
+        "array_record>=0.8",
+        "flax>=0.12",
+        "importlib_resources>=6.0",  # TFDS needs it for building and does not declare it
+        "jax>=0.10",
+        "jaxtyping>=0.3",
+        "matplotlib>=3.9",
+        "ml_collections>=1.1",
+        "numpy>=2.0",
+        "optax>=0.2.5",
+        "orbax-checkpoint>=0.12",
+        "pillow>=11.0",
+        "tensorboardX>=2.6.2",
+        "tensorflow-datasets>=4.9.9",
+    ],
+    extras_require={
+        "gpu": ["jax[cuda12]>=0.10"],
+        "test": [
+            "hypothesis>=6.100",
+            "nbclient>=0.10",
+            "nbformat>=5.10",
+            "ipykernel>=6.29",
+            "pytest>=8.3",
+            "ruff>=0.9",
+            "scikit-learn>=1.5",
+        ],
+        "notebooks": ["jupyterlab>=4.2"],
+    },
+)
