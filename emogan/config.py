@@ -1,0 +1,246 @@
+"""What a run is: typed configurations, their checks, and the named presets.
+
+A `Config` is plain data. It comes from a preset, is overridden by flags (experiments/flag_config.py), is checked
+before any work, and is saved beside the run as JSON.
+"""
+
+import dataclasses
+import json
+import math
+import pathlib
+from typing import Any
+
+# The fields are not frozen because ml_collections overrides them one by one from flags.
+
+
+@dataclasses.dataclass
+class DataConfig:
+    """Which faces a run learns from."""
+
+    name: str = "toyfaces"  # toyfaces, fer2013, or tfds:NAME
+    dir: str = ""  # where FER2013 or the prepared TFDS data lie
+    size: int = 0  # toyfaces: how many training faces to draw; 0 means as many as FER2013 has
+    on_bad_row: str = "error"  # FER2013: error, or skip (counts and reports)
+
+    def check(self) -> None:
+        _one_of("data.on_bad_row", self.on_bad_row, ("error", "skip"))
+        _at_least("data.size", self.size, 0)
+        if self.name not in ("toyfaces", "fer2013") and not self.name.startswith("tfds:"):
+            raise ValueError(f"data.name: expected toyfaces, fer2013 or tfds:NAME, found {self.name!r}")
+
+
+@dataclasses.dataclass
+class ModelConfig:
+    """The networks; with the defaults they are the paper's."""
+
+    width: int = 64  # features of D's first convolution; the others are 2, 4 and 8 times as wide
+    latent_size: int = 100
+    latent_distribution: str = "uniform"  # uniform on (-1, 1), or normal
+    encoder_labels: bool = False  # E(x, y), as in the authors' code, instead of the paper's E(x)
+    encoder_output: str = "tanh"  # tanh keeps E(x) within the uniform prior; linear is the paper's words
+    batch_norm: bool = True
+    resampling: str = "strided"  # strided convolutions, or pooled: what the paper says strides improve on
+
+    def check(self) -> None:
+        _between("model.width", self.width, 1, 1024)
+        _between("model.latent_size", self.latent_size, 1, 4096)
+        _one_of("model.latent_distribution", self.latent_distribution, ("uniform", "normal"))
+        _one_of("model.encoder_output", self.encoder_output, ("tanh", "linear"))
+        _one_of("model.resampling", self.resampling, ("strided", "pooled"))
+
+
+@dataclasses.dataclass
+class GanConfig:
+    """Phase `gan`: G against D. Section 2.2.1 of the paper."""
+
+    epochs: int = 50
+    batch_size: int = 64
+    learning_rate: float = 2e-4
+    b1: float = 0.5
+    generator_steps: int = 1  # updates of G per update of D
+    ema_decay: float = 0.999  # of the averaged G that samples and edits are drawn with; 0 switches it off
+    collapse_steps: int = 500  # so many steps in which D tells nothing apart count as a collapse; 0 never checks
+    on_collapse: str = "stop"  # stop, or warn
+
+    def check(self) -> None:
+        _optimisation("gan", self)
+        _between("gan.generator_steps", self.generator_steps, 1, 100)
+        _between("gan.ema_decay", self.ema_decay, 0.0, 0.999999)
+        _at_least("gan.collapse_steps", self.collapse_steps, 0)
+        _one_of("gan.on_collapse", self.on_collapse, ("stop", "warn"))
+
+
+@dataclasses.dataclass
+class EncoderConfig:
+    """Phase `encoder`: E learns to invert the finished G. Section 2.2.2 of the paper."""
+
+    epochs: int = 50
+    batch_size: int = 64
+    learning_rate: float = 2e-4
+    b1: float = 0.5
+    image_loss: float = 1.0  # weight of eq. (14), |x - G(E(x) given y)|^2
+    latent_loss: float = 0.0  # weight of eq. (13), |z - E(G(z given y))|^2
+
+    def check(self) -> None:
+        _optimisation("encoder", self)
+        _at_least("encoder.image_loss", self.image_loss, 0.0)
+        _at_least("encoder.latent_loss", self.latent_loss, 0.0)
+        if self.image_loss == self.latent_loss == 0:
+            raise ValueError("encoder.image_loss and encoder.latent_loss: expected one above 0, found both 0")
+
+
+@dataclasses.dataclass
+class RunConfig:
+    """What a run writes, and how often; none of it changes the result."""
+
+    sample_every: int = 100  # steps
+    checkpoint_every: int = 200  # steps
+    keep_checkpoints: int = 2
+    tensorboard: bool = True
+
+    def check(self) -> None:
+        _at_least("run.sample_every", self.sample_every, 1)
+        _at_least("run.checkpoint_every", self.checkpoint_every, 1)
+        _at_least("run.keep_checkpoints", self.keep_checkpoints, 1)
+
+
+@dataclasses.dataclass
+class Config:
+    """Everything that decides a run; `seed` decides everything random in it."""
+
+    preset: str = "quick"
+    seed: int = 0
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    gan: GanConfig = dataclasses.field(default_factory=GanConfig)
+    encoder: EncoderConfig = dataclasses.field(default_factory=EncoderConfig)
+    run: RunConfig = dataclasses.field(default_factory=RunConfig)
+
+    def check(self) -> None:
+        """Raises ValueError, naming the field, if a value is out of its range."""
+        _between("seed", self.seed, 0, 2**31 - 1)
+        for part in (self.data, self.model, self.gan, self.encoder, self.run):
+            part.check()
+
+
+def quick() -> Config:
+    """Returns the default: drawn faces, a quarter of the paper's width, both phases in minutes on two CPU cores."""
+    return Config(
+        preset="quick",
+        model=ModelConfig(width=16),
+        gan=GanConfig(epochs=3, ema_decay=0.99),
+        encoder=EncoderConfig(epochs=4, learning_rate=1e-3),
+    )
+
+
+def paper() -> Config:
+    """Returns the paper's own setting: full width, 50 epochs, batch 64, Adam(2e-4, b1 0.5), no averaging of G."""
+    return Config(preset="paper", data=DataConfig(name="fer2013"), gan=GanConfig(ema_decay=0.0))
+
+
+PRESETS = {"quick": quick, "paper": paper}
+
+
+def preset(name: str) -> Config:
+    """Returns a fresh configuration by its preset's name.
+
+    Raises:
+      ValueError: if there is no such preset.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"--config: expected a preset out of {', '.join(PRESETS)}, found {name!r}")
+    return PRESETS[name]()
+
+
+def to_json(config: Config) -> str:
+    """Returns a configuration as JSON text."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(text: str) -> Config:
+    """Returns the configuration that `to_json` wrote.
+
+    Raises:
+      ValueError: if the text is not JSON, or has a field or a type that no configuration has.
+    """
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"expected a configuration as JSON, found {error}") from error
+    return _from_dict(Config, values, "")
+
+
+def save(config: Config, path: pathlib.Path) -> None:
+    """Writes a configuration as JSON; a reader sees the old file or the new one, never a part."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(to_json(config))
+    temporary.replace(path)
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Returns the configuration's values under dotted names, such as `gan.epochs`."""
+    flat = {}
+    for name, value in dataclasses.asdict(config).items():
+        if isinstance(value, dict):
+            flat.update({f"{name}.{inner}": leaf for inner, leaf in value.items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+# A run may be prolonged, moved or written differently, and its preset be renamed; all else would make it another run.
+_MAY_CHANGE = ("preset", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse")
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """Returns a line for each field whose change makes `new` another run than `old`, as `model.width: 64 -> 32`."""
+    before, after = flatten(old), flatten(new)
+    return [
+        f"{name}: {before[name]!r} -> {after[name]!r}"
+        for name in before
+        if before[name] != after[name] and name not in _MAY_CHANGE and not name.startswith("run.")
+    ]
+
+
+def _from_dict(cls: type, values: Any, prefix: str) -> Any:
+    if not isinstance(values, dict):
+        raise ValueError(f"{prefix or 'config'}: expected an object, found {values!r}")
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ValueError(f"{prefix}{unknown[0]}: expected a field out of {', '.join(fields)}")
+    arguments = {}
+    for name, value in values.items():
+        kind = fields[name].type
+        if dataclasses.is_dataclass(kind):
+            arguments[name] = _from_dict(kind, value, f"{prefix}{name}.")
+            continue
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise ValueError(f"{prefix}{name}: expected {kind.__name__}, found {value!r}")
+        arguments[name] = value
+    return cls(**arguments)
+
+
+def _optimisation(name: str, phase: GanConfig | EncoderConfig) -> None:
+    _at_least(f"{name}.epochs", phase.epochs, 1)
+    # Batch norm over a single example would send every feature to its offset.
+    _at_least(f"{name}.batch_size", phase.batch_size, 2)
+    _between(f"{name}.learning_rate", phase.learning_rate, 1e-8, 1.0)
+    _between(f"{name}.b1", phase.b1, 0.0, 0.9999)
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name}: expected {' or '.join(choices)}, found {value!r}")
+
+
+def _at_least(name: str, value: float, low: float) -> None:
+    if not value >= low or math.isinf(value):
+        raise ValueError(f"{name}: expected at least {low}, found {value}")
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name}: expected {low} to {high}, found {value}")

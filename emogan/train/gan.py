@@ -1,0 +1,171 @@
+"""Phase `gan`: the conditional DCGAN, G against D (section 2.2.1 of the paper)."""
+
+from collections.abc import Mapping
+import math
+from typing import Any
+
+from flax import struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from emogan import config as config_lib
+from emogan import images, losses, types
+from emogan.models import discriminator as discriminator_lib
+from emogan.models import generator as generator_lib
+from emogan.train import state as state_lib
+
+SAMPLES = 64
+# A D that tells nothing apart answers every face with a logit near 0: its two cross-entropies are ln 2 each.
+COLLAPSED_LOSS = 2 * math.log(2)
+
+
+@struct.dataclass
+class GanState:
+    """Both networks; `average` is G's moving average (empty if switched off)."""
+
+    step: jax.Array
+    generator: state_lib.NetworkState
+    discriminator: state_lib.NetworkState
+    average: state_lib.Variables
+    collapsed_for: jax.Array  # steps on end in which D told nothing apart
+
+    @property
+    def best_generator(self) -> state_lib.Variables:
+        """The averaged G where there is one, else G."""
+        return self.average if self.average else self.generator.variables
+
+
+def make_generator(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
+    """Returns the module G of a configuration."""
+    return generator_lib.Generator(model.width, num_classes, model.batch_norm, model.resampling, axis_name)
+
+
+def make_discriminator(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
+    """Returns the module D of a configuration."""
+    return discriminator_lib.Discriminator(model.width, num_classes, model.batch_norm, model.resampling, axis_name)
+
+
+def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
+    """Returns phase `gan` of a configuration, for labels in 0..num_classes - 1."""
+    model, settings = config.model, config.gan
+    optimizer = optax.adam(settings.learning_rate, b1=settings.b1)
+
+    def init(key: jax.Array) -> GanState:
+        generator_key, discriminator_key = jax.random.split(key)
+        labels = jnp.zeros((1,), jnp.int32)
+        generator = state_lib.initialise(
+            make_generator(model, num_classes), optimizer, generator_key, jnp.zeros((1, model.latent_size)), labels
+        )
+        discriminator = state_lib.initialise(
+            make_discriminator(model, num_classes), optimizer, discriminator_key, jnp.zeros((1, 48, 48, 1)), labels
+        )
+        # The average is a copy, because donating a state with one buffer in two places is an error.
+        average = jax.tree.map(jnp.copy, dict(generator.variables)) if settings.ema_decay else {}
+        return GanState(jnp.zeros((), jnp.int32), generator, discriminator, average, jnp.zeros((), jnp.int32))
+
+    def step(
+        state: GanState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
+    ) -> tuple[GanState, types.Metrics]:
+        real, labels = images.to_float(batch["image"]), batch["label"]
+        G = make_generator(model, num_classes, axis_name)
+        D = make_discriminator(model, num_classes, axis_name)
+        # One batch of z, with the labels of the real batch, serves both updates, D's first.
+        latents = state_lib.own_share(
+            lambda count: generator_lib.sample_latents(key, count, model.latent_size, model.latent_distribution),
+            len(labels),
+            axis_name,
+        )
+
+        def generate(generator: state_lib.NetworkState):
+            def draw(params):
+                return state_lib.forward(G, params, generator.batch_stats, latents, labels)
+
+            return jax.vjp(draw, generator.params, has_aux=True)
+
+        def discriminator_loss(params):
+            # Real and generated faces are normalised each by their own statistics, as DCGAN does.
+            real_logits, stats = state_lib.forward(D, params, state.discriminator.batch_stats, real, labels)
+            fake_logits, stats = state_lib.forward(D, params, stats, fake, labels)
+            loss_real = jnp.mean(losses.discriminator_real(real_logits))
+            loss_fake = jnp.mean(losses.discriminator_fake(fake_logits))
+            return loss_real + loss_fake, (stats, real_logits, fake_logits)
+
+        # D's update does not move G, so the faces it saw, and the way back through them, serve G's first update too.
+        fake, pullback, generator_stats = generate(state.generator)
+        (d_loss, (stats, real_logits, fake_logits)), gradients = jax.value_and_grad(discriminator_loss, has_aux=True)(
+            state.discriminator.params
+        )
+        discriminator = state_lib.update(
+            state.discriminator,
+            optimizer,
+            state_lib.mean_over(gradients, axis_name),
+            state_lib.mean_over(stats, axis_name),
+        )
+
+        def generator_loss(faces):
+            logits, _ = state_lib.forward(D, discriminator.params, discriminator.batch_stats, faces, labels)
+            return jnp.mean(losses.generator(logits))
+
+        generator = state.generator
+        for i in range(settings.generator_steps):
+            if i > 0:
+                fake, pullback, generator_stats = generate(generator)
+            g_loss, face_gradients = jax.value_and_grad(generator_loss)(fake)
+            (gradients,) = pullback(face_gradients)
+            generator = state_lib.update(
+                generator,
+                optimizer,
+                state_lib.mean_over(gradients, axis_name),
+                state_lib.mean_over(generator_stats, axis_name),
+            )
+
+        average = state.average
+        if settings.ema_decay:
+            average = state_lib.moving_average(
+                average, dict(generator.variables), settings.ema_decay, state.step.astype(jnp.float32)
+            )
+
+        logits = jnp.concatenate([real_logits, fake_logits])
+        metrics = {
+            "discriminator_loss": d_loss,
+            "generator_loss": g_loss,
+            "real_logit": jnp.mean(real_logits),
+            "fake_logit": jnp.mean(fake_logits),
+        }
+        metrics, mean, square = state_lib.mean_over((metrics, jnp.mean(logits), jnp.mean(logits**2)), axis_name)
+        metrics["logit_spread"] = jnp.sqrt(jnp.maximum(square - mean**2, 0.0))
+        collapsed = (metrics["logit_spread"] < 0.05) & (jnp.abs(metrics["discriminator_loss"] - COLLAPSED_LOSS) < 0.02)
+        collapsed_for = jnp.where(collapsed, state.collapsed_for + 1, 0)
+        metrics["collapsed_for"] = collapsed_for
+        return GanState(state.step + 1, generator, discriminator, average, collapsed_for), metrics
+
+    def sample(state: GanState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
+        latents = generator_lib.sample_latents(key, SAMPLES, model.latent_size, model.latent_distribution)
+        # The labels of the first 64 faces, over again if there are fewer.
+        labels = jnp.resize(batch["label"], (SAMPLES,))
+        faces = make_generator(model, num_classes).apply(state.best_generator, latents, labels, train=False)
+        return images.to_bytes(faces).reshape(8, 8, 48, 48), {}
+
+    def diagnose(metrics: Mapping[str, float]) -> state_lib.Diagnosis | None:
+        limit = settings.collapse_steps
+        if not limit or metrics["collapsed_for"] not in (limit // 2, limit):
+            return None
+        stop = metrics["collapsed_for"] == limit and settings.on_collapse == "stop"
+        return state_lib.Diagnosis(
+            f"D has told nothing apart for {int(metrics['collapsed_for'])} steps (its loss sits at 2 ln 2, its logits "
+            f"spread by {metrics['logit_spread']:.3f}): G has collapsed. "
+            + (
+                "Try fewer --config.gan.generator_steps, another --config.seed, or --config.gan.on_collapse=warn."
+                if stop
+                else f"The limit is {limit}; --config.gan.on_collapse={settings.on_collapse}."
+            ),
+            stop,
+        )
+
+    return state_lib.Phase("gan", init, step, sample, (), diagnose)
+
+
+def parameter_count(variables: Any) -> int:
+    """Returns how many numbers a tree of parameters holds."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables))

@@ -1,0 +1,109 @@
+"""Trains a phase: iterate, sample, log, save. It knows no particular phase."""
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from emogan import config as config_lib
+from emogan.data import dataset
+from emogan.train import checkpoint, parallel, writers
+from emogan.train import state as state_lib
+
+CHUNK_SECONDS = 5.0
+
+
+class TrainingError(RuntimeError):
+    """A training that cannot go on; its last good checkpoint is kept."""
+
+
+def train(
+    phase: state_lib.Phase,
+    data: dataset.Dataset,
+    *,
+    key: jax.Array,
+    total_steps: int,
+    batch_size: int,
+    run: config_lib.RunConfig,
+    checkpoints: checkpoint.Checkpoints,
+    writer_of: Any,
+    about: dict[str, Any],
+) -> Any:
+    """Returns the phase's state after `total_steps`, beginning from the newest checkpoint if there is one.
+
+    Args:
+      phase: what to train.
+      data: the faces.
+      key: decides the first weights, the order of the data, and everything random in the steps.
+      total_steps: when to end; with a checkpoint at or beyond it nothing is trained.
+      batch_size: faces a step.
+      run: how often to sample and to save.
+      checkpoints: where states are kept.
+      writer_of: first step -> `writers.Writer`.
+      about: saved beside every checkpoint.
+
+    Raises:
+      TrainingError: if a loss is no longer finite, or the phase's diagnosis is to stop.
+    """
+    init_key, chunk_key, sample_key = jax.random.split(key, 3)
+    state = phase.init(init_key)
+    step = checkpoints.latest_step or 0
+    if step:
+        state = checkpoints.restore(state)
+    if step >= total_steps:
+        return state
+    batch = parallel.place(data)
+    longest = run.sample_every
+    chunk = parallel.make_chunk(phase, len(data), batch_size, longest)
+    sample = jax.jit(phase.sample)
+
+    with writer_of(step) as writer:
+        if step == 0:
+            _sample(writer, sample, state, batch, sample_key, step)
+        count = 1  # the first chunk compiles, the second tells how long a step takes
+        timed = None
+        while step < total_steps:
+            began = time.monotonic()
+            stop = min(_next(step, run.sample_every), _next(step, run.checkpoint_every), total_steps)
+            made = min(count, stop - step)
+            state, metrics = chunk(state, batch, chunk_key, made)
+            rows = {name: values[:made] for name, values in jax.device_get(metrics).items()}
+            step += made
+            writer.steps(step, rows)
+            _examine(phase, step - made, rows)
+            if step % run.sample_every == 0 or step == total_steps:
+                _sample(writer, sample, state, batch, sample_key, step)
+            if step % run.checkpoint_every == 0 or step == total_steps:
+                writer.sync()
+                checkpoints.save(step, state, about)
+            if timed is not None:
+                count = max(1, min(longest, round(CHUNK_SECONDS * made / (time.monotonic() - began))))
+            timed = step
+    checkpoints.wait()
+    return state
+
+
+def _next(step: int, interval: int) -> int:
+    return (step // interval + 1) * interval
+
+
+def _sample(writer: writers.Writer, sample: Any, state: Any, batch: Any, key: jax.Array, step: int) -> None:
+    faces, metrics = jax.device_get(sample(state, batch, key))
+    writer.sample(step, faces, metrics)
+
+
+def _examine(phase: state_lib.Phase, done: int, rows: dict[str, np.ndarray]) -> None:
+    for i in range(len(next(iter(rows.values())))):
+        metrics = {name: float(values[i]) for name, values in rows.items()}
+        for name, value in metrics.items():
+            if not np.isfinite(value):
+                raise TrainingError(
+                    f"{phase.name}: {name} is {value} after step {done + i + 1}; the last checkpoint before it is kept. "
+                    f"Try a smaller --config.{phase.name}.learning_rate or another --config.seed"
+                )
+        diagnosis = phase.diagnose(metrics)
+        if diagnosis and diagnosis.stop:
+            raise TrainingError(f"{phase.name}: step {done + i + 1}: {diagnosis.message}")
+        if diagnosis:
+            writers.warn(f"{phase.name}: step {done + i + 1}: {diagnosis.message}")

@@ -1,0 +1,112 @@
+"""What a phase carries from step to step, and the pieces that all steps share."""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+from flax import struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from emogan import types
+
+Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}
+Batch = Mapping[str, jax.Array]  # {"image": uint8 [B, 48, 48], "label": int32 [B]}
+
+
+@struct.dataclass
+class NetworkState:
+    """A network in training: its weights, running statistics and optimiser state."""
+
+    params: types.Params
+    batch_stats: types.Params
+    opt_state: optax.OptState
+
+    @property
+    def variables(self) -> Variables:
+        """The variables as `Module.apply` takes them."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """What a phase says of a step that went wrong: why, and whether to stop."""
+
+    message: str
+    stop: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """One training: how its state begins, moves by a step, shows itself, and is told sick.
+
+    Attributes:
+      name: the name of the phase, of its folder of checkpoints and of its lines in metrics.jsonl.
+      init: key -> state.
+      step: (state, batch, key, axis_name=None) -> (state, metrics); pure, `state.step` counts its calls.
+      sample: (state, batch, key) -> (faces uint8 [rows, columns, 48, 48], metrics); pure.
+      sample_columns: what the columns of the sample show, empty if they need no name.
+      diagnose: metrics of one step as floats -> Diagnosis, or None while all is well.
+    """
+
+    name: str
+    init: Callable[[jax.Array], Any]
+    step: Callable[..., tuple[Any, types.Metrics]]
+    sample: Callable[[Any, Batch, jax.Array], tuple[jax.Array, types.Metrics]]
+    sample_columns: tuple[str, ...]
+    diagnose: Callable[[Mapping[str, float]], Diagnosis | None]
+
+
+def initialise(
+    module: nn.Module, optimizer: optax.GradientTransformation, key: jax.Array, *inputs: jax.Array
+) -> NetworkState:
+    """Returns a network's first state, its weights drawn from key."""
+    variables = jax.jit(lambda key: module.init(key, *inputs, train=False))(key)
+    params = variables["params"]
+    return NetworkState(params, variables.get("batch_stats", {}), jax.jit(optimizer.init)(params))
+
+
+def forward(
+    module: nn.Module, params: types.Params, batch_stats: types.Params, *inputs: jax.Array
+) -> tuple[jax.Array, types.Params]:
+    """Returns a module's answer in training and its new running statistics."""
+    answer, updates = module.apply(
+        {"params": params, "batch_stats": batch_stats}, *inputs, train=True, mutable=["batch_stats"]
+    )
+    return answer, updates.get("batch_stats", {})
+
+
+def update(
+    network: NetworkState, optimizer: optax.GradientTransformation, gradients: types.Params, batch_stats: types.Params
+) -> NetworkState:
+    """Returns the network after one step of its optimiser, with new running statistics."""
+    updates, opt_state = optimizer.update(gradients, network.opt_state, network.params)
+    return NetworkState(optax.apply_updates(network.params, updates), batch_stats, opt_state)
+
+
+def mean_over(tree: Any, axis_name: str | None) -> Any:
+    """Returns a tree averaged over a device axis, or as it is without one."""
+    return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+
+def own_share(draw: Callable[[int], jax.Array], count: int, axis_name: str | None) -> jax.Array:
+    """Returns this device's `count` rows of what `draw` gives for the rows of all devices.
+
+    Random numbers are drawn for the whole batch on every device, so that their values do not depend on how many
+    devices share it.
+    """
+    if axis_name is None:
+        return draw(count)
+    whole = draw(count * jax.lax.axis_size(axis_name))
+    return jax.lax.dynamic_slice_in_dim(whole, jax.lax.axis_index(axis_name) * count, count)
+
+
+def moving_average(average: Any, new: Any, decay: float, step: jax.Array) -> Any:
+    """Returns the exponential moving average after `new`.
+
+    The decay grows as (1 + step) / (10 + step) up to `decay`, so that the first weights are soon forgotten.
+    """
+    decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return jax.tree.map(lambda a, n: decay * a + (1.0 - decay) * n, average, new)

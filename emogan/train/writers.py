@@ -1,0 +1,180 @@
+"""Where a run tells of itself: console, metrics.jsonl, TensorBoard, pictures. Nothing else in the library prints."""
+
+from collections.abc import Mapping, Sequence
+import json
+import math
+import os
+import pathlib
+import sys
+import time
+
+import numpy as np
+
+from emogan import images
+
+
+def say(text: str) -> None:
+    """Prints one line at once."""
+    print(text, flush=True)
+
+
+def warn(text: str) -> None:
+    """Prints one warning on standard error."""
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+class Progress:
+    """A line on a terminal that is drawn over, for work that is not steps: reading or drawing data."""
+
+    def __init__(self, what: str):
+        self._what = what
+        self._shown = 0.0
+        self._drawn = False
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._shown < 0.5 and done < total:
+            return
+        self._shown = now
+        if sys.stderr.isatty():
+            filled = 30 * done // max(total, 1)
+            bar = "#" * filled + "." * (30 - filled)
+            print(f"\r{self._what} [{bar}] {100 * done // max(total, 1):3d}%", end="", file=sys.stderr, flush=True)
+            self._drawn = True
+            if done >= total:
+                print(file=sys.stderr, flush=True)
+
+
+class Writer:
+    """Writes one phase's record into a run's folder.
+
+    Args:
+      workdir: the run's folder.
+      phase: the phase's name.
+      first_step: how many steps are done already; what an earlier, killed process wrote of later ones is taken back.
+      total_steps: how many the phase will have.
+      batch_size: faces a step.
+      tensorboard: whether to write TensorBoard events.
+    """
+
+    def __init__(
+        self, workdir: pathlib.Path, phase: str, first_step: int, total_steps: int, batch_size: int, tensorboard: bool
+    ):
+        self._phase = phase
+        self._total = total_steps
+        self._batch_size = batch_size
+        self._began = (time.monotonic(), first_step)
+        self._samples = workdir / "figures" / "samples"
+        self._samples.mkdir(parents=True, exist_ok=True)
+        path = workdir / "metrics.jsonl"
+        rewind(path, phase, first_step or -1)  # a phase that begins anew samples its step 0 anew
+        self._lines = path.open("a")
+        self._board = None
+        if tensorboard:
+            import tensorboardX  # only a run that writes events needs it
+
+            self._board = tensorboardX.SummaryWriter(
+                str(workdir / "tensorboard" / phase), purge_step=first_step + 1, flush_secs=30
+            )
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lines.close()
+        if self._board:
+            self._board.close()
+
+    def steps(self, last_step: int, metrics: Mapping[str, np.ndarray]) -> None:
+        """Records a chunk of steps that ended with `last_step`: each metric is an array with a value a step."""
+        count = len(next(iter(metrics.values())))
+        for i in range(count):
+            step = last_step - count + i + 1
+            values = {name: round(float(series[i]), 6) for name, series in metrics.items()}
+            self._lines.write(json.dumps({"phase": self._phase, "step": step, **values}) + "\n")
+            if self._board:
+                for name, value in values.items():
+                    self._board.add_scalar(name, value, step)
+        self._lines.flush()
+        self._console(last_step, {name: float(np.mean(series)) for name, series in metrics.items()})
+
+    def sync(self) -> None:
+        """Returns when all lines are on disk: a checkpoint must never be newer than its lines."""
+        os.fsync(self._lines.fileno())
+
+    def sample(
+        self, step: int, faces: np.ndarray, metrics: Mapping[str, float]
+    ) -> None:
+        """Records the sample after `step`: faces uint8 [rows, columns, 48, 48] and, if there are any, its metrics."""
+        picture = images.tile(faces)
+        images.save_png(self._samples / f"{self._phase}_{step:06d}.png", picture)
+        if self._board:
+            self._board.add_image("samples", picture, step, dataformats="HW")
+        if metrics:
+            values = {name: round(float(value), 6) for name, value in metrics.items()}
+            self._lines.write(json.dumps({"phase": self._phase, "sampled_at": step, **values}) + "\n")
+            self._lines.flush()
+            if self._board:
+                for name, value in values.items():
+                    self._board.add_scalar(name, value, step)
+            say(f"{self._phase:8s} sample at {step}: " + "  ".join(f"{k} {v:.3f}" for k, v in values.items()))
+
+    def _console(self, step: int, means: Mapping[str, float]) -> None:
+        began, first = self._began
+        seconds = max(time.monotonic() - began, 1e-9)
+        rate = (step - first) / seconds
+        left = (self._total - step) / rate if rate else math.inf
+        shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items() if name != "collapsed_for")
+        say(
+            f"{self._phase:8s} {step:>6d}/{self._total}  {shown}  {rate * self._batch_size:.0f} images/s  "
+            f"{clock(left)} left"
+        )
+
+
+def clock(seconds: float) -> str:
+    """Returns a duration as h:mm:ss, or m:ss below an hour."""
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def read_metrics(path: pathlib.Path, phase: str, step_field: str = "step") -> dict[str, np.ndarray]:
+    """Returns a phase's metrics from metrics.jsonl as arrays over steps, `step_field` among them; {} if there are none."""
+    if not path.exists():
+        return {}
+    rows = [row for row in map(_parse, path.read_text().splitlines()) if row and row["phase"] == phase]
+    rows = [row for row in rows if step_field in row]
+    if not rows:
+        return {}
+    return {name: np.array([row[name] for row in rows]) for name in rows[0] if name != "phase"}
+
+
+def rewind(path: pathlib.Path, phase: str, step: int) -> None:
+    """Takes back what metrics.jsonl tells of a phase after `step`, and a last line that was cut off."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines():
+        row = _parse(line)
+        if row and not (row["phase"] == phase and max(row.get("step", 0), row.get("sampled_at", -1)) > step):
+            kept.append(line)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(f"{line}\n" for line in kept))
+    temporary.replace(path)
+
+
+def _parse(line: str) -> dict | None:
+    # A process that is killed may leave half a line.
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return row if isinstance(row, dict) and "phase" in row else None
+
+
+def describe(columns: Sequence[tuple[str, str]]) -> str:
+    """Returns two aligned columns of text, a line a pair."""
+    width = max(len(left) for left, _ in columns)
+    return "\n".join(f"{left:<{width}}  {right}" for left, right in columns)

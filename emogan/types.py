@@ -1,0 +1,16 @@
+"""Names for the arrays that flow through emogan."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from jaxtyping import Array, Float, Int, UInt8
+
+Images = Float[Array, "B 48 48 1"]  # in [-1, 1]
+ByteImages = UInt8[Array, "B 48 48"]  # in 0..255, as data sets hold them
+Labels = Int[Array, "B"]  # in 0..6, in the order of `emotions.EMOTIONS`
+Latents = Float[Array, "B Z"]
+Logits = Float[Array, "B"]
+
+Metrics = Mapping[str, jax.Array]  # scalars
+Params = Mapping[str, Any]
