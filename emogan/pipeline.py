@@ -1,0 +1,186 @@
+"""A whole run: data, phase `gan`, phase `encoder`, figures, in one folder."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+import zlib
+
+import jax
+import jax.numpy as jnp
+
+from emogan import config as config_lib
+from emogan import data as data_lib
+from emogan import figures
+from emogan.data import dataset
+from emogan.train import checkpoint, encoder, gan, loop, writers
+
+PHASES = ("gan", "encoder")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run will do: parameters of each network, and steps of each phase."""
+
+    parameters: dict[str, int]
+    steps: dict[str, int]
+    num_examples: int
+    class_names: tuple[str, ...]
+
+
+def plan(config: config_lib.Config, data: dataset.Dataset) -> Plan:
+    """Returns the sizes that a configuration gives with these data; nothing is computed.
+
+    Raises:
+      ValueError: if the data hold less than one batch.
+    """
+    classes = len(data.class_names)
+    labels = jax.ShapeDtypeStruct((1,), jnp.int32)
+    image = jax.ShapeDtypeStruct((1, 48, 48, 1), jnp.float32)
+    latent = jax.ShapeDtypeStruct((1, config.model.latent_size), jnp.float32)
+    networks = {
+        "generator": (gan.make_generator(config.model, classes), latent),
+        "discriminator": (gan.make_discriminator(config.model, classes), image),
+        "encoder": (encoder.make_encoder(config.model, classes), image),
+    }
+    parameters = {}
+    for name, (module, x) in networks.items():
+        init = lambda key, x, labels, module=module: module.init(key, x, labels, train=False)  # noqa: E731
+        parameters[name] = gan.parameter_count(jax.eval_shape(init, jax.random.key(0), x, labels)["params"])
+    steps = {
+        name: settings.epochs * dataset.steps_per_epoch(len(data), settings.batch_size)
+        for name, settings in (("gan", config.gan), ("encoder", config.encoder))
+    }
+    return Plan(parameters, steps, len(data), data.class_names)
+
+
+def run(config: config_lib.Config, workdir: pathlib.Path, phase: str = "all") -> None:
+    """Trains what `phase` names (`gan`, `encoder` or `all`) in `workdir`, continuing what is there, and draws figures.
+
+    Raises:
+      ValueError, FileNotFoundError: if something given is wrong; the text says what and what to do.
+      loop.TrainingError: if the training cannot go on.
+    """
+    config.check()
+    if phase not in (*PHASES, "all"):
+        raise ValueError(f"--phase: expected all, {' or '.join(PHASES)}, found {phase!r}")
+    _refuse_other_run(config, workdir)
+    data = load_data(config, "train")
+    sizes = plan(config, data)
+    _settle(config, workdir, data)
+    writers.say(
+        f"{data.name} {data.split}: {len(data)} faces; "
+        + ", ".join(f"{name} {count:,} parameters" for name, count in sizes.parameters.items())
+    )
+    writers.say(f"writing to {workdir}; stop at any time, the same command continues")
+    if phase in ("gan", "all"):
+        _refuse_stale_encoder(workdir, sizes)
+        _train(gan.make(config, len(data.class_names)), config, workdir, data, sizes, {})
+    if phase in ("encoder", "all"):
+        generator = load_generator(config, workdir, sizes)
+        about = {"gan_step": sizes.steps["gan"]}
+        _train(encoder.make(config, len(data.class_names), generator), config, workdir, data, sizes, about)
+    for path in figures.draw(workdir):
+        writers.say(f"wrote {path}")
+
+
+def load_data(config: config_lib.Config, split: str) -> dataset.Dataset:
+    """Returns a split of a run's data, with progress and remarks on the console."""
+    return data_lib.load(
+        config.data,
+        split,
+        config.seed,
+        progress=writers.Progress(f"reading {config.data.name}"),
+        report=lambda line: writers.say(f"{config.data.name}: {line}"),
+    )
+
+
+def load_generator(config: config_lib.Config, workdir: pathlib.Path, sizes: Plan) -> Any:
+    """Returns the variables of the finished G of a run.
+
+    Raises:
+      ValueError: if phase `gan` has not finished there.
+    """
+    with checkpoint.Checkpoints(workdir / "checkpoints" / "gan", config.run.keep_checkpoints) as checkpoints:
+        done = checkpoints.latest_step or 0
+        if done < sizes.steps["gan"]:
+            raise ValueError(
+                f"--phase=encoder: expected a finished phase gan in {workdir} ({sizes.steps['gan']} steps), found {done} "
+                "steps; run --phase=gan (or --phase=all) with the same flags first"
+            )
+        state = gan.make(config, len(sizes.class_names)).init(jax.random.key(0))
+        return checkpoints.restore(state).best_generator
+
+
+def _train(phase: Any, config: config_lib.Config, workdir: pathlib.Path, data: Any, sizes: Plan, about: dict) -> None:
+    settings = getattr(config, phase.name)
+    # Each phase has a key of its own, by its name, so that one phase more never changes another's randomness.
+    key = jax.random.fold_in(jax.random.key(config.seed), zlib.crc32(phase.name.encode()))
+    total = sizes.steps[phase.name]
+    with checkpoint.Checkpoints(workdir / "checkpoints" / phase.name, config.run.keep_checkpoints) as checkpoints:
+        if phase.name == "encoder" and checkpoints.latest_step:
+            _check_generator_step(workdir, checkpoints.about(), sizes)
+        if (checkpoints.latest_step or 0) >= total:
+            writers.say(f"{phase.name:8s} finished already at step {checkpoints.latest_step}")
+            return
+        loop.train(
+            phase,
+            data,
+            key=key,
+            total_steps=total,
+            batch_size=settings.batch_size,
+            run=config.run,
+            checkpoints=checkpoints,
+            writer_of=lambda step: writers.Writer(
+                workdir, phase.name, step, total, settings.batch_size, config.run.tensorboard
+            ),
+            about=about,
+        )
+
+
+def _check_generator_step(workdir: pathlib.Path, about: dict, sizes: Plan) -> None:
+    if about["gan_step"] != sizes.steps["gan"]:
+        raise ValueError(
+            f"{workdir}: expected an encoder of G at step {sizes.steps['gan']}, found one of step {about['gan_step']}; "
+            f"delete {workdir / 'checkpoints' / 'encoder'} to train E again"
+        )
+
+
+def _refuse_stale_encoder(workdir: pathlib.Path, sizes: Plan) -> None:
+    folder = workdir / "checkpoints" / "encoder"
+    if checkpoint.has_checkpoint(folder):
+        with checkpoint.Checkpoints(folder) as checkpoints:
+            _check_generator_step(workdir, checkpoints.about(), sizes)
+
+
+def _refuse_other_run(config: config_lib.Config, workdir: pathlib.Path) -> None:
+    path = workdir / "config.json"
+    if not path.exists():
+        return
+    changed = config_lib.differences(config_lib.from_json(path.read_text()), config)
+    if changed:
+        raise ValueError(
+            f"{workdir}: expected the configuration that it was begun with, found {'; '.join(changed)}; "
+            "choose another --workdir"
+        )
+
+
+def _settle(config: config_lib.Config, workdir: pathlib.Path, data: dataset.Dataset) -> None:
+    """Writes the configuration and what the data were, or refuses data that are not those of before."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    found = {"name": data.name, "split": data.split, "examples": len(data), "fingerprint": data.fingerprint()}
+    found["class_names"] = list(data.class_names)
+    path = workdir / "data.json"
+    if path.exists():
+        before = json.loads(path.read_text())
+        changed = [f"{name}: {before[name]} -> {found[name]}" for name in before if before[name] != found[name]]
+        if changed:
+            raise ValueError(
+                f"{workdir}: expected the data that it was begun with, found {'; '.join(changed)}; "
+                "choose another --workdir"
+            )
+    else:
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(found, indent=2) + "\n")
+        temporary.replace(path)
+    config_lib.save(config, workdir / "config.json")

@@ -1,0 +1,40 @@
+"""Trains the paper's system: G against D, then E on the finished G; ends with pictures.
+
+    python experiments/train.py                                   the quick preset on drawn faces
+    python experiments/train.py --config=paper --data_dir=PATH    the paper on FER2013
+"""
+
+import pathlib
+
+from absl import flags
+
+from emogan import config as config_lib
+from emogan import pipeline
+from emogan.train import loop
+import flag_config
+
+CONFIG = flag_config.define_config()
+PHASE = flags.DEFINE_enum("phase", "all", ["all", *pipeline.PHASES], "what to train")
+WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; runs/PRESET if not given")
+flags.adopt_module_key_flags(flag_config)
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "print the configuration, the parameters and the steps, and end")
+
+
+def main(_) -> None:
+    config = flag_config.resolve(CONFIG)
+    if DRY_RUN.value:
+        sizes = pipeline.plan(config, pipeline.load_data(config, "train"))
+        print(config_lib.to_json(config), end="")
+        for name, count in sizes.parameters.items():
+            print(f"parameters of the {name}: {count:,}")
+        for name, count in sizes.steps.items():
+            print(f"steps of phase {name}: {count:,}")
+        return
+    try:
+        pipeline.run(config, pathlib.Path(WORKDIR.value or f"runs/{config.preset}"), PHASE.value)
+    except loop.TrainingError as error:
+        flag_config.fail(error)
+
+
+if __name__ == "__main__":
+    flag_config.run(main)
