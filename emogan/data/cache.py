@@ -1,0 +1,79 @@
+"""Arrays kept on disk between runs, valid for as long as the files that they were read from stay the same."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import pathlib
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+_METADATA = "metadata"
+
+# What NumPy and zipfile raise over a file that is cut, altered or of another kind; a CRC covers every array.
+_BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+def key(source: pathlib.Path, files: Sequence[tuple[str, int, int]], version: str) -> str:
+    """Returns a digest of a source's path and of its `files`: relative name, size and mtime in ns of each.
+
+    `version` names the code that reads the source, so that its changes leave older entries unused.
+    """
+    text = json.dumps([version, str(source.resolve()), [list(file) for file in files]])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def path(folder: pathlib.Path, source: pathlib.Path, prefix: str) -> pathlib.Path:
+    """Returns the file for a source: one for each source path, so that what is out of date is overwritten."""
+    digest = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()
+    return folder / f"{prefix}-{digest[:16]}.npz"
+
+
+def store(file: pathlib.Path, key: str, metadata: dict, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays and JSON-able metadata under a key, as a whole or not at all.
+
+    Raises:
+      OSError: if the file or its folder cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**metadata, "key": key}).encode()
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as f:
+            np.savez(f, **{_METADATA: np.frombuffer(text, np.uint8)}, **arrays)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def read_metadata(file: pathlib.Path, key: str) -> dict | None:
+    """Returns the metadata stored under a key, None where the file is absent, broken or of another key."""
+    try:
+        metadata = json.loads(_read(file, _METADATA).tobytes())
+    except _BROKEN:
+        return None
+    return metadata if isinstance(metadata, dict) and metadata.get("key") == key else None
+
+
+def read_array(file: pathlib.Path, name: str) -> np.ndarray | None:
+    """Returns one stored array, None where it is absent or broken."""
+    try:
+        return _read(file, name)
+    except _BROKEN:
+        return None
+
+
+def _read(file: pathlib.Path, name: str) -> np.ndarray:
+    # zipfile compares the CRC only for members read to their end, which NumPy's own reader does not promise.
+    with zipfile.ZipFile(file) as archive:
+        content = archive.read(f"{name}.npy")
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)

@@ -1,0 +1,178 @@
+"""FER2013 in every form in which it is handed round, as data sets in memory."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from emogan.data import cache, dataset, fer2013_rows, fer2013_sources
+
+SPLITS = fer2013_rows.SPLITS
+
+# How many faces each split has where nothing was left out.
+SIZES = {"train": 28709, "public": 3589, "private": 3589}
+
+# Part of the cache's key: raise it when the same source is read into other arrays or remarks.
+_VERSION = "fer2013 1"
+
+
+def default_cache_dir() -> pathlib.Path:
+    """Returns the folder for caches of a user who names none."""
+    return pathlib.Path.home() / ".cache" / "emogan"
+
+
+def load(
+    split: str,
+    data_dir: str | pathlib.Path,
+    *,
+    on_bad_row: str = "error",
+    cache_dir: str | pathlib.Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> dataset.Dataset:
+    """Returns one split of FER2013: 'train', 'public', 'private', or 'test' where nothing tells the last two apart.
+
+    `data_dir` is a file (.csv, .zip, .tar.gz) or a folder that holds one, or folders train|test/<class>. With a
+    `cache_dir` the second call takes well under a second. `progress` takes (done, total) in bytes or images while a
+    source is read, and is not called where the cache has it. `report` takes remarks of one line: what a
+    form leaves out, and with `on_bad_row='skip'` how many rows were left out and why.
+
+    Raises:
+      FileNotFoundError: if there is no FER2013 at `data_dir`.
+      ValueError: if the split is missing, or a row or an image is not valid (naming file and row).
+    """
+    if split not in SPLITS:
+        raise ValueError(f"expected a split out of {', '.join(SPLITS)}, found {split!r}")
+    contents = _open(split, data_dir, on_bad_row, cache_dir, progress, report)
+    if split not in contents.sizes:
+        raise ValueError(_missing_split(split, contents))
+    images, labels = contents.arrays[split]
+    return dataset.Dataset(images, labels, name="fer2013", split=split)
+
+
+def load_all(
+    data_dir: str | pathlib.Path,
+    *,
+    on_bad_row: str = "error",
+    progress: Callable[[int, int], None] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> dict[str, dataset.Dataset]:
+    """Returns every split that is at `data_dir`, read once and without a cache; else as `load`.
+
+    Raises:
+      FileNotFoundError: if there is no FER2013 at `data_dir`.
+      ValueError: if nothing there has labels, or a row or an image is not valid (naming file and row).
+    """
+    contents = _open(None, data_dir, on_bad_row, None, progress, report)
+    if not contents.sizes:
+        raise ValueError(_missing_split("train", contents))
+    return {
+        split: dataset.Dataset(images, labels, name="fer2013", split=split)
+        for split, (images, labels) in contents.arrays.items()
+    }
+
+
+def available_splits(
+    data_dir: str | pathlib.Path,
+    *,
+    on_bad_row: str = "error",
+    cache_dir: str | pathlib.Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> dict[str, int]:
+    """Returns the splits that `load` gives for the same arguments, with how many faces each has.
+
+    Raises:
+      FileNotFoundError: if there is no FER2013 at `data_dir`.
+      ValueError: if a row or an image is not valid (naming file and row).
+    """
+    return _open(None, data_dir, on_bad_row, cache_dir, progress, report).sizes
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contents:
+    """What a source holds: the size of every split, and the arrays of at least the one that was asked for."""
+
+    path: pathlib.Path
+    sizes: dict[str, int]
+    unlabelled: list[str]
+    arrays: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def _open(split, data_dir, on_bad_row, cache_dir, progress, report) -> _Contents:
+    rows = fer2013_rows.Collector(on_bad_row)
+    report = report or (lambda line: None)
+    source = fer2013_sources.find(pathlib.Path(data_dir))
+    if source.others:
+        report(f"reading {source.path}; beside it there are {', '.join(source.others)}")
+    if cache_dir is None:
+        return _read(source, rows, progress, report, None, None)
+    file = cache.path(pathlib.Path(cache_dir), source.path, "fer2013")
+    key = cache.key(source.path, source.files, _VERSION)
+    contents = _read_cache(source, split, on_bad_row, report, file, key)
+    return contents or _read(source, rows, progress, report, file, key)
+
+
+def _read(source, rows, progress, report, file, key) -> _Contents:
+    content_hash = source.read(rows, progress or fer2013_rows.no_progress)
+    arrays = rows.splits()
+    sizes = {split: len(labels) for split, (_, labels) in arrays.items()}
+    remarks = [*rows.all_remarks(), *_incomplete(source.path, sizes)]
+    for remark in remarks:
+        report(remark)
+    contents = _Contents(source.path, sizes, rows.unlabelled, arrays)
+    if file is not None:
+        metadata = {
+            "source": str(source.path),
+            "sha256": content_hash,
+            "sizes": sizes,
+            "num_bad": rows.num_bad,
+            "remarks": remarks,
+            "unlabelled": rows.unlabelled,
+        }
+        _write_cache(source, contents, metadata, report, file, key)
+    return contents
+
+
+def _read_cache(source, split, on_bad_row, report, file, key) -> _Contents | None:
+    metadata = cache.read_metadata(file, key)
+    # Where rows were left out before, a reader who wants none left out has to meet the first of them again.
+    if metadata is None or (metadata["num_bad"] and on_bad_row == "error"):
+        return None
+    sizes, arrays = metadata["sizes"], {}
+    if split in sizes:
+        images, labels = cache.read_array(file, f"{split}_images"), cache.read_array(file, f"{split}_labels")
+        if images is None or labels is None:
+            return None
+        arrays[split] = images, labels
+    for remark in metadata["remarks"]:
+        report(remark)
+    return _Contents(source.path, sizes, metadata["unlabelled"], arrays)
+
+
+def _write_cache(source, contents, metadata, report, file, key) -> None:
+    arrays = {}
+    for split, (images, labels) in contents.arrays.items():
+        arrays[f"{split}_images"], arrays[f"{split}_labels"] = images, labels
+    try:
+        # What changed while it was read must not be remembered as what it is now.
+        if cache.key(source.path, fer2013_sources.find(source.path).files, _VERSION) == key:
+            cache.store(file, key, metadata, arrays)
+    except OSError as e:
+        report(f"no cache: {file.parent} cannot be written ({e.strerror or e}); the next read takes as long")
+
+
+def _incomplete(path: pathlib.Path, sizes: dict[str, int]) -> list[str]:
+    if sizes == SIZES or not sizes:
+        return []
+    whole = ", ".join(f"{size} {split}" for split, size in SIZES.items())
+    return [f"{path} gives {', '.join(f'{size} {split}' for split, size in sizes.items())}; FER2013 has {whole}"]
+
+
+def _missing_split(split: str, contents: _Contents) -> str:
+    expected = f"{contents.path}: expected split {split!r}, found {', '.join(contents.sizes) or 'no labelled faces'}"
+    if contents.unlabelled:
+        without = f"{', '.join(contents.unlabelled)} has no emotion column and so no labels"
+        return f"{expected}; {without}: use fer2013.csv or icml_face_data.csv"
+    return f"{expected}; ask for a split that is there, or use a form of FER2013 that has this one"

@@ -1,0 +1,209 @@
+"""FER2013 as images, train|test/<class>/*.jpg or *.png, in a folder or in an archive."""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+
+import PIL
+from PIL import Image
+
+from emogan import emotions
+from emogan.data import dataset, fer2013_rows
+
+FOLDERS = ("train", "test")
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+# What Pillow and the file system raise over one bad file.
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+# What else Pillow reads (16 bits, CMYK, floats) has no one obvious gray in 0..255.
+_MODES = ("L", "LA", "P", "RGB", "RGBA", "1")
+
+
+def is_hidden(name: str) -> bool:
+    """Returns whether a file or folder is litter of an operating system rather than data."""
+    return (name.startswith(".") and name not in (".", "..")) or name == "__MACOSX"
+
+
+@dataclasses.dataclass(frozen=True)
+class Name:
+    """Where an image lies: `folder` train or test, `class_name` and `file` as they are spelled there."""
+
+    folder: str
+    class_name: str
+    file: str
+
+
+def parse_name(path: str) -> Name | None:
+    """Returns what a path that ends in train|test/<class>/<file>.jpg says, None for a path of another shape."""
+    parts = path.split("/")
+    if len(parts) < 3 or any(is_hidden(part) for part in parts):
+        return None
+    folder, class_name, file = parts[-3:]
+    if folder.lower() not in FOLDERS or not file.lower().endswith(SUFFIXES):
+        return None
+    return Name(folder.lower(), class_name, file)
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The image files of a folder: `files` as (path relative to `root`, size, mtime in ns), and what is amiss."""
+
+    root: pathlib.Path
+    files: tuple[tuple[str, int, int], ...]
+    empty_classes: tuple[str, ...]
+    ignored: int
+
+
+def holds_images(root: pathlib.Path) -> bool:
+    """Returns whether a folder holds train/ or test/ with folders inside."""
+    return any(entry.is_dir() for folder in _split_folders(root) for entry in folder.iterdir())
+
+
+def _split_folders(root: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(p for p in root.iterdir() if p.name.lower() in FOLDERS and p.is_dir())
+
+
+def list_images(root: pathlib.Path) -> Listing:
+    """Returns the image files of `root`/train|test/<class>/."""
+    files, empty, ignored = [], [], 0
+    for folder in _split_folders(root):
+        for class_folder in sorted(folder.iterdir()):
+            if is_hidden(class_folder.name):
+                continue
+            if not class_folder.is_dir():
+                ignored += 1
+                continue
+            relative = f"{folder.name}/{class_folder.name}"
+            found = 0
+            with os.scandir(class_folder) as entries:
+                for entry in entries:
+                    if entry.name.lower().endswith(SUFFIXES) and not is_hidden(entry.name) and entry.is_file():
+                        status = entry.stat()
+                        files.append((f"{relative}/{entry.name}", status.st_size, status.st_mtime_ns))
+                        found += 1
+                    elif not is_hidden(entry.name):
+                        ignored += 1
+            if not found:
+                empty.append(relative)
+    return Listing(root, tuple(sorted(files)), tuple(empty), ignored)
+
+
+def read_folder(listing: Listing, rows: fer2013_rows.Collector, progress: fer2013_rows.Progress) -> str:
+    """Adds the images of a folder to `rows` and returns the SHA-256 of names and contents.
+
+    Raises:
+      ValueError: if a class folder is empty, missing or unknown, or an image is not a 48x48 picture.
+    """
+    prefix = f"{listing.root}/"
+    check_classes((path for path, _, _ in listing.files), prefix, rows, listing.empty_classes)
+    if listing.ignored:
+        rows.remark(f"{listing.root}: ignored {listing.ignored} entries that are no .jpg or .png in a class folder")
+    total = len(listing.files)
+
+    def contents():
+        for done, (path, _, _) in enumerate(listing.files, start=1):
+            yield path, (listing.root / path).read_bytes
+            if done % 256 == 0 or done == total:
+                progress(done, total)
+
+    return read_images(contents(), prefix, rows)
+
+
+def check_classes(
+    paths: Iterable[str], prefix: str, rows: fer2013_rows.Collector, empty_classes: Sequence[str] = ()
+) -> None:
+    """Checks that class folders are the seven emotions and that none is without images.
+
+    Raises:
+      ValueError: if they are not, unless `rows` is told to skip; then it takes a remark.
+    """
+    classes = {(name.folder, name.class_name): path.rpartition("/")[0] for path in paths if (name := parse_name(path))}
+    present: dict[str, set[int]] = {}
+    for (folder, class_name), path in classes.items():
+        try:
+            present.setdefault(folder, set()).add(emotions.label(class_name))
+        except ValueError as e:
+            _problem(rows, f"{prefix}{path}: {e}")
+    for path in empty_classes:
+        _problem(rows, f"{prefix}{path}: expected images (.jpg, .png) in every class folder, found none")
+        folder, class_name = path.lower().split("/")
+        with contextlib.suppress(ValueError):
+            present.setdefault(folder, set()).add(emotions.label(class_name))
+    for folder, labels in present.items():
+        missing = [emotion for label, emotion in enumerate(emotions.EMOTIONS) if label not in labels]
+        if missing:
+            _problem(rows, f"{prefix}{folder}: expected seven class folders, found none of {', '.join(missing)}")
+
+
+def read_images(contents: Iterable[tuple[str, Callable[[], bytes]]], prefix: str, rows: fer2013_rows.Collector) -> str:
+    """Adds images to `rows`, ordered by split and file name, and returns the SHA-256 of names and contents.
+
+    `contents` gives paths that `parse_name` understands, each with a function that reads it; `prefix` precedes
+    a path in messages. The order is that of file names without their class folders, so that it does not
+    betray the label and is the same in every form that names the images alike.
+
+    Raises:
+      ValueError: if an image is not a 48x48 gray or colour picture.
+    """
+    digest = hashlib.sha256()
+    found = []
+    for path, read in contents:
+        name = parse_name(path)
+        try:
+            label = emotions.label(name.class_name)
+        except ValueError:
+            continue  # `check_classes` has had its say about the whole folder.
+        try:
+            data = read()
+            pixels = _decode(data)
+        except _UNREADABLE as e:
+            rows.bad(f"{prefix}{path}: expected a 48x48 image, found {_reason(e)}")
+            continue
+        digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape"))
+        digest.update(data)
+        found.append((name, label, pixels))
+    _add(found, prefix, rows)
+    return digest.hexdigest()
+
+
+def _add(found: list[tuple[Name, int, bytes]], prefix: str, rows: fer2013_rows.Collector) -> None:
+    """Sorts out which split each image belongs to: by its own name, else by its folder."""
+    tests_tell = all(fer2013_rows.split_of_file_name(name.file) for name, _, _ in found if name.folder == "test")
+    if not tests_tell:
+        rows.remark(f"{prefix}test gives one split `test`: its file names do not tell PublicTest from PrivateTest")
+    found.sort(key=lambda item: (pathlib.PurePosixPath(item[0].file).stem, item[0].class_name, item[0].file))
+    for name, label, pixels in found:
+        split = fer2013_rows.split_of_file_name(name.file)
+        if split is None or (split != "train" and not tests_tell):
+            split = name.folder
+        rows.add(split, label, pixels)
+
+
+def _problem(rows: fer2013_rows.Collector, line: str) -> None:
+    """Raises over something amiss with a folder, or remarks it where the caller would rather go on."""
+    if rows.on_bad_row == "error":
+        raise ValueError(f"{line}; repair it, or go on without with on_bad_row=skip")
+    rows.remark(f"{line}; left out")
+
+
+def _decode(data: bytes) -> bytes:
+    size = (dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
+    with Image.open(io.BytesIO(data)) as image:
+        if image.size != size:
+            raise ValueError(f"{image.size[0]}x{image.size[1]}")
+        if image.mode not in _MODES:
+            raise ValueError(f"Pillow mode {image.mode}, which is neither 8-bit gray nor RGB")
+        return (image if image.mode == "L" else image.convert("L")).tobytes()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PIL.UnidentifiedImageError):
+        return "a file that is no image"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)

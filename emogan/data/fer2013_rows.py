@@ -1,0 +1,87 @@
+"""What every form of FER2013 is read into: labelled faces by split, with one rule for rows that are not valid."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from emogan.data import dataset
+
+SPLITS = ("train", "public", "private", "test")
+NUM_PIXELS = dataset.IMAGE_SIZE**2
+
+ON_BAD_ROW = ("error", "skip")
+_SHOWN_BAD_ROWS = 3
+
+# The competition's words, in lower case; they are the Usage column's values and the beginning of file names.
+_USAGES = {"training": "train", "publictest": "public", "privatetest": "private"}
+
+
+def split_of_usage(usage: str) -> str | None:
+    """Returns the split that a word of the competition (Training, PublicTest, PrivateTest) names, None for others."""
+    return _USAGES.get(usage.strip().lower())
+
+
+def split_of_file_name(name: str) -> str | None:
+    """Returns the split that a file's name tells (Training_7.jpg: train), None where it tells none."""
+    prefix, underscore, _ = name.partition("_")
+    return split_of_usage(prefix) if underscore else None
+
+
+class Collector:
+    """Gathers labelled faces by split, and applies `on_bad_row` ('error' or 'skip') to what is not valid.
+
+    Raises:
+      ValueError: if `on_bad_row` is neither.
+    """
+
+    def __init__(self, on_bad_row: str):
+        if on_bad_row not in ON_BAD_ROW:
+            raise ValueError(f"expected on_bad_row out of {', '.join(ON_BAD_ROW)}, found {on_bad_row!r}")
+        self.on_bad_row = on_bad_row
+        self.remarks: list[str] = []
+        self.unlabelled: list[str] = []
+        self.num_bad = 0
+        self._bad: list[str] = []
+        self._pixels = {split: bytearray() for split in SPLITS}
+        self._labels: dict[str, list[int]] = {split: [] for split in SPLITS}
+
+    def add(self, split: str, label: int, pixels: bytes) -> None:
+        """Adds a face of `NUM_PIXELS` gray values, row by row from its top left corner."""
+        self._pixels[split] += pixels
+        self._labels[split].append(label)
+
+    def bad(self, problem: str) -> None:
+        """Counts a row that is not valid, or raises ValueError with the problem and what to do."""
+        if self.on_bad_row == "error":
+            raise ValueError(f"{problem}; repair it, or leave such rows out with on_bad_row=skip")
+        self.num_bad += 1
+        if len(self._bad) < _SHOWN_BAD_ROWS:
+            self._bad.append(problem)
+
+    def remark(self, line: str) -> None:
+        """Keeps a remark for the caller."""
+        self.remarks.append(line)
+
+    def all_remarks(self) -> tuple[str, ...]:
+        """Returns the remarks, and in one more line how many rows were skipped and why."""
+        if not self.num_bad:
+            return tuple(self.remarks)
+        more = f"; and {self.num_bad - len(self._bad)} more" if self.num_bad > len(self._bad) else ""
+        return (*self.remarks, f"skipped {self.num_bad} bad rows: {'; '.join(self._bad)}{more}")
+
+    def splits(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Returns images uint8 [N, 48, 48] and labels int32 [N] of every split that has any."""
+        shape = (-1, dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
+        return {
+            split: (np.frombuffer(self._pixels[split], np.uint8).reshape(shape), np.array(labels, np.int32))
+            for split, labels in self._labels.items()
+            if labels
+        }
+
+
+# (done, total), in whatever unit the form is read in: bytes, or images.
+Progress = Callable[[int, int], None]
+
+
+def no_progress(done: int, total: int) -> None:
+    """Takes progress and does nothing with it."""

@@ -1,0 +1,107 @@
+"""Where under a path FER2013 lies, and in which form."""
+
+import dataclasses
+import pathlib
+
+from emogan.data import fer2013_archives, fer2013_csv, fer2013_folders, fer2013_rows
+
+KNOWN = (
+    "fer2013.csv, icml_face_data.csv, train.csv, the competition's .zip or fer2013.tar.gz, or folders train/<class>/"
+)
+_ARCHIVE_STEMS = ("fer2013", "challenges-in-representation-learning", "archive", "icml_face_data")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One form of FER2013: CSV files, an archive or a folder of images.
+
+    `path` is the file, or the folder of the images or of several files; `files` has (relative name, size,
+    mtime in ns) of everything that is read, and `others` names forms that lie beside it and are not.
+    """
+
+    path: pathlib.Path
+    files: tuple[tuple[str, int, int], ...]
+    csv_files: tuple[pathlib.Path, ...] = ()
+    listing: fer2013_folders.Listing | None = None
+    others: tuple[str, ...] = ()
+
+    def read(self, rows: fer2013_rows.Collector, progress: fer2013_rows.Progress) -> str:
+        """Adds all its faces to `rows` and returns the SHA-256 of the content.
+
+        Raises:
+          ValueError: if what it holds is not valid, or cannot be read.
+        """
+        try:
+            if self.listing is not None:
+                return fer2013_folders.read_folder(self.listing, rows, progress)
+            if self.csv_files:
+                return "+".join(_read_csv(file, rows, progress) for file in self.csv_files)
+            return fer2013_archives.read(self.path, rows, progress)
+        except OSError as e:
+            raise ValueError(f"{self.path}: expected a file that can be read, found {e.strerror or e}") from e
+
+
+def _read_csv(file: pathlib.Path, rows: fer2013_rows.Collector, progress: fer2013_rows.Progress) -> str:
+    with open(file, "rb") as f:
+        return fer2013_csv.read(fer2013_csv.buffered(f, file.stat().st_size, progress), str(file), file.name, rows)
+
+
+def find(path: pathlib.Path) -> Source:
+    """Returns the form of FER2013 that is at a path: a file, or a folder with one in it or one folder below.
+
+    Raises:
+      FileNotFoundError: if the path does not exist, or is a folder without FER2013.
+      ValueError: if it is a file of a kind that FER2013 does not come in.
+    """
+    if path.is_file():
+        return _of_file(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: expected FER2013 ({KNOWN}), found no such file or folder; check data_dir")
+    below = sorted(p for p in path.iterdir() if p.is_dir() and not fer2013_folders.is_hidden(p.name))
+    for folder in (path, *below):
+        try:
+            source = _in_folder(folder)
+        except PermissionError:
+            continue
+        if source is not None:
+            return source
+    names = sorted(p.name for p in path.iterdir())
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    raise FileNotFoundError(
+        f"{path}: expected FER2013 ({KNOWN}), found {shown or 'an empty folder'}; point data_dir at FER2013"
+    )
+
+
+def _of_file(path: pathlib.Path) -> Source:
+    if path.name.lower().endswith(".csv"):
+        return Source(path, (_status(path, path.parent),), csv_files=(path,))
+    if path.name.lower().endswith(fer2013_archives.SUFFIXES):
+        return Source(path, (_status(path, path.parent),))
+    expected = f"expected FER2013 as a .csv file, an archive ({', '.join(fer2013_archives.SUFFIXES)}) or a folder"
+    raise ValueError(f"{path}: {expected}, found a file of another kind")
+
+
+def _in_folder(folder: pathlib.Path) -> Source | None:
+    """Returns the form in a folder itself that holds most, and is quickest to read among equals."""
+    files = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_file()}
+    found = [_of_file(files[name]) for name in fer2013_archives.FULL_CSV if name in files]
+    if fer2013_folders.holds_images(folder):
+        listing = fer2013_folders.list_images(folder)
+        empty = tuple((f"{path}/", 0, 0) for path in listing.empty_classes)
+        found.append(Source(folder, listing.files + empty, listing=listing))
+    for name, file in files.items():
+        if name.startswith(_ARCHIVE_STEMS) and name.endswith(fer2013_archives.SUFFIXES):
+            found.append(_of_file(file))
+    partial = [files[name] for name in fer2013_archives.PARTIAL_CSV if name in files]
+    if partial:
+        path = partial[0] if len(partial) == 1 else folder
+        found.append(Source(path, tuple(_status(file, folder) for file in partial), csv_files=tuple(partial)))
+    if not found:
+        return None
+    others = tuple("image folders" if source.listing else source.path.name for source in found[1:])
+    return dataclasses.replace(found[0], others=others)
+
+
+def _status(file: pathlib.Path, folder: pathlib.Path) -> tuple[str, int, int]:
+    status = file.stat()
+    return str(file.relative_to(folder)), status.st_size, status.st_mtime_ns
