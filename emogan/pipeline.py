@@ -3,8 +3,8 @@
 import dataclasses
 import json
 import pathlib
-from typing import Any
 import zlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -105,8 +105,8 @@ def load_generator(config: config_lib.Config, workdir: pathlib.Path, sizes: Plan
         done = checkpoints.latest_step or 0
         if done < sizes.steps["gan"]:
             raise ValueError(
-                f"--phase=encoder: expected a finished phase gan in {workdir} ({sizes.steps['gan']} steps), found {done} "
-                "steps; run --phase=gan (or --phase=all) with the same flags first"
+                f"--phase=encoder: expected a finished phase gan in {workdir} ({sizes.steps['gan']} steps), "
+                f"found {done} steps; run --phase=gan (or --phase=all) with the same flags first"
             )
         state = gan.make(config, len(sizes.class_names)).init(jax.random.key(0))
         return checkpoints.restore(state).best_generator

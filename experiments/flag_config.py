@@ -1,9 +1,9 @@
 """Every flag of every script, and how a wrong one ends: in one line on standard error and status 2."""
 
-from collections.abc import Callable, Sequence
 import sys
+from collections.abc import Callable, Sequence
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 from emogan import config as config_lib
@@ -66,6 +66,8 @@ def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> None
     if len(argv) > 1:
         fail(f"expected flags only, found {argv[1]!r}; --help lists them")
     try:
+        # JAX tells at INFO which accelerators it did not find.
+        logging.set_verbosity(logging.WARNING)
         main(argv)
     except (ValueError, OSError) as error:
         fail(error)

@@ -1,17 +1,17 @@
 """Trains the paper's system: G against D, then E on the finished G; ends with pictures.
 
-    python experiments/train.py                                   the quick preset on drawn faces
-    python experiments/train.py --config=paper --data_dir=PATH    the paper on FER2013
+python experiments/train.py                                   the quick preset on drawn faces
+python experiments/train.py --config=paper --data_dir=PATH    the paper on FER2013
 """
 
 import pathlib
 
+import flag_config
 from absl import flags
 
 from emogan import config as config_lib
 from emogan import pipeline
 from emogan.train import loop
-import flag_config
 
 CONFIG = flag_config.define_config()
 PHASE = flags.DEFINE_enum("phase", "all", ["all", *pipeline.PHASES], "what to train")

@@ -37,14 +37,16 @@ def load(
             "fer2013: expected --data_dir=PATH to fer2013.csv, its archive or its image folders, found none given"
         )
     if config.name == "fer2013":
-        split = _HELD_OUT["fer2013"] if split == "held_out" else split
-        return fer2013.load(
-            split,
-            config.dir,
-            on_bad_row=config.on_bad_row,
-            cache_dir=fer2013.default_cache_dir(),
-            progress=progress,
-            report=report,
-        )
+        how = {
+            "on_bad_row": config.on_bad_row,
+            "cache_dir": fer2013.default_cache_dir(),
+            "progress": progress,
+            "report": report,
+        }
+        if split == "held_out":
+            splits = fer2013.available_splits(config.dir, **how)
+            # Folders whose file names do not tell PublicTest from PrivateTest have a `test` split only.
+            split = "test" if "public" not in splits and "test" in splits else _HELD_OUT["fer2013"]
+        return fer2013.load(split, config.dir, **how)
     split = "valid" if split == "held_out" else split
-    return tfds_source.load(config.name.removeprefix("tfds:"), split, config.dir or None)
+    return tfds_source.load(config.name.removeprefix("tfds:"), split, config.dir or None, progress=progress)

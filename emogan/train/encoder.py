@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from flax import struct
 import jax
 import jax.numpy as jnp
 import optax
+from flax import struct
 
 from emogan import config as config_lib
 from emogan import emotions, images, losses, types

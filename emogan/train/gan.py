@@ -1,13 +1,13 @@
 """Phase `gan`: the conditional DCGAN, G against D (section 2.2.1 of the paper)."""
 
-from collections.abc import Mapping
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from flax import struct
 import jax
 import jax.numpy as jnp
 import optax
+from flax import struct
 
 from emogan import config as config_lib
 from emogan import images, losses, types

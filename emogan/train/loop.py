@@ -99,7 +99,8 @@ def _examine(phase: state_lib.Phase, done: int, rows: dict[str, np.ndarray]) -> 
         for name, value in metrics.items():
             if not np.isfinite(value):
                 raise TrainingError(
-                    f"{phase.name}: {name} is {value} after step {done + i + 1}; the last checkpoint before it is kept. "
+                    f"{phase.name}: {name} is {value} after step {done + i + 1}; "
+                    "the last checkpoint before it is kept. "
                     f"Try a smaller --config.{phase.name}.learning_rate or another --config.seed"
                 )
         diagnosis = phase.diagnose(metrics)

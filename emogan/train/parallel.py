@@ -41,9 +41,7 @@ def make_chunk(phase: state_lib.Phase, num_examples: int, batch_size: int, longe
 
         def body(i: jax.Array, carry: tuple[Any, jax.Array, types.Metrics]):
             state, order, written = carry
-            order = jax.lax.cond(
-                state.step % per_epoch == 0, lambda: order_of(state.step // per_epoch), lambda: order
-            )
+            order = jax.lax.cond(state.step % per_epoch == 0, lambda: order_of(state.step // per_epoch), lambda: order)
             state, metrics = one(state, order)
             return state, order, jax.tree.map(lambda all_, new: all_.at[i].set(new), written, metrics)
 

@@ -1,14 +1,14 @@
 """What a phase carries from step to step, and the pieces that all steps share."""
 
-from collections.abc import Callable, Mapping
 import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
-from flax import struct
 import jax
 import jax.numpy as jnp
 import optax
+from flax import struct
 
 from emogan import types
 

@@ -1,12 +1,13 @@
 """Where a run tells of itself: console, metrics.jsonl, TensorBoard, pictures. Nothing else in the library prints."""
 
-from collections.abc import Mapping, Sequence
+import collections
 import json
 import math
 import os
 import pathlib
 import sys
 import time
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -63,7 +64,8 @@ class Writer:
         self._phase = phase
         self._total = total_steps
         self._batch_size = batch_size
-        self._began = (time.monotonic(), first_step)
+        # The rate is that of the last chunks: the first one compiles.
+        self._clock = collections.deque([(time.monotonic(), first_step)], maxlen=12)
         self._samples = workdir / "figures" / "samples"
         self._samples.mkdir(parents=True, exist_ok=True)
         path = workdir / "metrics.jsonl"
@@ -102,9 +104,7 @@ class Writer:
         """Returns when all lines are on disk: a checkpoint must never be newer than its lines."""
         os.fsync(self._lines.fileno())
 
-    def sample(
-        self, step: int, faces: np.ndarray, metrics: Mapping[str, float]
-    ) -> None:
+    def sample(self, step: int, faces: np.ndarray, metrics: Mapping[str, float]) -> None:
         """Records the sample after `step`: faces uint8 [rows, columns, 48, 48] and, if there are any, its metrics."""
         picture = images.tile(faces)
         images.save_png(self._samples / f"{self._phase}_{step:06d}.png", picture)
@@ -120,10 +120,10 @@ class Writer:
             say(f"{self._phase:8s} sample at {step}: " + "  ".join(f"{k} {v:.3f}" for k, v in values.items()))
 
     def _console(self, step: int, means: Mapping[str, float]) -> None:
-        began, first = self._began
-        seconds = max(time.monotonic() - began, 1e-9)
-        rate = (step - first) / seconds
-        left = (self._total - step) / rate if rate else math.inf
+        self._clock.append((time.monotonic(), step))
+        began, first = self._clock[1] if len(self._clock) > 2 else self._clock[0]
+        rate = (step - first) / max(time.monotonic() - began, 1e-9)
+        left = (self._total - step) / rate
         shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items() if name != "collapsed_for")
         say(
             f"{self._phase:8s} {step:>6d}/{self._total}  {shown}  {rate * self._batch_size:.0f} images/s  "
@@ -141,7 +141,7 @@ def clock(seconds: float) -> str:
 
 
 def read_metrics(path: pathlib.Path, phase: str, step_field: str = "step") -> dict[str, np.ndarray]:
-    """Returns a phase's metrics from metrics.jsonl as arrays over steps, `step_field` among them; {} if there are none."""
+    """Returns a phase's metrics from metrics.jsonl as arrays, `step_field` among them; {} if there are none."""
     if not path.exists():
         return {}
     rows = [row for row in map(_parse, path.read_text().splitlines()) if row and row["phase"] == phase]
