@@ -139,6 +139,7 @@ class Scene:
         return np.clip(0.5 - distance / self.softness, 0, 1)
 
     def paint(self, tone, coverage, where=None):
+        """Moves pixels towards a tone by how much of each is covered."""
         image = self.image[where or self.everywhere]
         image += coverage * (tone - image)
 
