@@ -21,11 +21,17 @@ PRIOR_EDGE = {"uniform": 1.0, "normal": 3.0}  # hardly anything of the prior lie
 
 @struct.dataclass
 class EncoderState:
-    """E in training, and the G that it learns to invert, which stays as it is."""
+    """E in training, its moving average (empty if switched off), and the G that it inverts, which stays as it is."""
 
     step: jax.Array
     encoder: state_lib.NetworkState
+    average: state_lib.Variables
     generator: state_lib.Variables
+
+    @property
+    def best_encoder(self) -> state_lib.Variables:
+        """The averaged E where there is one, else E."""
+        return self.average if self.average else self.encoder.variables
 
 
 def make_encoder(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
@@ -62,8 +68,9 @@ def make(config: config_lib.Config, num_classes: int, generator: state_lib.Varia
         network = state_lib.initialise(
             make_encoder(model, num_classes), optimizer, key, jnp.zeros((1, 48, 48, 1)), jnp.zeros((1,), jnp.int32)
         )
+        average = jax.tree.map(jnp.copy, dict(network.variables)) if settings.ema_decay else {}
         # A copy, because the training donates its state and the caller may still want its G.
-        return EncoderState(jnp.zeros((), jnp.int32), network, jax.tree.map(jnp.copy, dict(generator)))
+        return EncoderState(jnp.zeros((), jnp.int32), network, average, jax.tree.map(jnp.copy, dict(generator)))
 
     def step(
         state: EncoderState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
@@ -100,13 +107,21 @@ def make(config: config_lib.Config, num_classes: int, generator: state_lib.Varia
         network = state_lib.update(
             state.encoder, optimizer, state_lib.mean_over(gradients, axis_name), state_lib.mean_over(stats, axis_name)
         )
-        return EncoderState(state.step + 1, network, state.generator), state_lib.mean_over(metrics, axis_name)
+        average = state.average
+        if settings.ema_decay:
+            average = state_lib.moving_average(
+                average, dict(network.variables), settings.ema_decay, state.step.astype(jnp.float32)
+            )
+        return (
+            EncoderState(state.step + 1, network, average, state.generator),
+            state_lib.mean_over(metrics, axis_name),
+        )
 
     def sample(state: EncoderState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
         del key
         faces = images.to_float(batch["image"][:SAMPLES])
         labels = batch["label"][:SAMPLES]
-        latents = make_encoder(model, num_classes).apply(state.encoder.variables, faces, labels, train=False)
+        latents = make_encoder(model, num_classes).apply(state.best_encoder, faces, labels, train=False)
         edited = edits(model, num_classes, state.generator, latents)
         own = edited[labels, jnp.arange(len(labels))]
         metrics = {
