@@ -132,7 +132,7 @@ def quick() -> Config:
         model=ModelConfig(width=16),
         # Small batches and larger steps show the most after minutes; the paper's need an hour to get as far.
         gan=GanConfig(epochs=5, batch_size=32, learning_rate=5e-4, ema_decay=0.998),
-        encoder=EncoderConfig(epochs=4, learning_rate=1e-3, ema_decay=0.99),
+        encoder=EncoderConfig(epochs=3, learning_rate=1e-3, ema_decay=0.99),
     )
 
 

@@ -4,12 +4,28 @@ import pathlib
 
 import jax
 import pytest
+from jax import lax
 
 jax.config.update("jax_num_cpu_devices", 4)  # before the first use of a device
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 from emogan import config as config_lib  # noqa: E402
 from emogan import pipeline  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """XLA's own convolutions and few optimisations, for steps that are compiled more often than they are run.
+
+    tests/models/test_conv.py holds that both lowerings of the convolutions agree.
+    """
+    name = "jax_disable_most_optimizations"
+    before = jax.config.values[name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lax, "platform_dependent", lambda *args, default, **_: default(*args))
+        jax.config.update(name, True)
+        yield
+        jax.config.update(name, before)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,268 @@
+"""Changes the emotion on faces: image -> encode -> set the emotion -> decode."""
+
+import functools
+import json
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from emogan import config as config_lib
+from emogan import emotions, images, types
+from emogan.data import dataset
+from emogan.train import checkpoint, encoder, gan
+from emogan.train import state as state_lib
+
+LARGEST_BATCH = 256
+ALL = "all"
+
+Emotion = str | int | np.ndarray | jax.Array | Sequence[int]
+
+_SIZE = dataset.IMAGE_SIZE
+_ROUNDING = 1e-3  # how far beyond [-1, 1] a float image may lie, as resampling and float16 leave it
+
+
+class EmotionTransfer:
+    """A trained E and G, which set the emotion on faces.
+
+    Faces are NumPy or JAX arrays [N, 48, 48] or [N, 48, 48, 1], uint8 in 0..255 or floats in [-1, 1]; N may be 0. An
+    emotion is a name, a label, labels [N], or "all" for every label in its order.
+
+    Attributes:
+      config: of the run.
+      class_names: the emotions' names; a label is an index into them.
+    """
+
+    def __init__(
+        self,
+        config: config_lib.Config,
+        class_names: Sequence[str],
+        encoder_variables: state_lib.Variables,
+        generator_variables: state_lib.Variables,
+    ):
+        self.config = config
+        self.class_names = tuple(class_names)
+        E = encoder.make_encoder(config.model, len(class_names))
+        G = gan.make_generator(config.model, len(class_names))
+        on_device = jax.device_put((encoder_variables, generator_variables))
+        self._encode = functools.partial(_encode, E, on_device[0])
+        self._decode = functools.partial(_decode, G, on_device[1])
+
+    def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
+        """Returns the latents float32 [N, Z] of faces.
+
+        Args:
+          faces: see the class.
+          labels: the emotions that the faces wear now; only an E(x, y) (`model.encoder_labels`) needs them.
+
+        Raises:
+          ValueError: if the faces' shape, type or values are not those of the class, or labels are missing or wrong.
+        """
+        faces = _checked_faces(faces)
+        if labels is None and self.config.model.encoder_labels:
+            raise ValueError(
+                "expected labels=..., the emotions that the faces wear now, since this run's encoder is E(x, y), "
+                "found none"
+            )
+        # Bytes go to the device in the shape of data sets, floats in that of the networks.
+        faces = faces.reshape(len(faces), _SIZE, _SIZE, *(() if faces.dtype == np.uint8 else (1,)))
+        labels = self._labels(0 if labels is None else labels, len(faces))
+        return _in_batches(self._encode, faces, labels)
+
+    def decode(self, latents: np.ndarray | jax.Array, emotion: Emotion) -> np.ndarray:
+        """Returns the faces float32 [N, 48, 48, 1] in [-1, 1] of latents [N, Z], or [C, N, 48, 48, 1] under "all".
+
+        Raises:
+          ValueError: if the latents' shape or type, or the emotion, is not as expected.
+        """
+        return self._decoded(latents, emotion, as_bytes=False)
+
+    def transfer(self, faces: np.ndarray | jax.Array, emotion: Emotion, labels: Emotion | None = None) -> np.ndarray:
+        """Returns the faces with another emotion, or [C, N, ...] with all of them under "all".
+
+        Bytes give bytes and floats float32, with a last axis of 1 where the faces have one.
+
+        Args:
+          faces: see the class.
+          emotion: see the class.
+          labels: the emotions that the faces wear now; only an E(x, y) (`model.encoder_labels`) needs them.
+
+        Raises:
+          ValueError: if the faces, the emotion or the labels are not those of the class.
+        """
+        faces = _checked_faces(faces)
+        if not _is_all(emotion):
+            self._labels(emotion, len(faces))  # a wrong one fails before the work of E
+        answer = self._decoded(self.encode(faces, labels), emotion, faces.dtype == np.uint8)
+        return answer.reshape(*answer.shape[: 2 if _is_all(emotion) else 1], *faces.shape[1:])
+
+    def label(self, name: str) -> int:
+        """Returns the label of an emotion's name, in any case and, for the seven of FER2013, in either naming.
+
+        Raises:
+          ValueError: if no class has this name.
+        """
+        names = [known.lower() for known in self.class_names]
+        word = name.strip().lower()
+        if word not in names and self.class_names == emotions.EMOTIONS:
+            return emotions.label(name)
+        if word not in names:
+            raise ValueError(f"expected an emotion out of {', '.join(self.class_names)}, found {name!r}")
+        return names.index(word)
+
+    def _decoded(self, latents: Any, emotion: Emotion, as_bytes: bool) -> np.ndarray:
+        latents = _checked_latents(latents, self.config.model.latent_size)
+        decode = functools.partial(self._decode, as_bytes=as_bytes)
+        count, classes = len(latents), len(self.class_names)
+        if not _is_all(emotion):
+            return _in_batches(decode, latents, self._labels(emotion, count))
+        labels = np.arange(classes, dtype=np.int32).repeat(count)
+        answer = _in_batches(decode, np.tile(latents, (classes, 1)), labels)
+        return answer.reshape(classes, count, *answer.shape[1:])
+
+    def _labels(self, emotion: Emotion, count: int) -> np.ndarray:
+        """Returns labels int32 [count], checked."""
+        labels = np.asarray(self.label(emotion) if isinstance(emotion, str) else emotion)
+        if labels.size and not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(f"expected an emotion's name, a label or integer labels [{count}], found {labels.dtype}")
+        if labels.shape not in ((), (count,)):
+            raise ValueError(f"expected one label or labels [{count}], found {list(labels.shape)}")
+        wrong = labels[(labels < 0) | (labels >= len(self.class_names))]
+        if wrong.size:
+            raise ValueError(f"expected labels in 0..{len(self.class_names) - 1}, found {wrong.flat[0]}")
+        return np.broadcast_to(labels.astype(np.int32), (count,))
+
+
+def load(workdir: str | pathlib.Path) -> EmotionTransfer:
+    """Returns the trained E and G of a run's folder.
+
+    Raises:
+      FileNotFoundError: if the folder is no run's.
+      ValueError: if its phase `encoder` has not finished, or a file in it is damaged.
+    """
+    workdir = pathlib.Path(workdir)
+    config = _read(workdir / "config.json", _config)
+    class_names, examples = _read(workdir / "data.json", _data)
+    steps = config.encoder.epochs * dataset.steps_per_epoch(examples, config.encoder.batch_size)
+    folder = workdir / "checkpoints" / "encoder"
+    done = _newest(folder)
+    if done < steps:
+        raise ValueError(
+            f"{workdir}: expected a finished phase encoder ({steps} steps), found {done or 'no'} steps; "
+            f"run experiments/train.py --phase=encoder (or all) with the flags of this run and --workdir={workdir}"
+        )
+    with checkpoint.Checkpoints(folder, config.run.keep_checkpoints) as checkpoints:
+        state = checkpoints.restore(_target(config, len(class_names)))
+    return EmotionTransfer(config, class_names, state.best_encoder, state.generator)
+
+
+def _is_all(emotion: Emotion) -> bool:
+    return isinstance(emotion, str) and emotion.strip().lower() == ALL
+
+
+def _checked_faces(faces: Any) -> np.ndarray:
+    """Returns faces as uint8 or float32, in their own shape."""
+    faces = np.asarray(faces)
+    if faces.shape[1:] not in ((_SIZE, _SIZE), (_SIZE, _SIZE, 1)):
+        hint = "; give a single face as faces[None]" if faces.shape in ((_SIZE, _SIZE), (_SIZE, _SIZE, 1)) else ""
+        raise ValueError(f"expected faces [N, {_SIZE}, {_SIZE}(, 1)], found {list(faces.shape)}{hint}")
+    if faces.dtype == np.uint8:
+        return faces
+    if not jnp.issubdtype(faces.dtype, jnp.floating):  # NumPy's own does not know bfloat16
+        raise ValueError(f"expected faces of type uint8 or float, found {faces.dtype}")
+    faces = faces.astype(np.float32)
+    if not (np.abs(faces) <= 1.0 + _ROUNDING).all():
+        raise ValueError(
+            f"expected float faces in [-1, 1], found {faces.min():g}..{faces.max():g}; "
+            "give values of 0..255 as uint8, or divide them by 127.5 and subtract 1"
+        )
+    return faces
+
+
+def _checked_latents(latents: Any, size: int) -> np.ndarray:
+    latents = np.asarray(latents)
+    if latents.ndim != 2 or latents.shape[1] != size or not jnp.issubdtype(latents.dtype, jnp.floating):
+        raise ValueError(f"expected float latents [N, {size}], found {latents.dtype} {list(latents.shape)}")
+    return latents.astype(np.float32)
+
+
+# Compiled once for all models of one kind and size: the modules are static, the variables are arguments.
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(E: nn.Module, variables: state_lib.Variables, faces: jax.Array, labels: types.Labels) -> types.Latents:
+    faces = images.to_float(faces) if faces.dtype == jnp.uint8 else faces
+    return E.apply(variables, faces, labels, train=False)
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="as_bytes")
+def _decode(
+    G: nn.Module, variables: state_lib.Variables, latents: types.Latents, labels: types.Labels, *, as_bytes: bool
+) -> types.Images | types.ByteImages:
+    faces = G.apply(variables, latents, labels, train=False)
+    return images.to_bytes(faces) if as_bytes else faces
+
+
+def _in_batches(function: Callable[..., jax.Array], rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns function(rows, labels), called with batches of powers of two: few compilations."""
+    answers = []
+    for start in range(0, max(len(rows), 1), LARGEST_BATCH):  # no rows are one batch of padding
+        part = rows[start : start + LARGEST_BATCH]
+        padding = (1 << max(len(part) - 1, 0).bit_length()) - len(part)
+        padded = np.pad(part, ((0, padding), *((0, 0),) * (rows.ndim - 1)))
+        answer = function(padded, np.pad(labels[start : start + LARGEST_BATCH], (0, padding)))
+        answers.append(np.asarray(answer)[: len(part)])
+    return np.concatenate(answers)
+
+
+def _read(path: pathlib.Path, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(path.read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(
+            f"{path.parent}: expected a run's folder, found no {path.name} in it; "
+            "make one with experiments/train.py --workdir=..."
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _config(text: str) -> config_lib.Config:
+    config = config_lib.from_json(text)
+    config.check()
+    return config
+
+
+def _data(text: str) -> tuple[tuple[str, ...], int]:
+    """Returns the names of the classes and the number of examples."""
+    try:
+        about = json.loads(text)
+        class_names, examples = tuple(about["class_names"]), int(about["examples"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"expected class_names and examples as JSON, found {type(error).__name__}: {error}; train the run again"
+        ) from error
+    return class_names, examples
+
+
+def _newest(folder: pathlib.Path) -> int:
+    """Returns the step of the newest checkpoint, or 0, without opening the folder: a training may be writing to it."""
+    if not folder.is_dir():
+        return 0
+    return max((int(child.name) for child in folder.iterdir() if child.name.isdigit()), default=0)
+
+
+def _target(config: config_lib.Config, num_classes: int) -> encoder.EncoderState:
+    """Returns the shapes, types and placement of the last state of phase `encoder`; nothing is computed."""
+
+    def init(key: jax.Array) -> encoder.EncoderState:
+        generator = gan.make(config, num_classes).init(key).best_generator
+        return encoder.make(config, num_classes, generator).init(key)
+
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
