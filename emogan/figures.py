@@ -113,18 +113,21 @@ def happy_picture(faces: np.ndarray, happy: np.ndarray, which: str) -> np.ndarra
 
 
 def emotions_picture(
-    faces: np.ndarray, labels: np.ndarray, edits: np.ndarray, names: Sequence[str], which: str
+    faces: np.ndarray | None, labels: np.ndarray, edits: np.ndarray, names: Sequence[str], which: str
 ) -> np.ndarray:
     """Returns Fig. 7, uint8 [H, W]: faces uint8 [N, 48, 48] and, under every label, edits uint8 [C, N, 48, 48].
+
+    Without the faces it shows generated ones alone, and may be published where the data's faces may not.
 
     The edit under the face's own label, which is its reconstruction, is framed.
     """
     edits = edits.copy()
     for face, label in enumerate(labels):
         edits[label, face] = _framed(edits[label, face])
+    shown = edits if faces is None else np.concatenate([faces[None], edits])
     return grids.labelled_grid(
-        np.concatenate([faces[None], edits]).swapaxes(0, 1),
-        columns=("face", *names),
+        shown.swapaxes(0, 1),
+        columns=names if faces is None else ("face", *names),
         rows=tuple(names[label] for label in labels),
         title=f"{which}, decoded under every label (framed: its own)",
     )
@@ -173,6 +176,8 @@ def _draw_transfers(config: config_lib.Config, model: Any, folder: pathlib.Path)
     rows = choose_faces(labels, _ROWS)
     picture = emotions_picture(faces[rows], labels[rows], edits[:, rows], names, which)
     paths.append(_save(picture, folder / "fig7_emotions.png"))
+    picture = emotions_picture(None, labels[rows], edits[:, rows], names, which)
+    paths.append(_save(picture, folder / "fig7_generated.png"))
     if config.data.name == "toyfaces":
         truths = toyfaces.true_transfers(data.split, config.seed, len(data))[:, chosen]
         rows = choose_faces(labels, _TRUTHS)
@@ -207,7 +212,7 @@ def _framed(face: np.ndarray) -> np.ndarray:
 
 def _save(picture: Any, path: pathlib.Path) -> pathlib.Path:
     if isinstance(picture, np.ndarray):
-        images.save_png(path, picture)
+        images.save_png(path, picture, images.SYNTHETIC)
         return path
     temporary = path.with_name(path.name + ".tmp")
     picture.savefig(temporary, format="png", dpi=110)

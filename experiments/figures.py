@@ -5,10 +5,10 @@ python experiments/figures.py --workdir=runs/quick
 
 import pathlib
 
+import flag_config
 from absl import flags
 
 from emogan import figures
-from experiments import flag_config
 
 WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "a run's folder")
 

@@ -6,12 +6,12 @@ python experiments/toy_score.py --workdir=runs/quick
 import json
 import pathlib
 
+import flag_config
 from absl import flags
 
 from emogan import config as config_lib
 from emogan import transfer
 from emogan.evaluation import toy
-from experiments import flag_config
 
 WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "the folder of a run on toy faces")
 

@@ -4,6 +4,7 @@ python experiments/train.py                                   the quick preset o
 python experiments/train.py --config=paper --data_dir=PATH    the paper on FER2013
 """
 
+import os
 import pathlib
 
 import flag_config
@@ -16,12 +17,16 @@ from emogan.train import loop
 CONFIG = flag_config.define_config()
 PHASE = flags.DEFINE_enum("phase", "all", ["all", *pipeline.PHASES], "what to train")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; runs/PRESET if not given")
+DETERMINISTIC = flags.DEFINE_bool("deterministic", False, "on a GPU: the same bits every time, at some cost in speed")
 flags.adopt_module_key_flags(flag_config)
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "print the configuration, the parameters and the steps, and end")
 
 
 def main(_) -> None:
     config = flag_config.resolve(CONFIG)
+    if DETERMINISTIC.value:
+        # XLA reads it when the first device is used, which nothing has done yet. CPUs need no such flag.
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true"
     if DRY_RUN.value:
         sizes = pipeline.plan(config, pipeline.load_data(config, "train"))
         print(config_lib.to_json(config), end="")

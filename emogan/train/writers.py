@@ -107,7 +107,7 @@ class Writer:
     def sample(self, step: int, faces: np.ndarray, metrics: Mapping[str, float]) -> None:
         """Records the sample after `step`: faces uint8 [rows, columns, 48, 48] and, if there are any, its metrics."""
         picture = images.tile(faces)
-        images.save_png(self._samples / f"{self._phase}_{step:06d}.png", picture)
+        images.save_png(self._samples / f"{self._phase}_{step:06d}.png", picture, images.SYNTHETIC)
         if self._board:
             self._board.add_image("samples", picture, step, dataformats="HW")
         if metrics:
