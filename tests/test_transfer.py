@@ -258,17 +258,18 @@ def test_damaged_descriptions_are_refused(workdir, name, content, message):
         emogan.load(workdir)
 
 
+# Both fail before Orbax has begun to read; what it abandons later would be blamed on other tests.
+
+
 def test_a_damaged_checkpoint_is_refused(workdir):
-    files = [path for path in (workdir / "checkpoints" / "encoder").rglob("*") if path.is_file()]
-    largest = max(files, key=lambda path: path.stat().st_size)
-    largest.write_bytes(largest.read_bytes()[:100])
-    with pytest.raises(ValueError, match="expected a whole checkpoint of this model, found"):
+    shutil.rmtree(workdir / "checkpoints" / "encoder" / "8" / "state")
+    with pytest.raises(ValueError, match="8: expected a whole checkpoint of this model, found"):
         emogan.load(workdir)
 
 
-def test_networks_of_another_size_are_refused(workdir):
+def test_networks_of_another_kind_are_refused(workdir):
     config = config_lib.from_json((workdir / "config.json").read_text())
-    config.model.width = 5
+    config.model.batch_norm = False
     config_lib.save(config, workdir / "config.json")
-    with pytest.raises(ValueError, match="expected a whole checkpoint of this model, found"):
+    with pytest.raises(ValueError, match="8: expected a whole checkpoint of this model, found"):
         emogan.load(workdir)

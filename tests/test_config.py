@@ -1,0 +1,175 @@
+"""Configurations: their checks, their JSON, and what makes another run of one."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from emogan import config as config_lib
+
+OUT_OF_RANGE = [
+    ("seed", -1),
+    ("seed", 2**31),
+    ("data.name", "faces"),
+    ("data.size", -1),
+    ("data.on_bad_row", "ignore"),
+    ("model.width", 0),
+    ("model.width", 1025),
+    ("model.latent_size", 0),
+    ("model.latent_size", 4097),
+    ("model.latent_distribution", "cauchy"),
+    ("model.encoder_output", "sigmoid"),
+    ("model.resampling", "bilinear"),
+    ("gan.epochs", 0),
+    ("gan.batch_size", 1),
+    ("gan.learning_rate", 0.0),
+    ("gan.learning_rate", 1.5),
+    ("gan.learning_rate", float("nan")),
+    ("gan.b1", -0.1),
+    ("gan.b1", 1.0),
+    ("gan.generator_steps", 0),
+    ("gan.ema_decay", 1.0),
+    ("gan.ema_decay", -0.5),
+    ("gan.collapse_steps", -1),
+    ("gan.on_collapse", "ignore"),
+    ("encoder.epochs", 0),
+    ("encoder.batch_size", 1),
+    ("encoder.learning_rate", 0.0),
+    ("encoder.b1", 1.0),
+    ("encoder.ema_decay", 1.0),
+    ("encoder.image_loss", -1.0),
+    ("encoder.image_loss", float("nan")),
+    ("encoder.latent_loss", float("inf")),
+    ("run.sample_every", 0),
+    ("run.checkpoint_every", 0),
+    ("run.keep_checkpoints", 0),
+]
+
+
+def changed(config, name, value):
+    *parents, field = name.split(".")
+    part = config
+    for parent in parents:
+        part = getattr(part, parent)
+    assert hasattr(part, field)
+    setattr(part, field, value)
+    return config
+
+
+@pytest.mark.parametrize(("name", "value"), OUT_OF_RANGE, ids=str)
+def test_value_out_of_range_is_refused_by_its_field_name(name, value):
+    config = changed(config_lib.Config(), name, value)
+    with pytest.raises(ValueError, match=rf"^{re.escape(name)}: expected .+, found "):
+        config.check()
+
+
+@pytest.mark.parametrize("name", config_lib.flatten(config_lib.Config()))
+def test_every_field_with_a_range_is_checked(name):
+    free = {"preset", "data.dir", "model.encoder_labels", "model.batch_norm", "run.tensorboard"}
+    assert (name in free) != any(name == checked for checked, _ in OUT_OF_RANGE)
+
+
+def test_both_encoder_losses_off_is_refused():
+    config = changed(changed(config_lib.Config(), "encoder.image_loss", 0.0), "encoder.latent_loss", 0.0)
+    with pytest.raises(ValueError, match=r"encoder\.image_loss and encoder\.latent_loss"):
+        config.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seed", 2**31 - 1), ("data.name", "tfds:fer2013"), ("gan.ema_decay", 0.0), ("encoder.image_loss", 0.0)],
+)
+def test_values_at_the_edge_of_their_range_pass(name, value):
+    config = changed(config_lib.Config(), "encoder.latent_loss", 1.0)
+    changed(config, name, value).check()
+
+
+@pytest.mark.parametrize("name", config_lib.PRESETS)
+def test_presets_pass_their_checks_and_are_fresh_each_time(name):
+    config = config_lib.preset(name)
+    config.check()
+    assert config.preset == name
+    config.model.width = 3
+    assert config_lib.preset(name).model.width != 3
+
+
+def test_unknown_preset_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="expected a preset out of quick, paper, found 'peper'"):
+        config_lib.preset("peper")
+
+
+def test_paper_is_the_paper():
+    config = config_lib.paper()
+    assert config.data.name == "fer2013"
+    assert dataclasses.asdict(config.model) == {
+        "width": 64,
+        "latent_size": 100,
+        "latent_distribution": "uniform",
+        "encoder_labels": False,
+        "encoder_output": "tanh",
+        "batch_norm": True,
+        "resampling": "strided",
+    }
+    for phase in (config.gan, config.encoder):
+        assert (phase.epochs, phase.batch_size, phase.learning_rate, phase.b1) == (50, 64, 2e-4, 0.5)
+    assert (config.gan.generator_steps, config.gan.ema_decay, config.encoder.ema_decay) == (1, 0.0, 0.0)
+    assert (config.encoder.image_loss, config.encoder.latent_loss) == (1.0, 0.0)
+    assert config.run.sample_every == 100
+
+
+def test_quick_is_the_default_and_draws_its_faces():
+    config = config_lib.quick()
+    assert (config_lib.Config().preset, config.data.name, config.data.dir) == ("quick", "toyfaces", "")
+    assert config.model.width < config_lib.paper().model.width
+
+
+@pytest.mark.parametrize("name", config_lib.PRESETS)
+def test_json_gives_the_configuration_back(name, tmp_path):
+    config = changed(config_lib.preset(name), "seed", 7)
+    assert config_lib.from_json(config_lib.to_json(config)) == config
+    config_lib.save(config, tmp_path / "config.json")
+    assert config_lib.from_json((tmp_path / "config.json").read_text()) == config
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_json_takes_an_integer_for_a_float():
+    assert config_lib.from_json('{"gan": {"learning_rate": 1}}').gan.learning_rate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"sede": 1}, "sede: expected a field out of preset, seed"),
+        ({"gan": {"epoch": 1}}, r"gan\.epoch: expected a field out of epochs"),
+        ({"seed": "1"}, "seed: expected int, found '1'"),
+        ({"seed": True}, "seed: expected int, found True"),
+        ({"gan": {"epochs": 1.5}}, r"gan\.epochs: expected int, found 1\.5"),
+        ({"model": {"batch_norm": 1}}, r"model\.batch_norm: expected bool, found 1"),
+        ({"gan": {"learning_rate": "fast"}}, r"gan\.learning_rate: expected float, found 'fast'"),
+        ({"gan": 3}, r"gan\.: expected an object, found 3"),
+        ([], r"config: expected an object, found \[\]"),
+    ],
+    ids=str,
+)
+def test_json_with_an_unknown_field_or_a_wrong_type_is_refused(value, message):
+    with pytest.raises(ValueError, match=message):
+        config_lib.from_json(json.dumps(value))
+
+
+def test_text_that_is_no_json_is_refused():
+    with pytest.raises(ValueError, match="expected a configuration as JSON"):
+        config_lib.from_json("{")
+
+
+MAY_CHANGE = ("preset", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse")
+
+
+@pytest.mark.parametrize("name", config_lib.flatten(config_lib.Config()))
+def test_differences_name_a_changed_field_unless_it_leaves_the_run_the_same(name):
+    old = config_lib.Config()
+    before = config_lib.flatten(old)[name]
+    after = {bool: lambda: not before, str: lambda: before + "x"}.get(type(before), lambda: before + 1)()
+    found = config_lib.differences(old, changed(config_lib.Config(), name, after))
+    same_run = name in MAY_CHANGE or name.startswith("run.")
+    assert found == ([] if same_run else [f"{name}: {before!r} -> {after!r}"])

@@ -1,0 +1,156 @@
+"""The order of the house: who may import whom, who may print, and how long a file may be."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import emogan
+
+PACKAGE = pathlib.Path(emogan.__file__).parent
+
+# Imports go up this list only. Whoever adds a file gives it its place here.
+ORDER = [
+    "emotions",
+    "config",
+    "types",
+    "images",
+    "data.dataset",
+    "data.cache",
+    "data.fer2013_rows",
+    "data.fer2013_csv",
+    "data.fer2013_archives",
+    "data.fer2013_folders",
+    "data.fer2013_sources",
+    "data.fer2013",
+    "data.tfds_builder",
+    "data.tfds_source",
+    "data.toyfaces_expression",
+    "data.toyfaces_scene",
+    "data.toyfaces_drawing",
+    "data.toyfaces",
+    "data",  # the package's own `load`
+    "models.conv",
+    "models.normalisation",
+    "models.labeled_conv",
+    "models.trunk",
+    "models.generator",
+    "models.discriminator",
+    "models.encoder",
+    "losses",
+    "train.state",
+    "train.gan",
+    "train.encoder",
+    "train.checkpoint",
+    "train.writers",
+    "train.parallel",
+    "train.loop",
+    "transfer",
+    "face_files",
+    "grids",
+    "transfer_files",
+    "evaluation.toy",
+    "curves",
+    "graphs",
+    "figures",
+    "pipeline",
+]
+FILES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = ("tensorflow_datasets", "ml_collections", "matplotlib", "tensorboardX")
+
+
+def name_of(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): ast.parse(path.read_text()) for path in FILES}
+each_module = pytest.mark.parametrize("module", sorted(MODULES), ids=lambda name: name or "emogan")
+
+
+def imported(tree):
+    """The dotted names of all that a module imports, at its top or inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own(dotted):
+    """The module of emogan that a dotted name is, or is a name in; None for others."""
+    if dotted != "emogan" and not dotted.startswith("emogan."):
+        return None
+    name = dotted.removeprefix("emogan").removeprefix(".")
+    return name if name in MODULES else name.rpartition(".")[0]
+
+
+def test_every_file_has_its_place():
+    # The __init__ files of the other packages hold a docstring, or the names that a notebook needs.
+    assert sorted(set(MODULES) - {"", "models", "train", "evaluation"}) == sorted(ORDER)
+
+
+@each_module
+def test_imports_go_up_the_list_only(module):
+    if module == "":
+        return
+    above = ORDER[: ORDER.index(module)] if module in ORDER else []
+    for dotted in imported(MODULES[module]):
+        name = own(dotted)
+        assert name is None or name in above, f"{module} imports {dotted}"
+
+
+@each_module
+def test_library_reads_no_flag_and_no_environment_variable(module):
+    assert not [name for name in imported(MODULES[module]) if name.split(".")[0] in ("absl", "ml_collections")]
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in ("environ", "getenv", "argv"), f"line {node.lineno}"
+
+
+@each_module
+def test_only_writers_print(module):
+    prints = [
+        node.lineno
+        for node in ast.walk(MODULES[module])
+        if (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print")
+        or (isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr"))
+    ]
+    assert bool(prints) == (module == "train.writers"), prints
+
+
+@each_module
+def test_public_names_have_docstrings(module):
+    tree = MODULES[module]
+    assert ast.get_docstring(tree) or not tree.body
+    missing = []
+
+    def visit(node, prefix):
+        for child in node.body:
+            if not isinstance(child, ast.ClassDef | ast.FunctionDef) or child.name.startswith("_"):
+                continue
+            # `check` of a configuration's part is told of by the class.
+            if not ast.get_docstring(child) and not (prefix and child.name == "check"):
+                missing.append(prefix + child.name)
+            # A method of a class with a base may be told of there.
+            if isinstance(child, ast.ClassDef) and not child.bases:
+                visit(child, f"{prefix}{child.name}.")
+
+    visit(tree, "")
+    assert not missing
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_holds_two_ideas(path):
+    assert len(path.read_text().splitlines()) <= 330
+
+
+def test_package_imports_nothing_heavy():
+    script = f"import sys, emogan; print([name for name in {HEAVY} if name in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
