@@ -12,6 +12,7 @@ from emogan import config as config_lib
 from emogan import curves, graphs, grids, images, transfer
 from emogan import data as data_lib
 from emogan.data import dataset, toyfaces
+from emogan.train import checkpoint
 
 PAPER_EPOCHS = (0, 6, 12, 18, 24, 39)  # of Fig. 5
 
@@ -48,7 +49,7 @@ def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
     if samples:
         picture = samples_picture({step: images.load_png(path) for step, path in samples.items()}, per_epoch["gan"])
         paths.append(_save(picture, folder / "fig5_samples.png"))
-    if _newest(workdir / "checkpoints" / "encoder") >= config.encoder.epochs * per_epoch["encoder"]:
+    if checkpoint.newest_step(workdir / "checkpoints" / "encoder") >= config.encoder.epochs * per_epoch["encoder"]:
         paths += _draw_transfers(config, transfer.load(workdir), folder)
     return paths
 
@@ -195,11 +196,6 @@ def _unseen_faces(config: config_lib.Config) -> tuple[dataset.Dataset, str]:
         return data_lib.load(settings, "held_out", config.seed), "held-out faces"
     except ValueError:  # some forms of the data have training faces only
         return data_lib.load(settings, "train", config.seed), "training faces"
-
-
-def _newest(checkpoints: pathlib.Path) -> int:
-    # By their names, because opening them would clean up what a training is just writing.
-    return max((int(path.name) for path in checkpoints.glob("*") if path.name.isdigit()), default=0)
 
 
 def _framed(face: np.ndarray) -> np.ndarray:

@@ -148,7 +148,7 @@ def _check_generator_step(workdir: pathlib.Path, about: dict, sizes: Plan) -> No
 
 def _refuse_stale_encoder(workdir: pathlib.Path, sizes: Plan) -> None:
     folder = workdir / "checkpoints" / "encoder"
-    if checkpoint.has_checkpoint(folder):
+    if checkpoint.newest_step(folder):
         with checkpoint.Checkpoints(folder) as checkpoints:
             _check_generator_step(workdir, checkpoints.about(), sizes)
 

@@ -149,7 +149,7 @@ def load(workdir: str | pathlib.Path) -> EmotionTransfer:
     class_names, examples = _read(workdir / "data.json", _data)
     steps = config.encoder.epochs * dataset.steps_per_epoch(examples, config.encoder.batch_size)
     folder = workdir / "checkpoints" / "encoder"
-    done = _newest(folder)
+    done = checkpoint.newest_step(folder)
     if done < steps:
         raise ValueError(
             f"{workdir}: expected a finished phase encoder ({steps} steps), found {done or 'no'} steps; "
@@ -247,13 +247,6 @@ def _data(text: str) -> tuple[tuple[str, ...], int]:
             f"expected class_names and examples as JSON, found {type(error).__name__}: {error}; train the run again"
         ) from error
     return class_names, examples
-
-
-def _newest(folder: pathlib.Path) -> int:
-    """Returns the step of the newest checkpoint, or 0, without opening the folder: a training may be writing to it."""
-    if not folder.is_dir():
-        return 0
-    return max((int(child.name) for child in folder.iterdir() if child.name.isdigit()), default=0)
 
 
 def _target(config: config_lib.Config, num_classes: int) -> encoder.EncoderState:

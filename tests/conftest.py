@@ -44,5 +44,9 @@ def tiny_config() -> config_lib.Config:
 def trained_workdir(tmp_path_factory: pytest.TempPathFactory, tiny_config: config_lib.Config) -> pathlib.Path:
     """The folder of a finished run of `tiny_config`; only to be read."""
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    name = "jax_disable_most_optimizations"  # compiling takes nearly all of the time
+    before = jax.config.values[name]
+    jax.config.update(name, True)
     pipeline.run(tiny_config, workdir)
+    jax.config.update(name, before)
     return workdir

@@ -109,6 +109,8 @@ def checksum(state: Any) -> str:
     return digest.hexdigest()
 
 
-def has_checkpoint(directory: pathlib.Path) -> bool:
-    """Returns whether a folder holds a whole checkpoint; nothing is made or cleaned."""
-    return directory.is_dir() and any(child.name.isdigit() for child in directory.iterdir())
+def newest_step(directory: pathlib.Path) -> int:
+    """Returns the step of the newest checkpoint in a folder, or 0; the folder may be one that a training writes to."""
+    if not directory.is_dir():
+        return 0
+    return max((int(child.name) for child in directory.iterdir() if child.name.isdigit()), default=0)

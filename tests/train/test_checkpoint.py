@@ -144,14 +144,14 @@ def test_without_a_checkpoint_there_is_nothing_to_restore(tmp_path):
                 call()
 
 
-def test_has_checkpoint_looks_and_makes_nothing(tmp_path):
+def test_newest_step_looks_and_makes_nothing(tmp_path):
     folder = tmp_path / "c"
-    assert not checkpoint.has_checkpoint(folder)
+    assert not checkpoint.newest_step(folder)
     assert not folder.exists()
     (folder / "3.orbax-checkpoint-tmp").mkdir(parents=True)
-    assert not checkpoint.has_checkpoint(folder)
+    assert not checkpoint.newest_step(folder)
     assert (folder / "3.orbax-checkpoint-tmp").exists()
-    assert checkpoint.has_checkpoint(saved(tmp_path / "d", 1))
+    assert checkpoint.newest_step(saved(tmp_path / "d", 1))
 
 
 def test_checksum_tells_values_names_types_and_shapes_apart():

@@ -98,7 +98,7 @@ def kill_while_saving(folder, process, log):
     Stops the process first, to look without a race.
     """
     while True:
-        wait_for(lambda: checkpoint.has_checkpoint(folder) and saves_in_progress(folder), process, log)
+        wait_for(lambda: checkpoint.newest_step(folder) and saves_in_progress(folder), process, log)
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
         if saves_in_progress(folder):
