@@ -52,6 +52,7 @@ ORDER = [
     "grids",
     "transfer_files",
     "evaluation.toy",
+    "evaluation.claims",
     "curves",
     "graphs",
     "figures",

@@ -1,0 +1,36 @@
+"""Measures what the paper says of its pictures on the held-out faces of a run.
+
+python experiments/paper_claims.py --workdir=runs/quick
+"""
+
+import json
+import pathlib
+
+import flag_config
+from absl import flags
+
+from emogan import config as config_lib
+from emogan import pipeline, transfer
+from emogan.evaluation import claims
+
+WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "the folder of a finished run")
+
+
+def main(_) -> None:
+    workdir = pathlib.Path(WORKDIR.value)
+    model = transfer.load(workdir)
+    config = config_lib.from_json((workdir / "config.json").read_text())
+    samples = sorted((workdir / "figures" / "samples").glob("gan_*.png"))
+    measured = claims.measure(model, pipeline.load_data(config, "held_out"), samples)
+    path = workdir / "evaluation" / "paper_claims.json"
+    path.parent.mkdir(exist_ok=True)
+    text = json.dumps(measured, indent=2) + "\n"
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+    print(text, end="")
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    flag_config.run(main)
