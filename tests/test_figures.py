@@ -9,7 +9,7 @@ from emogan import curves, data, figures, graphs, images, pipeline
 from emogan.train import writers
 
 _ALWAYS = {"fig2_dcgan.txt", "fig2_dcgan.png", "fig4_encoder.txt", "fig4_encoder.png", "losses.png", "fig5_samples.png"}
-_WITH_ENCODER = {"fig6_happy.png", "fig7_emotions.png", "transfer_truth.png"}
+_WITH_ENCODER = {"fig6_happy.png", "fig7_emotions.png", "fig7_generated.png", "transfer_truth.png"}
 
 
 @pytest.fixture(scope="module")
