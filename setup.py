@@ -23,6 +23,7 @@ setuptools.setup(
         "optax>=0.2.5",
         "orbax-checkpoint>=0.12",
         "pillow>=11.0",
+        "scipy>=1.13",
         "tensorboardX>=2.6.2",
         "tensorflow-datasets>=4.9.9",
     ],

@@ -39,9 +39,10 @@ def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
     folder.mkdir(exist_ok=True)
     per_epoch = {
         name: dataset.steps_per_epoch(about["examples"], getattr(config, name).batch_size)
-        for name in ("gan", "encoder")
+        for name in config_lib.PHASES
+        if checkpoint.newest_step(workdir / "checkpoints" / name)
     }
-    paths = _draw_graphs(config, len(about["class_names"]), folder)
+    paths = _draw_graphs(config, len(about["class_names"]), folder) if "gan" in per_epoch else []
     figure = curves.draw(workdir / "metrics.jsonl", per_epoch)
     if figure:
         paths.append(_save(figure, folder / "losses.png"))
@@ -49,7 +50,8 @@ def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
     if samples:
         picture = samples_picture({step: images.load_png(path) for step, path in samples.items()}, per_epoch["gan"])
         paths.append(_save(picture, folder / "fig5_samples.png"))
-    if checkpoint.newest_step(workdir / "checkpoints" / "encoder") >= config.encoder.epochs * per_epoch["encoder"]:
+    done = checkpoint.newest_step(workdir / "checkpoints" / "encoder")
+    if "encoder" in per_epoch and done >= config.encoder.epochs * per_epoch["encoder"]:
         paths += _draw_transfers(config, transfer.load(workdir), folder)
     return paths
 
@@ -193,7 +195,7 @@ def _unseen_faces(config: config_lib.Config) -> tuple[dataset.Dataset, str]:
         size = min(settings.size or _HELD_OUT_SHOWN, _HELD_OUT_SHOWN)
         settings = dataclasses.replace(settings, size=size)
     try:
-        return data_lib.load(settings, "held_out", config.seed), "held-out faces"
+        return data_lib.load(settings, "valid", config.seed), "held-out faces"
     except ValueError:  # some forms of the data have training faces only
         return data_lib.load(settings, "train", config.seed), "training faces"
 

@@ -1,9 +1,10 @@
-"""A whole run: data, phase `gan`, phase `encoder`, figures, in one folder."""
+"""A whole run: data, phases, figures, in one folder."""
 
 import dataclasses
 import json
 import pathlib
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,9 +14,8 @@ from emogan import config as config_lib
 from emogan import data as data_lib
 from emogan import figures
 from emogan.data import dataset
-from emogan.train import checkpoint, encoder, gan, loop, writers
-
-PHASES = ("gan", "encoder")
+from emogan.train import checkpoint, classifier, encoder, gan, loop, writers
+from emogan.train import state as state_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +28,19 @@ class Plan:
     class_names: tuple[str, ...]
 
 
-def plan(config: config_lib.Config, data: dataset.Dataset) -> Plan:
-    """Returns the sizes that a configuration gives with these data; nothing is computed.
+def phases_of(config: config_lib.Config, phase: str = "all") -> tuple[str, ...]:
+    """Returns the phases that `phase` names: itself or, for `all`, those of the configuration.
+
+    Raises:
+      ValueError: if there is no such phase.
+    """
+    if phase != "all" and phase not in config_lib.PHASES:
+        raise ValueError(f"--phase: expected all, {' or '.join(config_lib.PHASES)}, found {phase!r}")
+    return tuple(config.phases.split(",")) if phase == "all" else (phase,)
+
+
+def plan(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str] = ("gan", "encoder")) -> Plan:
+    """Returns the sizes that a configuration gives with these data and phases; nothing is computed.
 
     Raises:
       ValueError: if the data hold less than one batch.
@@ -39,49 +50,59 @@ def plan(config: config_lib.Config, data: dataset.Dataset) -> Plan:
     image = jax.ShapeDtypeStruct((1, 48, 48, 1), jnp.float32)
     latent = jax.ShapeDtypeStruct((1, config.model.latent_size), jnp.float32)
     networks = {
-        "generator": (gan.make_generator(config.model, classes), latent),
-        "discriminator": (gan.make_discriminator(config.model, classes), image),
-        "encoder": (encoder.make_encoder(config.model, classes), image),
+        "generator": (gan.make_generator(config.model, classes), latent, labels),
+        "discriminator": (gan.make_discriminator(config.model, classes), image, labels),
+        "encoder": (encoder.make_encoder(config.model, classes), image, labels),
+        "classifier": (classifier.make_classifier(config.classifier, classes), image),
     }
+    members = {"gan": ("generator", "discriminator"), "encoder": ("generator", "encoder")}
     parameters = {}
-    for name, (module, x) in networks.items():
-        init = lambda key, x, labels, module=module: module.init(key, x, labels, train=False)  # noqa: E731
-        parameters[name] = gan.parameter_count(jax.eval_shape(init, jax.random.key(0), x, labels)["params"])
-    steps = {
-        name: settings.epochs * dataset.steps_per_epoch(len(data), settings.batch_size)
-        for name, settings in (("gan", config.gan), ("encoder", config.encoder))
-    }
+    for name in dict.fromkeys(name for phase in phases for name in members.get(phase, (phase,))):
+        module, *inputs = networks[name]
+        init = lambda key, *inputs, module=module: module.init(key, *inputs, train=False)  # noqa: E731
+        parameters[name] = gan.parameter_count(jax.eval_shape(init, jax.random.key(0), *inputs)["params"])
+    steps = {}
+    for name in dict.fromkeys(("gan", *phases) if "encoder" in phases else phases):  # E's checkpoints name their G
+        settings = getattr(config, name)
+        steps[name] = settings.epochs * dataset.steps_per_epoch(len(data), settings.batch_size)
     return Plan(parameters, steps, len(data), data.class_names)
 
 
 def run(config: config_lib.Config, workdir: pathlib.Path, phase: str = "all") -> None:
-    """Trains what `phase` names (`gan`, `encoder` or `all`) in `workdir`, continuing what is there, and draws figures.
+    """Trains what `phase` names (`all`: the configuration's phases) in `workdir`, continuing what is there; draws.
 
     Raises:
       ValueError, FileNotFoundError: if something given is wrong; the text says what and what to do.
       loop.TrainingError: if the training cannot go on.
     """
     config.check()
-    if phase not in (*PHASES, "all"):
-        raise ValueError(f"--phase: expected all, {' or '.join(PHASES)}, found {phase!r}")
+    phases = phases_of(config, phase)
     _refuse_other_run(config, workdir)
     data = load_data(config, "train")
-    sizes = plan(config, data)
+    sizes = plan(config, data, phases)
     _settle(config, workdir, data)
     writers.say(
         f"{data.name} {data.split}: {len(data)} faces; "
         + ", ".join(f"{name} {count:,} parameters" for name, count in sizes.parameters.items())
     )
     writers.say(f"writing to {workdir}; stop at any time, the same command continues")
-    if phase in ("gan", "all"):
-        _refuse_stale_encoder(workdir, sizes)
-        _train(gan.make(config, len(data.class_names)), config, workdir, data, sizes, {})
-    if phase in ("encoder", "all"):
-        generator = load_generator(config, workdir, sizes)
-        about = {"gan_step": sizes.steps["gan"]}
-        _train(encoder.make(config, len(data.class_names), generator), config, workdir, data, sizes, about)
+    for name in phases:
+        made, about = _phase(name, config, workdir, sizes)
+        _train(made, config, workdir, data, sizes, about)
     for path in figures.draw(workdir):
         writers.say(f"wrote {path}")
+
+
+def _phase(name: str, config: config_lib.Config, workdir: pathlib.Path, sizes: Plan) -> tuple[state_lib.Phase, dict]:
+    """Returns a phase, and what its checkpoints say of what it was built on."""
+    classes = len(sizes.class_names)
+    if name == "gan":
+        _refuse_stale_encoder(workdir, sizes)
+        return gan.make(config, classes), {}
+    if name == "encoder":
+        generator = load_generator(config, workdir, sizes)
+        return encoder.make(config, classes, generator), {"gan_step": sizes.steps["gan"]}
+    return classifier.make(config, classes, sizes.steps[name], load_data(config, "valid")), {}
 
 
 def load_data(config: config_lib.Config, split: str) -> dataset.Dataset:

@@ -21,7 +21,7 @@ def main(_) -> None:
     model = transfer.load(workdir)
     config = config_lib.from_json((workdir / "config.json").read_text())
     samples = sorted((workdir / "figures" / "samples").glob("gan_*.png"))
-    measured = claims.measure(model, pipeline.load_data(config, "held_out"), samples)
+    measured = claims.measure(model, pipeline.load_data(config, "valid"), samples)
     path = workdir / "evaluation" / "paper_claims.json"
     path.parent.mkdir(exist_ok=True)
     text = json.dumps(measured, indent=2) + "\n"

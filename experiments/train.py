@@ -1,7 +1,8 @@
-"""Trains the paper's system: G against D, then E on the finished G; ends with pictures.
+"""Trains the paper's system, G against D, then E on the finished G, or the judge; ends with pictures.
 
 python experiments/train.py                                   the quick preset on drawn faces
 python experiments/train.py --config=paper --data_dir=PATH    the paper on FER2013
+python experiments/train.py --config=judge --data_dir=PATH    the judge on FER2013
 """
 
 import os
@@ -15,7 +16,7 @@ from emogan import pipeline
 from emogan.train import loop
 
 CONFIG = flag_config.define_config()
-PHASE = flags.DEFINE_enum("phase", "all", ["all", *pipeline.PHASES], "what to train")
+PHASE = flags.DEFINE_enum("phase", "all", ["all", *config_lib.PHASES], "what to train; all is what the preset names")
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; runs/PRESET if not given")
 DETERMINISTIC = flags.DEFINE_bool("deterministic", False, "on a GPU: the same bits every time, at some cost in speed")
 flags.adopt_module_key_flags(flag_config)
@@ -28,7 +29,7 @@ def main(_) -> None:
         # XLA reads it when the first device is used, which nothing has done yet. CPUs need no such flag.
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true"
     if DRY_RUN.value:
-        sizes = pipeline.plan(config, pipeline.load_data(config, "train"))
+        sizes = pipeline.plan(config, pipeline.load_data(config, "train"), pipeline.phases_of(config, PHASE.value))
         print(config_lib.to_json(config), end="")
         for name, count in sizes.parameters.items():
             print(f"parameters of the {name}: {count:,}")

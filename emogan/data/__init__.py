@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 from emogan import config as config_lib
-from emogan.data import dataset, fer2013, tfds_source, toyfaces
+from emogan.data import dataset, fer2013, fer2013_valid, tfds_source, toyfaces
 
-# What each data set calls the faces that are kept from training.
-_HELD_OUT = {"toyfaces": "valid", "fer2013": "public"}
+WHOLE_TRAINING = "training"  # of FER2013: `train` and `valid` together
 
 
 def load(
@@ -17,11 +16,13 @@ def load(
     progress: Callable[[int, int], None] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> dataset.Dataset:
-    """Returns one split of the configured data; `held_out` means the faces that are kept from training.
+    """Returns one split of the configured data.
+
+    FER2013's Training is cut into `train` and `valid` (see `fer2013_valid`); together they are `training`.
 
     Args:
       config: which data, and where.
-      split: `train`, `held_out`, or a split's own name.
+      split: `train`, `valid` (faces kept from training, on which choices are made), or a split of the data's own.
       seed: decides the drawn faces; other data do not depend on it.
       progress: told (done, total) while a long read lasts.
       report: told a line of whatever a user should know about the data.
@@ -30,23 +31,20 @@ def load(
       ValueError, FileNotFoundError: if the data are missing or bad; the text names the place and what to do.
     """
     if config.name == "toyfaces":
-        split = _HELD_OUT["toyfaces"] if split == "held_out" else split
         return toyfaces.load(split, seed, config.size or None)
-    if not config.dir and config.name == "fer2013":
+    if config.name != "fer2013":
+        return tfds_source.load(config.name.removeprefix("tfds:"), split, config.dir or None, progress=progress)
+    if not config.dir:
         raise FileNotFoundError(
             "fer2013: expected --data_dir=PATH to fer2013.csv, its archive or its image folders, found none given"
         )
-    if config.name == "fer2013":
-        how = {
-            "on_bad_row": config.on_bad_row,
-            "cache_dir": fer2013.default_cache_dir(),
-            "progress": progress,
-            "report": report,
-        }
-        if split == "held_out":
-            splits = fer2013.available_splits(config.dir, **how)
-            # Folders whose file names do not tell PublicTest from PrivateTest have a `test` split only.
-            split = "test" if "public" not in splits and "test" in splits else _HELD_OUT["fer2013"]
-        return fer2013.load(split, config.dir, **how)
-    split = "valid" if split == "held_out" else split
-    return tfds_source.load(config.name.removeprefix("tfds:"), split, config.dir or None, progress=progress)
+    cache_dir = fer2013.default_cache_dir()
+    stored = "train" if split in ("train", "valid", WHOLE_TRAINING) else split
+    data = fer2013.load(
+        stored, config.dir, on_bad_row=config.on_bad_row, cache_dir=cache_dir, progress=progress, report=report
+    )
+    if split in ("train", "valid"):
+        data = fer2013_valid.cut(data, cache_dir)[split == "valid"]
+    if not len(data):
+        raise ValueError(f"fer2013: expected faces in split {split!r}, found none; {config.dir} is too small for it")
+    return data

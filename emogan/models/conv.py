@@ -14,7 +14,10 @@ The derivative of each of the three in one of its arguments is another of the th
 given to JAX as each other's derivatives, and derivatives of any order (reverse mode only) stay among
 them. Flax's transposed convolution is `scatter` with the kernel mirrored.
 
-XLA's convolutions are slow on CPU. There the three are matrix products with the patches of x, a
+With stride 1 both maps have one size, and `scatter` is a `gather` with the kernel mirrored. That XLA does at
+the speed of its matrix products on CPU too, and only `pair` needs another form there: a product a tap.
+
+With other strides XLA's convolutions are slow on CPU. There the three are matrix products with the patches of x, a
 matrix P [N * m * m, k * k * I] with the input under every tap of every output:
 
     gather = P w          scatter = fold(y w^T)          pair = P^T y
@@ -161,6 +164,8 @@ def _pad(x, pads):
 
 
 def _gather_matrix(x, w, g):
+    if g.strides == (1, 1):
+        return _gather_xla(x, w, g)
     groups, total = _groups(g), 0
     x = _pad(x, g.padding)
     for rows, columns in itertools.product(*groups):
@@ -172,8 +177,10 @@ def _gather_matrix(x, w, g):
 
 
 def _pair_matrix(x, y, g):
-    groups, strips = _groups(g), []
     x = _pad(x, g.padding)
+    if g.strides == (1, 1):
+        return _pair_taps(x, y, g)
+    groups, strips = _groups(g), []
     for rows in groups[0]:
         strip = []
         for columns in groups[1]:
@@ -185,7 +192,19 @@ def _pair_matrix(x, y, g):
     return jnp.concatenate(strips, axis=0)
 
 
+def _pair_taps(x, y, g):
+    """The gradient of the kernel at stride 1, from the padded x: no patches, which would be k * k times x."""
+    (height, width), rows = g.small, y.reshape(-1, y.shape[-1]).T
+    taps = [
+        jnp.matmul(rows, x[:, i : i + height, j : j + width].reshape(-1, x.shape[-1])).T
+        for i, j in itertools.product(*map(range, g.kernel))
+    ]
+    return jnp.stack(taps).reshape(*g.kernel, x.shape[-1], y.shape[-1])
+
+
 def _scatter_matrix(y, w, g):
+    if g.strides == (1, 1):
+        return _scatter_xla(y, w, g)
     (sh, sw), (top, left) = g.strides, (before for before, _ in g.padding)
     height, width = (-(-n // s) for n, s in zip(g.large, g.strides, strict=True))
     phases = [[jnp.zeros((), y.dtype)] * sw for _ in range(sh)]

@@ -60,7 +60,7 @@ def train(
 
     with writer_of(step) as writer:
         if step == 0:
-            _sample(writer, sample, state, batch, sample_key, step)
+            _sample(writer, phase, sample(state, batch, sample_key), step)
         count = 1  # the first chunk compiles, the second tells how long a step takes
         timed = None
         while step < total_steps:
@@ -73,7 +73,7 @@ def train(
             writer.steps(step, rows)
             _examine(phase, step - made, rows)
             if step % run.sample_every == 0 or step == total_steps:
-                _sample(writer, sample, state, batch, sample_key, step)
+                _sample(writer, phase, sample(state, batch, sample_key), step)
             if step % run.checkpoint_every == 0 or step == total_steps:
                 writer.sync()
                 checkpoints.save(step, state, about)
@@ -88,9 +88,9 @@ def _next(step: int, interval: int) -> int:
     return (step // interval + 1) * interval
 
 
-def _sample(writer: writers.Writer, sample: Any, state: Any, batch: Any, key: jax.Array, step: int) -> None:
-    faces, metrics = jax.device_get(sample(state, batch, key))
-    writer.sample(step, faces, metrics)
+def _sample(writer: writers.Writer, phase: state_lib.Phase, made: Any, step: int) -> None:
+    faces, metrics = jax.device_get(made)
+    writer.sample(step, faces, metrics, phase.synthetic)
 
 
 def _examine(phase: state_lib.Phase, done: int, rows: dict[str, np.ndarray]) -> None:

@@ -49,6 +49,7 @@ class Phase:
       sample: (state, batch, key) -> (faces uint8 [rows, columns, 48, 48], metrics); pure.
       sample_columns: what the columns of the sample show, empty if they need no name.
       diagnose: metrics of one step as floats -> Diagnosis, or None while all is well.
+      synthetic: whether the sample's faces are generated, which the pictures' metadata then say.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Phase:
     sample: Callable[[Any, Batch, jax.Array], tuple[jax.Array, types.Metrics]]
     sample_columns: tuple[str, ...]
     diagnose: Callable[[Mapping[str, float]], Diagnosis | None]
+    synthetic: bool = True
 
 
 def initialise(

@@ -104,10 +104,11 @@ class Writer:
         """Returns when all lines are on disk: a checkpoint must never be newer than its lines."""
         os.fsync(self._lines.fileno())
 
-    def sample(self, step: int, faces: np.ndarray, metrics: Mapping[str, float]) -> None:
+    def sample(self, step: int, faces: np.ndarray, metrics: Mapping[str, float], synthetic: bool = True) -> None:
         """Records the sample after `step`: faces uint8 [rows, columns, 48, 48] and, if there are any, its metrics."""
         picture = images.tile(faces)
-        images.save_png(self._samples / f"{self._phase}_{step:06d}.png", picture, images.SYNTHETIC)
+        path = self._samples / f"{self._phase}_{step:06d}.png"
+        images.save_png(path, picture, images.SYNTHETIC if synthetic else None)
         if self._board:
             self._board.add_image("samples", picture, step, dataformats="HW")
         if metrics:

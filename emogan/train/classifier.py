@@ -1,0 +1,123 @@
+"""Phase `classifier`: the judge learns to name emotions on real faces, changed at random in every step."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from emogan import augment, images, types
+from emogan import config as config_lib
+from emogan.data import dataset
+from emogan.models import classifier as classifier_lib
+from emogan.train import state as state_lib
+
+BATCH = 256  # faces judged at once
+_SURE = 8  # faces shown of each class
+_WARM_UP = 0.1  # share of the steps in which the learning rate rises
+
+
+@struct.dataclass
+class ClassifierState:
+    """The network in training, and its moving average, which is the judge."""
+
+    step: jax.Array
+    network: state_lib.NetworkState
+    average: state_lib.Variables
+
+
+def make_classifier(
+    settings: config_lib.ClassifierConfig, num_classes: int, axis_name: str | None = None
+) -> classifier_lib.Classifier:
+    """Returns the module of a configuration."""
+    return classifier_lib.Classifier(settings.width, num_classes, settings.dropout, axis_name)
+
+
+def judge(
+    module: classifier_lib.Classifier, variables: state_lib.Variables, faces: types.ByteImages
+) -> tuple[jax.Array, jax.Array]:
+    """Returns logits [N, C] and features [N, F] of faces uint8 [N, 48, 48], in batches of `BATCH`."""
+    padding = -len(faces) % BATCH
+    batches = jnp.pad(faces, ((0, padding), (0, 0), (0, 0))).reshape(-1, BATCH, *faces.shape[1:])
+    answers = jax.lax.map(lambda batch: module.apply(variables, images.to_float(batch), train=False), batches)
+    return jax.tree.map(lambda answer: answer.reshape(-1, answer.shape[-1])[: len(faces)], answers)
+
+
+def accuracies(logits: jax.Array, labels: types.Labels) -> tuple[jax.Array, jax.Array]:
+    """Returns the share of right verdicts, and its mean over the classes that occur, of logits [N, C]."""
+    right = jnp.argmax(logits, axis=1) == labels
+    classes = jax.nn.one_hot(labels, logits.shape[1])
+    counts = classes.sum(axis=0)
+    recalls = (right[:, None] * classes).sum(axis=0) / jnp.maximum(counts, 1)
+    return jnp.mean(right), recalls.sum() / (counts > 0).sum()
+
+
+def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: dataset.Dataset) -> state_lib.Phase:
+    """Returns phase `classifier`: SGD with Nesterov momentum, a learning rate that rises and then falls to 0.
+
+    Args:
+      config: see `config.ClassifierConfig`.
+      num_classes: how many labels there are.
+      total_steps: the length of the schedule.
+      valid: faces that every sample judges; they take no part in training.
+    """
+    settings = config.classifier
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, settings.learning_rate, round(_WARM_UP * total_steps), total_steps
+    )
+    kernels = lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params)  # noqa: E731
+    optimizer = optax.chain(
+        optax.add_decayed_weights(settings.weight_decay, kernels),
+        optax.sgd(schedule, settings.momentum, nesterov=True),
+    )
+    module = make_classifier(settings, num_classes)
+    held_out = {"image": valid.images, "label": valid.labels}  # NumPy arrays, so that making a phase computes nothing
+
+    def init(key: jax.Array) -> ClassifierState:
+        network = state_lib.initialise(module, optimizer, key, jnp.zeros((1, 48, 48, 1)))
+        return ClassifierState(jnp.zeros((), jnp.int32), network, jax.tree.map(jnp.copy, dict(network.variables)))
+
+    def step(
+        state: ClassifierState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
+    ) -> tuple[ClassifierState, types.Metrics]:
+        if axis_name is not None:
+            key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+        augment_key, dropout_key = jax.random.split(key)
+        faces = augment.all_of(images.to_float(batch["image"]), augment_key)
+        targets = optax.smooth_labels(jax.nn.one_hot(batch["label"], num_classes), settings.label_smoothing)
+
+        def loss(params):
+            (logits, _), updates = make_classifier(settings, num_classes, axis_name).apply(
+                {"params": params, "batch_stats": state.network.batch_stats},
+                faces,
+                train=True,
+                mutable=["batch_stats"],
+                rngs={"dropout": dropout_key},
+            )
+            value = jnp.mean(optax.softmax_cross_entropy(logits, targets))
+            return value, (updates["batch_stats"], logits)
+
+        (value, (stats, logits)), gradients = jax.value_and_grad(loss, has_aux=True)(state.network.params)
+        network = state_lib.update(
+            state.network, optimizer, state_lib.mean_over(gradients, axis_name), state_lib.mean_over(stats, axis_name)
+        )
+        average = state_lib.moving_average(
+            state.average, dict(network.variables), settings.ema_decay, state.step.astype(jnp.float32)
+        )
+        metrics = {"loss": value, "accuracy": accuracies(logits, batch["label"])[0]}
+        return ClassifierState(state.step + 1, network, average), state_lib.mean_over(metrics, axis_name)
+
+    def sample(state: ClassifierState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
+        del batch, key
+        faces, labels = jnp.asarray(held_out["image"]), jnp.asarray(held_out["label"])
+        logits, _ = judge(module, state.average, faces)
+        accuracy, balanced = accuracies(logits, labels)
+        # A row a class: the faces that wear it most surely, to this judge.
+        surest = jax.lax.top_k(jax.nn.softmax(logits).T, min(_SURE, len(faces)))[1]
+        return faces[surest], {"valid_accuracy": accuracy, "valid_balanced": balanced}
+
+    def diagnose(metrics: Mapping[str, float]) -> None:
+        del metrics
+
+    return state_lib.Phase("classifier", init, step, sample, (), diagnose, synthetic=False)
