@@ -104,7 +104,6 @@ class ClassifierConfig:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
-    dropout: float = 0.2  # before the last layer
     ema_decay: float = 0.999  # of the averaged network, which is the judge
 
     def check(self) -> None:
@@ -115,7 +114,6 @@ class ClassifierConfig:
         _between("classifier.momentum", self.momentum, 0.0, 0.9999)
         _between("classifier.weight_decay", self.weight_decay, 0.0, 1.0)
         _between("classifier.label_smoothing", self.label_smoothing, 0.0, 0.99)
-        _between("classifier.dropout", self.dropout, 0.0, 0.99)
         _between("classifier.ema_decay", self.ema_decay, 0.0, 0.999999)
 
 

@@ -40,21 +40,16 @@ class Classifier(nn.Module):
     Attributes:
       width: channels at 24 pixels; see `STAGES` for the others.
       num_classes: how many labels there are.
-      dropout: share of the features that training leaves out before the last layer.
       axis_name: the device axis over which batch-norm statistics are averaged, if any.
     """
 
     width: int = 32
     num_classes: int = 7
-    dropout: float = 0.0
     axis_name: str | None = None
 
     @nn.compact
     def __call__(self, images: types.Images, train: bool) -> tuple[jax.Array, jax.Array]:
-        """Returns logits [B, C] and the features [B, 8 * width] before the last layer, for images in [-1, 1].
-
-        With `dropout`, training needs the random stream `dropout`.
-        """
+        """Returns logits [B, C] and the features [B, 8 * width] before the last layer, for images in [-1, 1]."""
         norm = normalisation.batch_norm(True, train, self.axis_name)
         x = conv.Conv(
             self.width, (5, 5), (2, 2), use_bias=False, kernel_init=nn.initializers.he_normal(), name="stem"
@@ -63,5 +58,4 @@ class Classifier(nn.Module):
         for i, factor in enumerate(STAGES):
             x = _Block(factor * self.width, 1 if i == 0 else 2, self.axis_name, name=f"block{i}")(x, train)
         features = jnp.mean(x, axis=(1, 2))
-        x = nn.Dropout(self.dropout, deterministic=not train)(features)
-        return nn.Dense(self.num_classes, name="logits")(x), features
+        return nn.Dense(self.num_classes, name="logits")(features), features

@@ -13,7 +13,6 @@ from emogan.data import dataset
 from emogan.models import classifier as classifier_lib
 from emogan.train import state as state_lib
 
-BATCH = 256  # faces judged at once
 _SURE = 8  # faces shown of each class
 _WARM_UP = 0.1  # share of the steps in which the learning rate rises
 
@@ -31,17 +30,7 @@ def make_classifier(
     settings: config_lib.ClassifierConfig, num_classes: int, axis_name: str | None = None
 ) -> classifier_lib.Classifier:
     """Returns the module of a configuration."""
-    return classifier_lib.Classifier(settings.width, num_classes, settings.dropout, axis_name)
-
-
-def judge(
-    module: classifier_lib.Classifier, variables: state_lib.Variables, faces: types.ByteImages
-) -> tuple[jax.Array, jax.Array]:
-    """Returns logits [N, C] and features [N, F] of faces uint8 [N, 48, 48], in batches of `BATCH`."""
-    padding = -len(faces) % BATCH
-    batches = jnp.pad(faces, ((0, padding), (0, 0), (0, 0))).reshape(-1, BATCH, *faces.shape[1:])
-    answers = jax.lax.map(lambda batch: module.apply(variables, images.to_float(batch), train=False), batches)
-    return jax.tree.map(lambda answer: answer.reshape(-1, answer.shape[-1])[: len(faces)], answers)
+    return classifier_lib.Classifier(settings.width, num_classes, axis_name)
 
 
 def accuracies(logits: jax.Array, labels: types.Labels) -> tuple[jax.Array, jax.Array]:
@@ -81,22 +70,14 @@ def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: d
     def step(
         state: ClassifierState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
     ) -> tuple[ClassifierState, types.Metrics]:
-        if axis_name is not None:
-            key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
-        augment_key, dropout_key = jax.random.split(key)
-        faces = augment.all_of(images.to_float(batch["image"]), augment_key)
+        keys = state_lib.own_share(lambda count: jax.random.split(key, count), len(batch["label"]), axis_name)
+        faces = augment.all_of(images.to_float(batch["image"]), keys)
         targets = optax.smooth_labels(jax.nn.one_hot(batch["label"], num_classes), settings.label_smoothing)
 
         def loss(params):
-            (logits, _), updates = make_classifier(settings, num_classes, axis_name).apply(
-                {"params": params, "batch_stats": state.network.batch_stats},
-                faces,
-                train=True,
-                mutable=["batch_stats"],
-                rngs={"dropout": dropout_key},
-            )
-            value = jnp.mean(optax.softmax_cross_entropy(logits, targets))
-            return value, (updates["batch_stats"], logits)
+            network = make_classifier(settings, num_classes, axis_name)
+            (logits, _), stats = state_lib.forward(network, params, state.network.batch_stats, faces)
+            return jnp.mean(optax.softmax_cross_entropy(logits, targets)), (stats, logits)
 
         (value, (stats, logits)), gradients = jax.value_and_grad(loss, has_aux=True)(state.network.params)
         network = state_lib.update(
@@ -111,7 +92,8 @@ def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: d
     def sample(state: ClassifierState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
         del batch, key
         faces, labels = jnp.asarray(held_out["image"]), jnp.asarray(held_out["label"])
-        logits, _ = judge(module, state.average, faces)
+        # All at once, because on CPU a loop over batches would run on a single core.
+        logits, _ = module.apply(state.average, images.to_float(faces), train=False)
         accuracy, balanced = accuracies(logits, labels)
         # A row a class: the faces that wear it most surely, to this judge.
         surest = jax.lax.top_k(jax.nn.softmax(logits).T, min(_SURE, len(faces)))[1]
