@@ -10,6 +10,8 @@ import math
 import pathlib
 from typing import Any
 
+from emogan import files
+
 PHASES = ("gan", "encoder", "classifier")
 
 # The fields are not frozen because ml_collections overrides them one by one from flags.
@@ -224,9 +226,7 @@ def from_json(text: str) -> Config:
 
 def save(config: Config, path: pathlib.Path) -> None:
     """Writes a configuration as JSON; a reader sees the old file or the new one, never a part."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(to_json(config))
-    temporary.replace(path)
+    files.write_text(path, to_json(config))
 
 
 def flatten(config: Config) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from emogan import config as config_lib
-from emogan import curves, graphs, grids, images, transfer
+from emogan import curves, files, graphs, grids, images, transfer
 from emogan import data as data_lib
 from emogan.data import dataset, toyfaces
 from emogan.train import checkpoint
@@ -159,9 +159,7 @@ def _draw_graphs(config: config_lib.Config, num_classes: int, folder: pathlib.Pa
         ("fig4_encoder", "Fig. 4: the encoder of this run", ("encoder",)),
     ):
         shown = [networks[member] for member in members]
-        temporary = folder / f"{name}.txt.tmp"
-        temporary.write_text(graphs.to_text(shown))
-        paths.append(temporary.replace(folder / f"{name}.txt"))
+        paths.append(files.write_text(folder / f"{name}.txt", graphs.to_text(shown)))
         paths.append(_save(graphs.to_figure(shown, title), folder / f"{name}.png"))
     return paths
 

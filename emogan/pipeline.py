@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from emogan import config as config_lib
 from emogan import data as data_lib
-from emogan import figures
+from emogan import figures, files
 from emogan.data import dataset
 from emogan.train import checkpoint, classifier, encoder, gan, loop, writers
 from emogan.train import state as state_lib
@@ -201,7 +201,5 @@ def _settle(config: config_lib.Config, workdir: pathlib.Path, data: dataset.Data
                 "choose another --workdir"
             )
     else:
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(found, indent=2) + "\n")
-        temporary.replace(path)
+        files.write_json(path, found)
     config_lib.save(config, workdir / "config.json")

@@ -14,6 +14,7 @@ import numpy as np
 from emogan import config as config_lib
 from emogan import emotions, images, types
 from emogan.data import dataset
+from emogan.models import generator as generator_lib
 from emogan.train import checkpoint, encoder, gan
 from emogan.train import state as state_lib
 
@@ -99,6 +100,24 @@ class EmotionTransfer:
             self._labels(emotion, len(faces))  # a wrong one fails before the work of E
         answer = self._decoded(self.encode(faces, labels), emotion, faces.dtype == np.uint8)
         return answer.reshape(*answer.shape[: 2 if _is_all(emotion) else 1], *faces.shape[1:])
+
+    def sample_latents(self, count: int, seed: int = 0) -> np.ndarray:
+        """Returns latents float32 [count, Z] drawn from the prior."""
+        settings = self.config.model
+        key = jax.random.key(seed)
+        return np.asarray(
+            generator_lib.sample_latents(key, count, settings.latent_size, settings.latent_distribution)
+        )
+
+    def sample(self, labels: Emotion, seed: int = 0) -> np.ndarray:
+        """Returns faces uint8 [N, 48, 48] that G draws for labels [N].
+
+        Raises:
+          ValueError: if a label is none of the model's.
+        """
+        count = np.size(labels)
+        latents = self.sample_latents(count, seed)
+        return self._decoded(latents, np.reshape(labels, count), as_bytes=True)
 
     def label(self, name: str) -> int:
         """Returns the label of an emotion's name, in any case and, for the seven of FER2013, in either naming.

@@ -41,9 +41,14 @@ def resolve(holder: flags.FlagHolder) -> config_lib.Config:
     return config
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Runs a script's main; what a user got wrong ends in one line and status 2, without a traceback."""
-    app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+def run(main: Callable[[Sequence[str]], None], arguments: bool = False) -> None:
+    """Runs a script's main; what a user got wrong ends in one line and status 2, without a traceback.
+
+    Args:
+      main: takes the program's name and its arguments.
+      arguments: whether there may be arguments that are no flags.
+    """
+    app.run(lambda argv: _guarded(main, argv, arguments), flags_parser=_parse)
 
 
 def fail(message: object) -> None:
@@ -62,8 +67,8 @@ def _check_fields(arguments: Sequence[str]) -> None:
             fail(f"--{name}: expected a field out of {', '.join(fields)}")
 
 
-def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str]) -> None:
-    if len(argv) > 1:
+def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str], arguments: bool) -> None:
+    if len(argv) > 1 and not arguments:
         fail(f"expected flags only, found {argv[1]!r}; --help lists them")
     try:
         # JAX tells at INFO which accelerators it did not find.

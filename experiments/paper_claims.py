@@ -10,7 +10,7 @@ import flag_config
 from absl import flags
 
 from emogan import config as config_lib
-from emogan import pipeline, transfer
+from emogan import files, pipeline, transfer
 from emogan.evaluation import claims
 
 WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "the folder of a finished run")
@@ -24,11 +24,8 @@ def main(_) -> None:
     measured = claims.measure(model, pipeline.load_data(config, "valid"), samples)
     path = workdir / "evaluation" / "paper_claims.json"
     path.parent.mkdir(exist_ok=True)
-    text = json.dumps(measured, indent=2) + "\n"
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
-    print(text, end="")
+    files.write_json(path, measured)
+    print(json.dumps(measured, indent=2))
     print(f"wrote {path}")
 
 

@@ -13,6 +13,7 @@ PACKAGE = pathlib.Path(emogan.__file__).parent
 
 # Imports go up this list only. Whoever adds a file gives it its place here.
 ORDER = [
+    "files",
     "emotions",
     "config",
     "types",
@@ -56,12 +57,30 @@ ORDER = [
     "face_files",
     "grids",
     "transfer_files",
-    "evaluation.toy",
-    "evaluation.claims",
     "curves",
     "graphs",
     "figures",
     "pipeline",
+    "evaluation.scores",
+    "evaluation.leakage",
+    "evaluation.judge",
+    "evaluation.identity",
+    "evaluation.foreign",
+    "evaluation.faces",
+    "evaluation.contestants",
+    "evaluation.distances",
+    "evaluation.transfers",
+    "evaluation.reconstructions",
+    "evaluation.samples",
+    "evaluation.usefulness",
+    "evaluation.toy",
+    "evaluation.latents",
+    "evaluation.claims",
+    "evaluation.tables",
+    "evaluation.report",
+    "evaluation.pictures",
+    "evaluation.scoring",
+    "evaluation.runs",
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = ("tensorflow_datasets", "ml_collections", "matplotlib", "tensorboardX")

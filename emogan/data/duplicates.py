@@ -43,6 +43,19 @@ def near_pairs(images: np.ndarray, others: np.ndarray | None = None, threshold: 
     return np.unique(np.concatenate(found), axis=0)
 
 
+def nearest(images: np.ndarray, others: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the places of the `count` most correlated others of each image, and their correlations, both [N, count].
+
+    Args:
+      images: uint8 [N, 48, 48].
+      others: uint8 [M, 48, 48].
+      count: how many, at most M.
+    """
+    correlation = _thumbnails(images) @ _thumbnails(others).T
+    places = np.argsort(-correlation, axis=1, kind="stable")[:, :count]
+    return places, np.take_along_axis(correlation, places, axis=1)
+
+
 def groups(count: int, pairs: np.ndarray) -> np.ndarray:
     """Returns a group's number for each of `count` images, int32 [count]: what pairs [P, 2] link has one number."""
     links = scipy.sparse.coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))

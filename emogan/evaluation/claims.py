@@ -8,7 +8,7 @@ import numpy as np
 
 from emogan import images
 from emogan.data import dataset
-from emogan.evaluation import toy
+from emogan.evaluation import reconstructions
 
 
 def measure(model: Any, data: dataset.Dataset, samples: Sequence[pathlib.Path]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def measure(model: Any, data: dataset.Dataset, samples: Sequence[pathlib.Path]) 
       samples: PNG files of the fixed samples, in order.
     """
     edits = np.asarray(model.transfer(data.images, "all", data.labels))
-    fidelity = toy.psnr(edits, np.broadcast_to(data.images, edits.shape))
+    fidelity = np.stack([reconstructions.psnr(edit, data.images) for edit in edits])
     own = data.labels[None] == np.arange(len(edits))[:, None]
     mean = edits.mean(axis=0, dtype=np.float32)
     others = len(edits) / (len(edits) - 1)  # the mean holds the label's own edits too

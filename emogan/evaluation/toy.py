@@ -1,85 +1,62 @@
-"""How near a transfer comes to the true drawing, which only the toy faces know."""
-
-from typing import Any
+"""Toy faces, whose exact answer is known: how near edits come to the true drawings."""
 
 import numpy as np
 
-from emogan import emotions
 from emogan.data import toyfaces
+from emogan.evaluation import contestants, faces, reconstructions, scores
 
-ANSWERS = ("model", "input", "mean_face")
+_BLOCK = 512
 
 
-def score(
-    model: Any, split: str = "valid", seed: int = 0, size: int | None = None, train_size: int | None = None
-) -> dict[str, Any]:
-    """Returns the PSNR in dB of a model's transfers, and of two trivial answers, against the true drawings.
-
-    The trivial answers are the face as it is, and the mean training face of the wanted emotion. Each entry of `psnr`
-    has `all` (mean over faces and the seven targets), `other_labels` (without the face's own) and `per_target`.
+class Toy:
+    """Scores of edits to another emotion against what the drawing of that person with that emotion is.
 
     Args:
-      model: has `transfer(images uint8 [N, 48, 48], "all", labels [N])` -> uint8 [7, N, 48, 48].
-      split: which drawn faces.
-      seed: decides the drawn faces.
-      size: how many of the split's faces; all if not given.
-      train_size: how many training faces the mean faces are of; all if not given.
-
-    Raises:
-      ValueError: if there is no such split, or an emotion has no training face.
+      seed: of the drawn faces.
     """
-    data = toyfaces.load(split, seed, size)
-    truth = toyfaces.true_transfers(split, seed, size)
-    made = {
-        "model": np.asarray(model.transfer(data.images, "all", data.labels)),
-        "input": data.images[None],
-        "mean_face": _mean_faces(seed, train_size)[:, None],
-    }
-    return {
-        "split": split,
-        "seed": seed,
-        "faces": len(data),
-        "psnr": {name: _summary(psnr(made[name], truth), data.labels) for name in ANSWERS},
-    }
+
+    name = "toy"
+
+    def __init__(self, seed: int):
+        self._seed = seed
+
+    def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
+        """Returns PSNR to the true drawing, and how often another person's or emotion's drawing is nearer.
+
+        Raises:
+          ValueError: if the held-out faces are not drawn ones.
+        """
+        del key
+        if data.held_out.name != "toyfaces":
+            raise ValueError(f"expected toyfaces, whose true edits are known, found {data.held_out.name}")
+        if model.edits is None:
+            return {}
+        edits = model.edits
+        truths = toyfaces.true_transfers(data.held_out.split, self._seed, len(data.held_out))
+        other = edits.target != data.held_out.labels[edits.source]
+        made = edits.pictures[edits.picture[other]]
+        source, target = edits.source[other], edits.target[other]
+        return {
+            "toy_psnr": scores.mean_score(reconstructions.psnr(made, truths[target, source]), source),
+            "toy_identity": scores.mean_score(nearest(made, target, truths) != source, source),
+            "toy_expression": scores.mean_score(nearest(made, source, truths.swapaxes(0, 1)) != target, source),
+        }
 
 
-def psnr(images: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Returns the peak signal-to-noise ratio in dB, [...], of pictures [..., H, W] in 0..255; infinite where equal."""
-    shape = np.broadcast_shapes(images.shape, truth.shape)
-    images = np.broadcast_to(images, shape)
-    # One target at a time, because all as float32 are a gigabyte.
-    error = np.stack(
-        [np.mean((a.astype(np.float32) - b) ** 2, axis=(-2, -1)) for a, b in zip(images, truth, strict=True)]
-    )
-    with np.errstate(divide="ignore"):
-        return 10 * np.log10(255.0**2 / error.astype(float))
+def nearest(pictures: np.ndarray, which: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """Returns the place of the nearest candidate of each picture, int [M], by squared difference of pixels.
 
-
-def to_text(scores: dict[str, Any]) -> str:
-    """Returns scores as an aligned table, a line for each target and an answer in each column."""
-    table = scores["psnr"]
-    rows = [("all labels", [table[name]["all"] for name in ANSWERS])]
-    rows.append(("other labels", [table[name]["other_labels"] for name in ANSWERS]))
-    rows += [(target, [table[name]["per_target"][target] for name in ANSWERS]) for target in emotions.EMOTIONS]
-    head = f"PSNR, dB, of {scores['faces']} faces ({scores['split']}) against the true drawings"
-    lines = [head, f"{'target':<14}" + "".join(f"{name.replace('_', ' '):>11}" for name in ANSWERS)]
-    lines += [f"{target:<14}" + "".join(f"{value:11.2f}" for value in values) for target, values in rows]
-    return "\n".join(lines)
-
-
-def _mean_faces(seed: int, size: int | None) -> np.ndarray:
-    data = toyfaces.load("train", seed, size)
-    counts = data.class_counts()
-    for name, count in zip(data.class_names, counts, strict=True):
-        if not count:
-            raise ValueError(f"expected training faces of every emotion, found none that are {name}; draw more")
-    return np.stack([data.images[data.labels == label].mean(axis=0) for label in range(len(counts))])
-
-
-def _summary(values: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    other = np.arange(len(values))[:, None] != labels
-    return {
-        "all": float(values.mean()),
-        "other_labels": float(values[other].mean()),
-        "per_target": {name: float(row.mean()) for name, row in zip(emotions.EMOTIONS, values, strict=True)},
-    }
+    Args:
+      pictures: uint8 [M, H, W].
+      which: int [M], the row of candidates that each picture is compared with.
+      candidates: uint8 [R, K, H, W].
+    """
+    answer = np.empty(len(pictures), int)
+    for row in np.unique(which):
+        choices = candidates[row].reshape(candidates.shape[1], -1).astype(np.float32) / 255
+        own = np.flatnonzero(which == row)
+        for start in range(0, len(own), _BLOCK):
+            places = own[start : start + _BLOCK]
+            made = pictures[places].reshape(len(places), -1).astype(np.float32) / 255
+            answer[places] = ((choices**2).sum(axis=1) - 2.0 * made @ choices.T).argmin(axis=1)
+    return answer

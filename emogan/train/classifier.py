@@ -33,6 +33,13 @@ def make_classifier(
     return classifier_lib.Classifier(settings.width, num_classes, axis_name)
 
 
+def look(
+    settings: config_lib.ClassifierConfig, num_classes: int, variables: state_lib.Variables, faces: types.ByteImages
+) -> tuple[jax.Array, jax.Array]:
+    """Returns logits [B, C] and features [B, F] of faces uint8 [B, 48, 48]."""
+    return make_classifier(settings, num_classes).apply(variables, images.to_float(faces), train=False)
+
+
 def accuracies(logits: jax.Array, labels: types.Labels) -> tuple[jax.Array, jax.Array]:
     """Returns the share of right verdicts, and its mean over the classes that occur, of logits [N, C]."""
     right = jnp.argmax(logits, axis=1) == labels
@@ -93,7 +100,7 @@ def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: d
         del batch, key
         faces, labels = jnp.asarray(held_out["image"]), jnp.asarray(held_out["label"])
         # All at once, because on CPU a loop over batches would run on a single core.
-        logits, _ = module.apply(state.average, images.to_float(faces), train=False)
+        logits, _ = look(settings, num_classes, state.average, faces)
         accuracy, balanced = accuracies(logits, labels)
         # A row a class: the faces that wear it most surely, to this judge.
         surest = jax.lax.top_k(jax.nn.softmax(logits).T, min(_SURE, len(faces)))[1]

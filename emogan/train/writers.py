@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from emogan import images
+from emogan import files, images
 
 
 def say(text: str) -> None:
@@ -161,9 +161,7 @@ def rewind(path: pathlib.Path, phase: str, step: int) -> None:
         row = _parse(line)
         if row and not (row["phase"] == phase and max(row.get("step", 0), row.get("sampled_at", -1)) > step):
             kept.append(line)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(f"{line}\n" for line in kept))
-    temporary.replace(path)
+    files.write_text(path, "".join(f"{line}\n" for line in kept))
 
 
 def _parse(line: str) -> dict | None:

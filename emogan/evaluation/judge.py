@@ -1,0 +1,185 @@
+"""The judge as scoring uses it: a trained classifier that ships with emogan, or one of the user's own."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import flax.linen as nn
+import flax.traverse_util
+import jax
+import numpy as np
+
+from emogan import config as config_lib
+from emogan import images
+from emogan.data import dataset
+from emogan.models import classifier as classifier_lib
+from emogan.train import checkpoint, classifier
+from emogan.train import state as state_lib
+
+BATCH = 256
+FORMAT = 1
+
+_PACKAGED = {"fer2013": "judge_fer2013", "toyfaces": "judge_toyfaces"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Opinion:
+    """What a judge says of N faces: `probabilities` float32 [N, C], and `features` float32 [N, F] before its last layer."""  # noqa: E501
+
+    probabilities: np.ndarray
+    features: np.ndarray
+
+    @property
+    def verdicts(self) -> np.ndarray:
+        """The most probable label of each face, int64 [N]."""
+        return self.probabilities.argmax(axis=1)
+
+
+class Judge:
+    """A trained classifier.
+
+    Attributes:
+      card: what it is: data, command, accuracy and the like; JSON.
+      class_names: the names of its labels.
+      checksum: a SHA-256 of its weights.
+    """
+
+    def __init__(self, width: int, class_names: tuple[str, ...], variables: state_lib.Variables, card: Mapping):
+        self.class_names = tuple(class_names)
+        self.card = dict(card)
+        self.width = width
+        self.variables = jax.tree.map(np.asarray, dict(variables))
+        self.checksum = checkpoint.checksum(self.variables)
+        module = classifier_lib.Classifier(width, len(class_names))
+        self._look = functools.partial(_look, module, jax.device_put(_as_float32(self.variables)))
+
+    def look(self, faces: np.ndarray) -> Opinion:
+        """Returns the judge's opinion of faces uint8 [N, 48, 48]; it does not depend on the other faces.
+
+        Raises:
+          ValueError: if the faces' shape or type is another.
+        """
+        check_faces(faces)
+        answers = []
+        for start in range(0, max(len(faces), 1), BATCH):
+            part = faces[start : start + BATCH]
+            padded = np.pad(part, ((0, BATCH - len(part)), (0, 0), (0, 0)))  # one size is one compilation
+            answers.append(jax.tree.map(lambda answer, count=len(part): np.asarray(answer)[:count], self._look(padded)))
+        return Opinion(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
+
+
+def check_faces(faces: np.ndarray, what: str = "faces") -> None:
+    """Raises ValueError unless faces are uint8 [N, 48, 48]."""
+    size = dataset.IMAGE_SIZE
+    if faces.dtype != np.uint8 or faces.shape != (len(faces), size, size):
+        raise ValueError(
+            f"expected {what} uint8 [N, {size}, {size}] in 0..255, found {faces.dtype} {list(faces.shape)}"
+        )
+
+
+def accuracy(verdicts: np.ndarray, labels: np.ndarray, num_classes: int) -> dict[str, Any]:
+    """Returns `accuracy`, `balanced_accuracy` and `confusion` (label -> verdict, counts) of verdicts int [N]."""
+    confusion = np.zeros((num_classes, num_classes), int)
+    np.add.at(confusion, (labels, verdicts), 1)
+    counts = confusion.sum(axis=1)
+    recalls = np.diag(confusion)[counts > 0] / counts[counts > 0]
+    return {
+        "accuracy": float(np.diag(confusion).sum() / counts.sum()),
+        "balanced_accuracy": float(recalls.mean()),
+        "confusion": confusion.tolist(),
+    }
+
+
+def packaged(data_name: str) -> Judge:
+    """Returns the judge that ships with emogan for the data set `fer2013` or `toyfaces`.
+
+    Raises:
+      ValueError: if there is none for the data set.
+    """
+    if data_name not in _PACKAGED:
+        raise ValueError(
+            f"expected data with a judge of their own ({' or '.join(_PACKAGED)}), found {data_name}; train one with "
+            "experiments/train.py --config=judge --dataset=... and give its folder as --judge"
+        )
+    with resources.as_file(resources.files("emogan") / "assets" / f"{_PACKAGED[data_name]}.npz") as path:
+        return from_file(path)
+
+
+def from_file(path: pathlib.Path) -> Judge:
+    """Returns the judge that `save` wrote.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it is no judge, or was changed.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected a judge's .npz, found none; train one with --config=judge")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file.items())
+        card = json.loads(arrays.pop("card").tobytes())
+        variables = flax.traverse_util.unflatten_dict(arrays, sep="/")
+        judge = Judge(card["width"], tuple(card["class_names"]), variables, card)
+    except Exception as error:  # NumPy, zipfile and JSON have each their own for a broken file
+        raise ValueError(f"{path}: expected a judge, found {type(error).__name__}: {error}") from error
+    if judge.checksum != card["checksum"]:
+        raise ValueError(f"{path}: expected weights with checksum {card['checksum'][:16]}, found others; copy it again")
+    return judge
+
+
+def from_run(workdir: pathlib.Path) -> Judge:
+    """Returns the judge that phase `classifier` trained in a run's folder: the averaged network, in float16.
+
+    Raises:
+      FileNotFoundError: if the folder is no run's.
+      ValueError: if the phase has not finished.
+    """
+    config_path, data_path = workdir / "config.json", workdir / "data.json"
+    for path in (config_path, data_path):
+        if not path.exists():
+            raise FileNotFoundError(f"{workdir}: expected a run's folder, found no {path.name}; train first")
+    config = config_lib.from_json(config_path.read_text())
+    about = json.loads(data_path.read_text())
+    settings, names = config.classifier, tuple(about["class_names"])
+    steps = settings.epochs * dataset.steps_per_epoch(about["examples"], settings.batch_size)
+    folder = workdir / "checkpoints" / "classifier"
+    done = checkpoint.newest_step(folder)
+    if done < steps:
+        raise ValueError(f"{workdir}: expected a finished phase classifier ({steps} steps), found {done or 'no'} steps")
+    phase = classifier.make(config, len(names), steps, _no_faces(names))
+    with checkpoint.Checkpoints(folder, config.run.keep_checkpoints) as checkpoints:
+        state = checkpoints.restore(phase.init(jax.random.key(0)))
+    halves = jax.tree.map(lambda leaf: np.asarray(leaf, np.float16), state.average)
+    card = {"data": about["name"], "split": about["split"], "faces": about["examples"]}
+    card |= {"fingerprint": about["fingerprint"], "settings": dataclasses.asdict(settings), "seed": config.seed}
+    return Judge(settings.width, names, halves, card)
+
+
+def save(judge: Judge, path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes a judge with its card and returns the card; `about` is added to it. A reader sees all of it or nothing."""
+    card = {"format": FORMAT, "width": judge.width, "class_names": list(judge.class_names), "checksum": judge.checksum}
+    card |= {**judge.card, **about}
+    arrays = flax.traverse_util.flatten_dict(judge.variables, sep="/")
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        np.savez(file, card=np.frombuffer(json.dumps(card).encode(), np.uint8), **arrays)
+    temporary.replace(path)
+    return card
+
+
+def _no_faces(names: tuple[str, ...]) -> dataset.Dataset:
+    return dataset.Dataset(np.zeros((0, 48, 48), np.uint8), np.zeros(0, np.int32), class_names=names)
+
+
+def _as_float32(variables: state_lib.Variables) -> state_lib.Variables:
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), variables)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _look(module: nn.Module, variables: state_lib.Variables, faces: jax.Array) -> tuple[jax.Array, jax.Array]:
+    logits, features = module.apply(variables, images.to_float(faces), train=False)
+    return jax.nn.softmax(logits), features

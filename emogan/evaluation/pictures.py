@@ -1,0 +1,82 @@
+"""What a report shows beside its numbers: samples, edits, nearest training faces, ways through the latent space."""
+
+from typing import Any
+
+import numpy as np
+
+from emogan import figures, grids
+from emogan.data import duplicates
+from emogan.evaluation import contestants, faces
+
+_ACROSS = 10  # samples of each label
+_ROWS = 14  # faces with their edits
+_NEIGHBOURS = 4
+_STEPS = 9  # of an interpolation
+
+
+def samples(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | None:
+    """Returns a picture uint8 [H, W] of samples, a row a label, or None if there are none."""
+    if model.samples(0) is None:
+        return None
+    names, labels = data.held_out.class_names, data.held_out.labels
+    shown = [label for label in range(len(names)) if (labels == label).sum() >= _ACROSS]
+    if not shown:
+        return None
+    rows = [model.samples(0)[np.flatnonzero(labels == label)[:_ACROSS]] for label in shown]
+    return grids.labelled_grid(np.stack(rows), rows=[names[label] for label in shown], title="samples", scale=2)
+
+
+def edits(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | None:
+    """Returns a picture uint8 [H, W] of faces and their edits to every label, None where not all were made."""
+    names, labels = data.held_out.class_names, data.held_out.labels
+    if model.edits is None:
+        return None
+    made = model.edits
+    table = np.full((len(names), len(labels)), -1)
+    table[made.target, made.source] = made.picture
+    whole = np.flatnonzero((table >= 0).all(axis=0))
+    if not len(whole):
+        return None
+    chosen = whole[figures.choose_faces(labels[whole], _ROWS)]
+    rows = np.concatenate([data.held_out.images[chosen][None], made.pictures[table[:, chosen]]]).swapaxes(0, 1)
+    return grids.labelled_grid(
+        rows, columns=("face", *names), rows=[names[labels[face]] for face in chosen], title="edits", scale=2
+    )
+
+
+def neighbours(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | None:
+    """Returns a picture uint8 [H, W] of samples, each before the training faces that look most like it.
+
+    A sample that is one of them, but for light or noise, would be remembered and not drawn.
+    """
+    if model.samples(0) is None:
+        return None
+    names, labels = data.held_out.class_names, data.held_out.labels
+    chosen = figures.choose_faces(labels, 2 * len(names))
+    drawn = model.samples(0)[chosen]
+    places, alike = duplicates.nearest(drawn, data.train.images, _NEIGHBOURS)
+    rows = np.concatenate([drawn[:, None], data.train.images[places]], axis=1)
+    return grids.labelled_grid(
+        rows,
+        columns=("sample", *(f"no. {i + 1}" for i in range(_NEIGHBOURS))),
+        rows=[f"{names[labels[face]]}, {best:.2f}" for face, best in zip(chosen, alike[:, 0], strict=True)],
+        title="nearest training faces (correlation of thumbnails)",
+        scale=2,
+    )
+
+
+def interpolations(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | None:
+    """Returns a picture uint8 [H, W] of ways from z to z under each label, None without a latent space."""
+    transfer: Any = model.model
+    if not hasattr(transfer, "sample_latents"):
+        return None
+    names = data.held_out.class_names
+    ends = transfer.sample_latents(2 * len(names), 1)
+    share = np.linspace(0, 1, _STEPS, dtype=np.float32)[None, :, None]
+    way = ends[::2, None] * (1 - share) + ends[1::2, None] * share
+    labels = np.arange(len(names)).repeat(_STEPS)
+    drawn = transfer.decode(way.reshape(len(labels), -1), labels)[..., 0]
+    drawn = np.clip(np.round((drawn + 1) * 127.5), 0, 255).astype(np.uint8)
+    return grids.labelled_grid(
+        drawn.reshape(len(names), _STEPS, *drawn.shape[1:]), rows=names, title="from one z to another", scale=2
+    )

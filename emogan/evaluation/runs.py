@@ -1,0 +1,185 @@
+"""Scores a run's folder, or pictures of another program, and writes metrics.json and report.html."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from emogan import config as config_lib
+from emogan import curves, files, pipeline, transfer
+from emogan.data import dataset, fer2013
+from emogan.evaluation import (
+    contestants,
+    foreign,
+    identity,
+    latents,
+    pictures,
+    reconstructions,
+    report,
+    samples,
+    scores,
+    scoring,
+    tables,
+    toy,
+    transfers,
+    usefulness,
+)
+from emogan.evaluation import faces as faces_lib
+from emogan.evaluation import judge as judge_lib
+from emogan.train import checkpoint
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to score.
+
+    Attributes:
+      split: the held-out faces.
+      judge: a judge's .npz or the folder of a run of phase `classifier`; empty for the one that ships with emogan.
+      cas: whether to train the small classifiers of `usefulness`.
+      inception_weights: a file for the FID, empty for none.
+      embedder: an ONNX file of a face embedder instead of the descriptor that ships with emogan, empty for that.
+      seed: of what is random in the scores.
+    """
+
+    split: str = "valid"
+    judge: str = ""
+    cas: bool = False
+    inception_weights: str = ""
+    embedder: str = ""
+    seed: int = 0
+
+
+def score_run(
+    workdir: pathlib.Path, data_dir: str, options: Options, say: Callable[[str], None]
+) -> tuple[dict[str, Any], Sequence[report.Picture]]:
+    """Returns the scores of a run's folder and the pictures of its report.
+
+    Args:
+      workdir: of a run whose phase `encoder` has finished.
+      data_dir: where its data lie now, empty for where they were.
+      options: how to score.
+      say: told a line as each part is done.
+
+    Raises:
+      FileNotFoundError, ValueError: if the folder, the data or an option is not as it must be.
+    """
+    model = transfer.load(workdir)
+    config = model.config
+    if data_dir:
+        config.data.dir = data_dir
+    faces = load_faces(config, options)
+    name = workdir.resolve().name
+    steps = checkpoint.newest_step(workdir / "checkpoints" / "gan")
+    about = f"{config.preset}, width {config.model.width}, {steps} steps of phase gan, seed {config.seed}"
+    own = contestants.of_model(name, about, model, faces)
+    evaluators = make_evaluators(config, options, say)
+    result = scoring.score(
+        name, [own, *contestants.references(faces)], evaluators, faces, jax.random.key(options.seed), say
+    )
+    result["config"] = dataclasses.asdict(config)
+    per_epoch = {
+        phase: dataset.steps_per_epoch(len(faces.train), getattr(config, phase).batch_size)
+        for phase in config.phases.split(",")
+    }
+    shown = _pictures(own, faces)
+    figure = curves.draw(workdir / "metrics.jsonl", per_epoch)
+    if figure:
+        shown.append(report.Picture("Training curves", "", figure))
+    return result, shown
+
+
+def score_pictures(
+    images: np.ndarray,
+    labels: np.ndarray,
+    sources: np.ndarray | None,
+    name: str,
+    config: config_lib.Config,
+    options: Options,
+    say: Callable[[str], None],
+) -> tuple[dict[str, Any], Sequence[report.Picture]]:
+    """Returns the scores of another program's pictures, and the pictures of its report.
+
+    Args:
+      images: uint8 [M, 48, 48].
+      labels: int [M], the emotion that each picture was asked to wear.
+      sources: int [M], the place among the held-out faces of the face that each picture is an edit of; None if the
+        pictures are samples.
+      name: of the program.
+      config: whose data they are scored beside.
+      options: how to score.
+      say: told a line as each part is done.
+
+    Raises:
+      FileNotFoundError, ValueError: if the pictures, the data or an option are not as they must be.
+    """
+    faces = load_faces(config, options)
+    if sources is None:
+        own = contestants.of_samples(name, images, labels, faces)
+    else:
+        own = contestants.of_edits(name, images, labels, sources, faces)
+    everyone = [own, *contestants.references(faces)]
+    evaluators = make_evaluators(config, dataclasses.replace(options, cas=False), say)
+    return scoring.score(name, everyone, evaluators, faces, jax.random.key(options.seed), say), _pictures(own, faces)
+
+
+def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
+    """Returns the real faces of a configuration's data, with the judge and the descriptor that are asked for.
+
+    Raises:
+      FileNotFoundError, ValueError: if the data, the judge or the embedder cannot be read.
+    """
+    held_out, train = pipeline.load_data(config, options.split), pipeline.load_data(config, "train")
+    path = pathlib.Path(options.judge)
+    if not options.judge:
+        judge = judge_lib.packaged(config.data.name)
+    else:
+        judge = judge_lib.from_run(path) if path.is_dir() else judge_lib.from_file(path)
+    descriptor = foreign.onnx_descriptor(pathlib.Path(options.embedder)) if options.embedder else identity.hog()
+    return faces_lib.Faces(held_out, train, judge, descriptor, fer2013.default_cache_dir())
+
+
+def make_evaluators(
+    config: config_lib.Config, options: Options, say: Callable[[str], None]
+) -> list[scores.Evaluator]:
+    """Returns the evaluators that fit the data and the options."""
+    weights = pathlib.Path(options.inception_weights)
+    inception = foreign.inception_features(weights) if options.inception_weights else None
+    evaluators = [transfers.Transfers(), reconstructions.Reconstructions(), samples.Samples(inception)]
+    if options.cas:
+        told = lambda name, value: say(f"classifier trained on {name}: balanced accuracy {100 * value:.1f} %")  # noqa: E731
+        evaluators.append(usefulness.Usefulness(progress=told))
+    if config.data.name == "toyfaces":
+        evaluators.append(toy.Toy(config.seed))
+    return [*evaluators, latents.Latents()]
+
+
+def write(result: dict[str, Any], shown: Sequence[report.Picture], workdir: pathlib.Path) -> list[pathlib.Path]:
+    """Writes metrics.json and report.html into a folder's `evaluation/`, each as a whole, and returns their paths."""
+    folder = workdir / "evaluation"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "metrics.json"
+    files.write_text(path, json.dumps(result, indent=1) + "\n")
+    tables.load(path)  # what cannot be read again must not stay unnoticed
+    report.write(result, shown, folder / "report.html")
+    return [path, folder / "report.html"]
+
+
+def _pictures(own: contestants.Contestant, faces: faces_lib.Faces) -> list[report.Picture]:
+    parts = (
+        ("Edits", "Held-out faces and their edits to every label.", pictures.edits),
+        ("Samples", "Faces drawn for each label.", pictures.samples),
+        (
+            "Memory",
+            "Samples before the training faces that look most like them; the number is the first one's correlation. "
+            "A picture and a retouched copy of it have 0.94 or more.",
+            pictures.neighbours,
+        ),
+        ("Ways through the latent space", "", pictures.interpolations),
+    )
+    made = [(title, caption, draw(own, faces)) for title, caption, draw in parts]
+    return [report.Picture(title, caption, image) for title, caption, image in made if image is not None]

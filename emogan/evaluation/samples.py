@@ -1,0 +1,75 @@
+"""Samples G(z, y): how near they come to real faces, and whether they wear their label."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from emogan.evaluation import contestants, distances, faces, scores
+
+SMALLEST_CLASS = 50  # faces of a class, for a kernel distance of its own
+
+
+class Samples:
+    """Scores of samples with the labels of the held-out faces, as many as those, in the judge's features.
+
+    With several sets of samples each score is their mean, and its error the standard error of that.
+
+    Args:
+      inception: faces uint8 [N, 48, 48] -> features of the standard Inception network, for the FID; None for no FID.
+    """
+
+    name = "samples"
+
+    def __init__(self, inception: Callable[[np.ndarray], np.ndarray] | None = None):
+        self._inception = inception
+        self._real_inception: np.ndarray | None = None
+
+    def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
+        """Returns distances, precision, recall, density, coverage and label accuracy."""
+        del key
+        if model.samples(0) is None:
+            return {}
+        found = [self._one(model, data, seed) for seed in range(model.seeds)]
+        return {name: _over_seeds([values[name] for values in found]) for name in found[0]}
+
+    def _one(self, model: contestants.Contestant, data: faces.Faces, seed: int) -> dict[str, float]:
+        opinion, labels = model.sample_opinion(seed), data.held_out.labels
+        real, fake = data.opinion.features, opinion.features
+        answer = {
+            "frechet": distances.frechet(distances.moments([real]), distances.moments([fake])),
+            "kernel": distances.kernel(real, fake),
+        }
+        if self._inception:
+            if self._real_inception is None:
+                self._real_inception = self._inception(data.held_out.images)
+            two = (self._real_inception, self._inception(model.samples(seed)))
+            answer["fid"] = distances.frechet(*(distances.moments([features]) for features in two))
+        shares = distances.manifolds(real, fake)
+        answer |= {name: getattr(shares, name) for name in ("precision", "recall", "density", "coverage")}
+        right = opinion.verdicts == labels
+        answer["sample_accuracy"] = float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+        if data.leaked.any() and not data.leaked.all():
+            real, fake = real[~data.leaked], fake[~data.leaked]
+            answer["frechet_clean"] = distances.frechet(distances.moments([real]), distances.moments([fake]))
+            answer["kernel_clean"] = distances.kernel(real, fake)
+        return answer
+
+
+def kernel_by_class(model: contestants.Contestant, data: faces.Faces) -> dict[str, float] | None:
+    """Returns the kernel distance of the first samples and the held-out faces of each class that has enough of them.
+
+    A Frechet distance would need more faces than features.
+    """
+    if model.samples(0) is None:
+        return None
+    fake, real, labels = model.sample_opinion(0).features, data.opinion.features, data.held_out.labels
+    return {
+        name: distances.kernel(real[labels == label], fake[labels == label])
+        for label, name in enumerate(data.held_out.class_names)
+        if (labels == label).sum() >= SMALLEST_CLASS
+    }
+
+
+def _over_seeds(values: list[float]) -> scores.Score:
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    return scores.Score(float(np.mean(values)), error)

@@ -1,0 +1,304 @@
+"""The results of evaluations as tables: read, checked, set side by side, and laid out as text."""
+
+import collections
+import dataclasses
+import json
+import math
+import pathlib
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from emogan.evaluation import scores
+
+FORMAT = 1  # of a result; another number is another set of fields
+KINDS = ("model", "pictures", "reference")
+CLEAN = "_clean"  # after a metric's name: over the faces that do not stand in the training data
+CLEAN_GROUP = "without the leaked faces"
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+
+_FIELDS = {
+    "title": str,
+    "split": str,
+    "faces": int,
+    "leaked": int | None,
+    "data": dict,
+    "judge": dict,
+    "identity": dict,
+    "contestants": list,
+    "classes": list,
+    "verdicts": dict,
+    "config": dict | None,
+    "environment": dict,
+}
+# What results must have in common to stand side by side.
+_SAME = ("split", "faces", "classes", "data.fingerprint", "judge.checksum", "identity.descriptor")
+_FLAT = ("data", "judge", "identity", "config", "environment")
+_WIDTH = 120  # of the text
+_NARROWEST = 20  # of its first column
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One metric of all contestants: a text for each, in the order of `columns`, and which of the models are best.
+
+    `best` holds indices of cells, and is empty where fewer than two models have the score; a reference is never in it.
+    """
+
+    group: str
+    title: str  # with the unit
+    metric: scores.Metric
+    cells: tuple[str, ...]
+    best: tuple[int, ...]
+
+
+def load(path: pathlib.Path) -> dict[str, Any]:
+    """Returns the result in a file metrics.json.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it is no JSON, or `check` refuses it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a result, found no file {path}; run experiments/evaluate.py --workdir=...")
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"expected JSON, found {path} broken ({error}); run experiments/evaluate.py again") from error
+    check(result, str(path))
+    return result
+
+
+def check(result: Any, where: str = "the result") -> None:
+    """Returns nothing if a result is whole: the fields of format 1, each of its type, and metrics from `METRICS`.
+
+    Raises:
+      ValueError: if not; the text names the first fault, and `where` it was found.
+    """
+
+    def need(holds: bool, expected: str, found: Any) -> None:
+        if not holds:
+            raise ValueError(f"expected {expected}, found {found!s:.200} in {where}; run experiments/evaluate.py again")
+
+    need(isinstance(result, dict), "a JSON object", type(result).__name__)
+    need(result.get("format") == FORMAT, f"format {FORMAT}", f"format {result.get('format')}")
+    for name, kind in _FIELDS.items():
+        need(name in result, f"a field '{name}'", "none")
+        need(isinstance(result[name], kind), f"'{name}' as {getattr(kind, '__name__', kind)}", repr(result[name]))
+    for name in _SAME:
+        need(name in flat(result), f"a field '{name}'", "none")
+    names = []
+    for one in result["contestants"]:
+        need(isinstance(one, dict) and {"name", "kind", "about", "scores"} <= set(one), "a contestant", one)
+        need(isinstance(one["scores"], dict), f"scores of {one['name']!r}", one["scores"])
+        need(one["kind"] in KINDS, f"a contestant's kind among {', '.join(KINDS)}", repr(one["kind"]))
+        need(one["name"] not in names, "a name for each contestant", f"{one['name']!r} twice")
+        names.append(one["name"])
+        for name, score in one["scores"].items():
+            need(name.removesuffix(CLEAN) in scores.METRICS, "a known metric", repr(name))
+            numbers = [score.get(key, "none") for key in ("value", "error")] if isinstance(score, dict) else [score]
+            need(
+                all(isinstance(number, float | int | None) for number in numbers), f"value and error of '{name}'", score
+            )
+    shape = (len(result["classes"]),) * 3
+    for name, counts in result["verdicts"].items():
+        need(name in names, "verdicts of contestants only", f"those of {name!r}")
+        need(np.array(counts, object).shape == shape, f"verdicts {list(shape)} of {name!r}", "another shape")
+
+
+def format_score(metric_name: str, score: Mapping[str, float | None] | None) -> str:
+    """Returns a score as it stands in a table, `44.1 ± 0.6`: scaled and rounded as its metric says, without the unit.
+
+    A score that is missing or not a number is `n/a`, an infinite one an infinity sign. An error that is not finite is
+    left out.
+    """
+    about = _metric(metric_name)
+    value = _value(score)
+    if value is None:
+        return "n/a"
+    if math.isinf(value):
+        return "-∞" if value < 0 else "∞"
+    # The sum turns a rounded -0.0 into 0.0.
+    text = f"{round(value * about.scale, about.digits) + 0.0:.{about.digits}f}"
+    error = score.get("error")
+    if error is None or not math.isfinite(error):
+        return text
+    return f"{text} ± {error * about.scale:.{about.digits}f}"
+
+
+def columns(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns a result's contestants in the order of a table: models and pictures first, then the references."""
+    return sorted(result["contestants"], key=lambda one: one["kind"] == "reference")
+
+
+def rows(result: Mapping[str, Any]) -> list[Row]:
+    """Returns a row for each metric that a contestant has, in the order of `METRICS`.
+
+    Scores over the faces that do not stand in the training data come last, as a group of their own.
+    """
+    contestants, table = columns(result), []
+    for name in [*scores.METRICS, *(name + CLEAN for name in scores.METRICS)]:
+        if any(name in one["scores"] for one in contestants):
+            metric = _metric(name)
+            group = CLEAN_GROUP if name.endswith(CLEAN) else metric.group
+            title = f"{metric.title} ({metric.unit})" if metric.unit else metric.title
+            cells = tuple(format_score(name, one["scores"].get(name)) for one in contestants)
+            table.append(Row(group, title, metric, cells, _best(name, contestants)))
+    return table
+
+
+def to_text(result: Mapping[str, Any]) -> str:
+    """Returns a result as an aligned table of plain text, at most 120 columns wide for up to five contestants."""
+    contestants, table = columns(result), rows(result)
+    widths = [max([10, *(len(row.cells[i]) for row in table)]) for i in range(len(contestants))]
+    models = sum(one["kind"] != "reference" for one in contestants)
+    marks = ["  | " if i == models else "  " for i in range(len(contestants))]
+    space = max(_NARROWEST, _WIDTH - sum(widths) - sum(map(len, marks)))
+    titles = [
+        textwrap.wrap(f"  {row.title} {ARROWS[row.metric.better]}", space, subsequent_indent="    ") for row in table
+    ]
+    first = max((len(line) for lines in titles for line in lines), default=0)
+
+    def line(title: str, cells: Sequence[str]) -> str:
+        parts = (mark + cell.rjust(width) for mark, cell, width in zip(marks, cells, widths, strict=True))
+        return (title.ljust(first) + "".join(parts)).rstrip()
+
+    heads = [textwrap.wrap(one["name"], width) for one, width in zip(contestants, widths, strict=True)]
+    height = max(map(len, heads), default=0)
+    heads = [[""] * (height - len(lines)) + lines for lines in heads]
+    data, judge = (result[part].get("name", "unknown") for part in ("data", "judge"))
+    about = f"{result['title']}: {result['faces']} faces ({result['split']}) of {data}, judged by {judge}"
+    text = [
+        *textwrap.wrap(about, _WIDTH),
+        "value ± standard error; ↑ higher is better, ↓ lower is better",
+        "",
+        *(line("", cells) for cells in zip(*heads, strict=True)),
+    ]
+    group = None
+    for row, title in zip(table, titles, strict=True):
+        if row.group != group:
+            group = row.group
+            text += ["", group]
+        text += [*title[:-1], line(title[-1], row.cells)]
+    return "\n".join(text) + "\n"
+
+
+def edit_matrix(verdicts: Any) -> np.ndarray:
+    """Returns [C, C]: the share of edits of source s to target t that the judge names t; nan where there is no edit.
+
+    verdicts are int [C, C, C]: how many edits there are of each source, target and verdict.
+    """
+    counts = np.asarray(verdicts, float)
+    return _shares(np.einsum("stt->st", counts), counts.sum(axis=2))
+
+
+def confusion(verdicts: Any) -> np.ndarray:
+    """Returns [C, C]: the share of edits of other sources to target t that the judge names v; nan where there is none.
+
+    verdicts as in `edit_matrix`.
+    """
+    counts = np.asarray(verdicts, float)
+    counts = (counts * (1 - np.eye(len(counts)))[..., None]).sum(axis=0)
+    return _shares(counts, counts.sum(axis=1, keepdims=True))
+
+
+def compare(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns one result that holds the models and pictures of several side by side, and each reference once.
+
+    Names that clash are told apart by their result's title, or a number. Of data, judge, identity, configuration (its
+    nested names joined by dots) and environment, what differs is there once a result, with its title. Where results
+    differ in their leaked faces, their scores without them are of different faces, and are left out.
+
+    Raises:
+      ValueError: if there is no result, `check` refuses one, or two differ in split, number of faces, classes, the
+        data's fingerprint, the judge's checksum or the identity's descriptor; the text names both.
+    """
+    if not results:
+        raise ValueError("expected results to compare, found none; give at least one")
+    titles = []
+    for result in results:
+        titles.append(_free(str(result.get("title")), titles))
+        check(result, f"'{titles[-1]}'")
+    for name in _SAME:
+        values = [flat(result)[name] for result in results]
+        for title, value in zip(titles, values, strict=True):
+            if value != values[0]:
+                raise ValueError(
+                    f"expected results of the same {name}, found {values[0]!r} in '{titles[0]}' and {value!r} in "
+                    f"'{title}'; evaluate both alike"
+                )
+
+    same_leaks = len({result["leaked"] for result in results}) == 1
+    everyone = [one for result in results for one in result["contestants"]]
+    references = {one["name"] for one in everyone if one["kind"] == "reference"}
+    uses = collections.Counter([*references, *(one["name"] for one in everyone if one["kind"] != "reference")])
+    contestants, verdicts = {}, {}
+    for title, result in zip(titles, results, strict=True):
+        for one in result["contestants"]:
+            name = one["name"]
+            if one["kind"] != "reference":
+                if uses[name] > 1:
+                    name = title if name == result["title"] else f"{name} ({title})"
+                name = _free(name, [*contestants, *references])
+            kept = {key: score for key, score in one["scores"].items() if same_leaks or not key.endswith(CLEAN)}
+            before = contestants.get(name, {"scores": {}})["scores"]
+            contestants[name] = {**one, "name": name, "scores": {**kept, **before}}
+            if one["name"] in result["verdicts"]:
+                verdicts.setdefault(name, result["verdicts"][one["name"]])
+    return {
+        **{name: results[0][name] for name in ("format", "split", "faces", "classes")},
+        "title": ", ".join(titles),
+        "leaked": results[0]["leaked"] if same_leaks else None,
+        "contestants": list(contestants.values()),
+        "verdicts": verdicts,
+        **{name: _merge(titles, [result[name] or {} for result in results]) for name in _FLAT},
+    }
+
+
+def flat(nested: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Returns a nested mapping as a flat one, its names joined by dots; `before` stands before each."""
+    found = {}
+    for name, value in nested.items():
+        found.update(flat(value, f"{before}{name}.") if isinstance(value, Mapping) else {f"{before}{name}": value})
+    return found
+
+
+def _merge(titles: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    merged, parts = {}, [flat(part) for part in parts]
+    for name in dict.fromkeys(name for part in parts for name in part):
+        of = {f"{name} ({title})": part[name] for title, part in zip(titles, parts, strict=True) if name in part}
+        values = list(of.values())
+        same = len(values) == len(parts) and all(value == values[0] for value in values)
+        merged |= {name: values[0]} if same else of
+    return merged
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Returns a name that is not taken, with the least number after it that helps."""
+    names = [name, *(f"{name} ({number})" for number in range(2, len(taken) + 2))]
+    return next(name for name in names if name not in taken)
+
+
+def _shares(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def _metric(name: str) -> scores.Metric:
+    return scores.METRICS[name.removesuffix(CLEAN)]
+
+
+def _value(score: Mapping[str, float | None] | None) -> float | None:
+    value = None if score is None else score["value"]
+    return None if value is None or math.isnan(value) else value
+
+
+def _best(name: str, contestants: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    better = _metric(name).better
+    own = {i: _value(one["scores"].get(name)) for i, one in enumerate(contestants) if one["kind"] != "reference"}
+    known = {i: value for i, value in own.items() if value is not None}
+    if len(known) < 2 or not better:
+        return ()
+    best = max(known.values()) if better == "higher" else min(known.values())
+    return tuple(i for i, value in known.items() if value == best)

@@ -1,0 +1,55 @@
+"""Transfer: does the judge see the wanted emotion, and is it still the same person?"""
+
+import numpy as np
+
+from emogan.evaluation import contestants, faces, identity, scores
+
+
+class Transfers:
+    """Scores of edits to another emotion than the face's own."""
+
+    name = "transfer"
+
+    def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
+        """Returns edit accuracy and identity; nothing in them is random."""
+        del key
+        if model.edits is None:
+            return {}
+        edits, labels = model.edits, data.held_out.labels
+        belief = model.edit_opinion.probabilities[edits.picture, edits.target]
+        right = model.edit_opinion.verdicts[edits.picture] == edits.target
+        other = edits.target != labels[edits.source]
+        if not other.any():
+            return {}
+        descriptors = model.edit_descriptors[edits.picture[other]]
+        source = edits.source[other]
+        own, others = identity.cosines(descriptors, source, data.gallery)
+        found = identity.rank1(descriptors, source, data.gallery)
+
+        def summary(chosen: np.ndarray) -> scores.Scores:
+            targets, cluster = edits.target[other][chosen], source[chosen]
+            return {
+                "edit_accuracy": scores.balanced_score(right[other][chosen], targets, cluster),
+                "edit_confidence": scores.balanced_score(belief[other][chosen], targets, cluster),
+                "identity_rank1": scores.mean_score(found[chosen], cluster),
+                "identity_own": scores.mean_score(own[chosen], cluster),
+                "identity_others": scores.mean_score(others[chosen], cluster),
+            }
+
+        answer = dict(summary(np.ones(len(source), bool)))
+        clean = ~data.leaked[source]
+        if clean.any() and not clean.all():
+            kept = ("edit_accuracy", "identity_rank1")
+            answer |= {f"{name}_clean": score for name, score in summary(clean).items() if name in kept}
+        return answer
+
+
+def verdicts(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | None:
+    """Returns how often the judge gave each verdict, int [7, 7, 7]: emotion of the source, target, verdict."""
+    if model.edits is None:
+        return None
+    edits, classes = model.edits, len(data.held_out.class_names)
+    counts = np.zeros((classes,) * 3, int)
+    source = data.held_out.labels[edits.source]
+    np.add.at(counts, (source, edits.target, model.edit_opinion.verdicts[edits.picture]), 1)
+    return counts

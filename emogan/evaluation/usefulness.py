@@ -1,0 +1,95 @@
+"""Classification accuracy score: what a classifier learns from a model's pictures alone (Ravuri & Vinyals 2019)."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from emogan import config as config_lib
+from emogan.data import dataset
+from emogan.evaluation import contestants, faces, scores
+from emogan.train import classifier, parallel
+
+SETTINGS = config_lib.ClassifierConfig(width=12, epochs=8, learning_rate=0.05)
+_BATCH = 512
+_LONGEST = 100
+
+
+class Usefulness:
+    """Balanced accuracy on held-out faces of a small classifier trained on real faces, on samples, and on edits.
+
+    All have as many pictures as there are training faces; samples have the labels of the training faces, and each
+    edit is a training face under another emotion than its own, drawn at random.
+
+    Args:
+      settings: of the small classifier.
+      progress: told (name of the training, its accuracy) as each ends.
+    """
+
+    name = "usefulness"
+
+    def __init__(
+        self,
+        settings: config_lib.ClassifierConfig = SETTINGS,
+        progress: Callable[[str, float], None] = lambda name, value: None,
+    ):
+        self._settings, self._progress = settings, progress
+        self._real: dict[str, scores.Score] = {}
+
+    def run(self, model: contestants.Contestant, data: faces.Faces, key: jax.Array) -> scores.Scores:
+        """Returns the balanced accuracies and their ratios to that of real faces; {} without a model that can draw."""
+        transfer, train = model.model, data.train
+        if transfer is None:
+            return {}
+        if "cas_real" not in self._real:
+            self._real["cas_real"] = self._learned("real faces", train.images, train.labels, data, key)
+        answer = dict(self._real)
+        sets = {}
+        if hasattr(transfer, "sample"):
+            sets["cas_samples"] = (transfer.sample(train.labels, 1), train.labels)
+        classes = len(train.class_names)
+        shift = np.random.default_rng(0).integers(1, classes, len(train))
+        wanted = ((train.labels + shift) % classes).astype(np.int32)
+        sets["cas_edits"] = (transfer.transfer(train.images, wanted, train.labels), wanted)
+        for name, (pictures, labels) in sets.items():
+            answer[name] = self._learned(name.removeprefix("cas_"), pictures, labels, data, key)
+            answer[f"{name}_ratio"] = _ratio(answer[name], answer["cas_real"])
+        return answer
+
+    def _learned(
+        self, name: str, pictures: np.ndarray, labels: np.ndarray, data: faces.Faces, key: jax.Array
+    ) -> scores.Score:
+        pictures = np.asarray(pictures).reshape(-1, dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
+        learned = dataset.Dataset(pictures, labels, class_names=data.train.class_names)
+        verdicts = learn(learned, data.held_out.images, self._settings, key)
+        score = scores.balanced_score(verdicts == data.held_out.labels, data.held_out.labels)
+        self._progress(name, score.value)
+        return score
+
+
+def learn(
+    data: dataset.Dataset, tested: np.ndarray, settings: config_lib.ClassifierConfig, key: jax.Array
+) -> np.ndarray:
+    """Returns the verdicts int [N] on faces uint8 [N, 48, 48] of a classifier trained on a data set alone."""
+    config = dataclasses.replace(config_lib.Config(), classifier=settings)
+    batch = min(settings.batch_size, len(data))
+    steps = settings.epochs * dataset.steps_per_epoch(len(data), batch)
+    none = dataset.Dataset(data.images[:0], data.labels[:0], class_names=data.class_names)
+    phase = classifier.make(config, len(data.class_names), steps, none)
+    init_key, chunk_key = jax.random.split(key)
+    state = phase.init(init_key)
+    chunk = parallel.make_chunk(phase, len(data), batch, _LONGEST)
+    placed = parallel.place(data)
+    for done in range(0, steps, _LONGEST):
+        state, _ = chunk(state, placed, chunk_key, min(_LONGEST, steps - done))
+    look = jax.jit(lambda variables, faces: classifier.look(settings, len(data.class_names), variables, faces))
+    parts = [look(state.average, tested[start : start + _BATCH])[0] for start in range(0, len(tested), _BATCH)]
+    return np.concatenate([np.asarray(part).argmax(axis=1) for part in parts])
+
+
+def _ratio(score: scores.Score, real: scores.Score) -> scores.Score:
+    """Returns the ratio of two scores, its error by those of both, taken as independent."""
+    value = score.value / real.value
+    error = value * float(np.hypot((score.error or 0.0) / max(score.value, 1e-9), (real.error or 0.0) / real.value))
+    return scores.Score(value, error)

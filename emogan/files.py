@@ -1,0 +1,17 @@
+"""Small files that a reader sees whole or not at all."""
+
+import json
+import pathlib
+from typing import Any
+
+
+def write_text(path: pathlib.Path, text: str) -> pathlib.Path:
+    """Writes a text file, the old one staying until the new one is whole, and returns its path."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    return temporary.replace(path)
+
+
+def write_json(path: pathlib.Path, value: Any) -> pathlib.Path:
+    """Writes a value as JSON, as `write_text` does, and returns the file's path."""
+    return write_text(path, json.dumps(value, indent=2) + "\n")

@@ -1,0 +1,80 @@
+"""Scores a run, or another program's pictures, beside the references: W/evaluation/metrics.json and report.html.
+
+python experiments/evaluate.py --workdir=runs/quick
+python experiments/evaluate.py --workdir=runs/fer --split=public --data_dir=PATH --cas
+python experiments/evaluate.py --images=F.npy --labels=L.npy --sources=S.npy --dataset=fer2013 --data_dir=PATH \
+    --workdir=runs/peer
+"""
+
+import pathlib
+import subprocess
+
+import flag_config
+import numpy as np
+from absl import flags
+
+from emogan import config as config_lib
+from emogan import pipeline
+from emogan.evaluation import runs, tables
+from emogan.train import writers
+
+WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "a run's folder; with --images, where the report goes")
+SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
+DATA_DIR = flags.DEFINE_string("data_dir", "", "where the data lie, if not where the run found them")
+DATASET = flags.DEFINE_string("dataset", "fer2013", "with --images or --write_faces: toyfaces, fer2013 or tfds:NAME")
+JUDGE = flags.DEFINE_string("judge", "", "a judge's .npz, or the folder of a run of --config=judge; else emogan's own")
+CAS = flags.DEFINE_bool("cas", False, "train small classifiers on samples, edits and real faces (minutes)")
+INCEPTION = flags.DEFINE_string("inception_weights", "", "inception-2015-12-05.pt, for the FID")
+EMBEDDER = flags.DEFINE_string("embedder", "", "an ONNX face embedder, for identity")
+IMAGES = flags.DEFINE_string("images", "", "pictures uint8 [M, 48, 48] of another program, .npy")
+LABELS = flags.DEFINE_string("labels", "", "with --images: the emotions asked for, int [M], .npy")
+SOURCES = flags.DEFINE_string("sources", "", "with --images: places in the split of the edited faces, int [M], .npy")
+WRITE_FACES = flags.DEFINE_string("write_faces", "", "only write the split as images.npy and labels.npy to this folder")
+
+
+def main(_) -> None:
+    options = runs.Options(SPLIT.value, JUDGE.value, CAS.value, INCEPTION.value, EMBEDDER.value)
+    workdir = pathlib.Path(WORKDIR.value)
+    data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value)
+    data.check()
+    config = config_lib.Config(preset="pictures", data=data)
+    if WRITE_FACES.value:
+        folder = pathlib.Path(WRITE_FACES.value)
+        faces = pipeline.load_data(config, SPLIT.value)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "images.npy", faces.images)
+        np.save(folder / "labels.npy", faces.labels)
+        print(f"wrote {len(faces)} faces to {folder}")
+        return
+    if IMAGES.value:
+        if not LABELS.value:
+            raise ValueError("--images: expected --labels=FILE.npy with the emotions asked for, found none")
+        if (workdir / "config.json").exists():
+            raise ValueError(f"--workdir: expected a folder of its own for --images, found the run {workdir}")
+        sources = _array(SOURCES.value) if SOURCES.value else None
+        images, labels = _array(IMAGES.value), _array(LABELS.value)
+        name = pathlib.Path(IMAGES.value).stem
+        result, shown = runs.score_pictures(images, labels, sources, name, config, options, writers.say)
+    else:
+        result, shown = runs.score_run(workdir, DATA_DIR.value, options, writers.say)
+    result["environment"]["commit"] = _commit()
+    print(tables.to_text(result))
+    for path in runs.write(result, shown, workdir):
+        print(f"wrote {path}")
+
+
+def _array(path: str) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: expected an array in a .npy file, found {type(error).__name__}: {error}") from error
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    flag_config.run(main)

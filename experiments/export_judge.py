@@ -1,0 +1,40 @@
+"""Writes the judge that a run of phase `classifier` trained as one file with its card, and scores it.
+
+python experiments/export_judge.py --workdir=runs/judge --output=judge.npz --command="..."
+"""
+
+import json
+import pathlib
+
+import flag_config
+from absl import flags
+
+from emogan import config as config_lib
+from emogan import files, pipeline
+from emogan.evaluation import judge as judge_lib
+from emogan.evaluation import scoring
+
+WORKDIR = flags.DEFINE_string("workdir", "runs/judge", "the folder of a finished run of --config=judge")
+OUTPUT = flags.DEFINE_string("output", "judge.npz", "the file; its card goes beside it as .json")
+COMMAND = flags.DEFINE_string("command", "", "how it was trained, for the card")
+SPLITS = flags.DEFINE_list("splits", ["valid"], "on which it is scored for the card; of the last only once, at the end")
+
+
+def main(_) -> None:
+    workdir, path = pathlib.Path(WORKDIR.value), pathlib.Path(OUTPUT.value)
+    config = config_lib.from_json((workdir / "config.json").read_text())
+    judge = judge_lib.from_run(workdir)
+    scored = {}
+    for split in SPLITS.value:
+        data = pipeline.load_data(config, split)
+        verdicts = judge.look(data.images).verdicts
+        scored[split] = {"faces": len(data), **judge_lib.accuracy(verdicts, data.labels, len(data.class_names))}
+        print(f"{split}: {100 * scored[split]['accuracy']:.2f} % of {len(data)} faces")
+    about = {"name": path.stem, "command": COMMAND.value, "scored": scored, "environment": scoring.environment()}
+    card = judge_lib.save(judge, path, about)
+    files.write_text(path.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
+    print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB) and {path.with_suffix('.json')}")
+
+
+if __name__ == "__main__":
+    flag_config.run(main)
