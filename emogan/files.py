@@ -8,7 +8,7 @@ from typing import Any
 def write_text(path: pathlib.Path, text: str) -> pathlib.Path:
     """Writes a text file, the old one staying until the new one is whole, and returns its path."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     return temporary.replace(path)
 
 

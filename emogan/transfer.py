@@ -105,9 +105,7 @@ class EmotionTransfer:
         """Returns latents float32 [count, Z] drawn from the prior."""
         settings = self.config.model
         key = jax.random.key(seed)
-        return np.asarray(
-            generator_lib.sample_latents(key, count, settings.latent_size, settings.latent_distribution)
-        )
+        return np.asarray(generator_lib.sample_latents(key, count, settings.latent_size, settings.latent_distribution))
 
     def sample(self, labels: Emotion, seed: int = 0) -> np.ndarray:
         """Returns faces uint8 [N, 48, 48] that G draws for labels [N].

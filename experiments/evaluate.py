@@ -22,6 +22,7 @@ WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "a run's folder; with --i
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
 DATA_DIR = flags.DEFINE_string("data_dir", "", "where the data lie, if not where the run found them")
 DATASET = flags.DEFINE_string("dataset", "fer2013", "with --images or --write_faces: toyfaces, fer2013 or tfds:NAME")
+DATA_SIZE = flags.DEFINE_integer("data_size", 0, "with --images or --write_faces: how many toy faces, 0 for all", 0)
 JUDGE = flags.DEFINE_string("judge", "", "a judge's .npz, or the folder of a run of --config=judge; else emogan's own")
 CAS = flags.DEFINE_bool("cas", False, "train small classifiers on samples, edits and real faces (minutes)")
 INCEPTION = flags.DEFINE_string("inception_weights", "", "inception-2015-12-05.pt, for the FID")
@@ -35,7 +36,7 @@ WRITE_FACES = flags.DEFINE_string("write_faces", "", "only write the split as im
 def main(_) -> None:
     options = runs.Options(SPLIT.value, JUDGE.value, CAS.value, INCEPTION.value, EMBEDDER.value)
     workdir = pathlib.Path(WORKDIR.value)
-    data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value)
+    data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, size=DATA_SIZE.value)
     data.check()
     config = config_lib.Config(preset="pictures", data=data)
     if WRITE_FACES.value:

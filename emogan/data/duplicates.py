@@ -1,6 +1,7 @@
 """Faces that stand in a data set more than once: exactly, or with another crop, contrast or watermark."""
 
 import hashlib
+import itertools
 
 import numpy as np
 import scipy.sparse
@@ -77,7 +78,7 @@ def _equal_pairs(images: np.ndarray, others: np.ndarray | None) -> np.ndarray:
         places.setdefault(digest, []).append(j)
     if others is None:
         # A chain of neighbours is enough to link all of a group.
-        pairs = [pair for members in places.values() for pair in zip(members, members[1:], strict=False)]
+        pairs = [pair for members in places.values() for pair in itertools.pairwise(members)]
     else:
         pairs = [(i, j) for i, digest in enumerate(digests(images)) for j in places.get(digest, ())]
     return np.array(pairs, np.int64).reshape(-1, 2)

@@ -1,5 +1,6 @@
 """The tenth of FER2013's Training split on which choices are made, cut so that no photograph is on both sides."""
 
+import contextlib
 import pathlib
 
 import numpy as np
@@ -53,10 +54,8 @@ def _remembered(data: dataset.Dataset, cache_dir: pathlib.Path | None) -> np.nda
     chosen = cache.read_array(file, "chosen") if cache.read_metadata(file, key) is not None else None
     if chosen is None:
         chosen = choose(data)
-        try:
+        with contextlib.suppress(OSError):  # the next call takes as long
             cache.store(file, key, {}, {"chosen": chosen})
-        except OSError:
-            pass  # the next call takes as long
     return chosen
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from emogan.evaluation import faces as faces_lib
+from emogan.evaluation import identity
 from emogan.evaluation import judge as judge_lib
 
 SEEDS = 3  # of samples
@@ -88,7 +89,7 @@ def of_model(name: str, about: str, transfer: Any, faces: faces_lib.Faces) -> Co
     def edits() -> Edits:
         made = np.asarray(transfer.transfer(data.images, "all", data.labels))
         classes, count = made.shape[:2]
-        judge_lib.check_faces(made.reshape(-1, *made.shape[2:]), f"edits of {name}")
+        identity.check_faces(made.reshape(-1, *made.shape[2:]), f"edits of {name}")
         target, source = np.divmod(np.arange(classes * count), count)
         return Edits(made.reshape(-1, *made.shape[2:]), np.arange(classes * count), source, target)
 
@@ -169,7 +170,11 @@ def references(faces: faces_lib.Faces) -> list[Contestant]:
             "real faces", "reference", "training faces with the labels of the held-out ones", faces, samples=real
         ),
         Contestant(
-            "unchanged", "reference", "the input itself, whatever is asked for", faces, lambda: same_for_all(data.images)
+            "unchanged",
+            "reference",
+            "the input itself, whatever is asked for",
+            faces,
+            lambda: same_for_all(data.images),
         ),
         Contestant(
             "mean face",
@@ -187,7 +192,7 @@ def references(faces: faces_lib.Faces) -> list[Contestant]:
 
 
 def _check_pictures(pictures: np.ndarray, labels: np.ndarray, faces: faces_lib.Faces) -> None:
-    judge_lib.check_faces(pictures, "--images")
+    identity.check_faces(pictures, "--images")
     classes = len(faces.held_out.class_names)
     if labels.shape != (len(pictures),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"--labels: expected integers [{len(pictures)}], found {labels.dtype} {list(labels.shape)}")

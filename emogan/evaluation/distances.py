@@ -51,9 +51,7 @@ def frechet(one: Moments, other: Moments) -> float:
     inner = root @ other.covariance @ root
     roots = np.sqrt(np.maximum(np.linalg.eigvalsh((inner + inner.T) / 2), 0.0))
     difference = one.mean - other.mean
-    return float(
-        difference @ difference + np.trace(one.covariance) + np.trace(other.covariance) - 2.0 * roots.sum()
-    )
+    return float(difference @ difference + np.trace(one.covariance) + np.trace(other.covariance) - 2.0 * roots.sum())
 
 
 def kernel(one: np.ndarray, other: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """The real faces that contestants are scored beside, and what judge and descriptor say of them."""
 
+import contextlib
 import functools
 import hashlib
 import pathlib
@@ -95,8 +96,6 @@ class Faces:
         arrays = {name: cache.read_array(file, name) for name in metadata["names"]} if metadata else {}
         if metadata is None or any(array is None for array in arrays.values()):
             arrays = make()
-            try:
+            with contextlib.suppress(OSError):  # the next run takes as long
                 cache.store(file, key, {"names": sorted(arrays)}, arrays)
-            except OSError:
-                pass  # the next run takes as long
         return arrays

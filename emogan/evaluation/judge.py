@@ -16,6 +16,7 @@ import numpy as np
 from emogan import config as config_lib
 from emogan import images
 from emogan.data import dataset
+from emogan.evaluation import identity
 from emogan.models import classifier as classifier_lib
 from emogan.train import checkpoint, classifier
 from emogan.train import state as state_lib
@@ -63,22 +64,13 @@ class Judge:
         Raises:
           ValueError: if the faces' shape or type is another.
         """
-        check_faces(faces)
+        identity.check_faces(faces)
         answers = []
-        for start in range(0, max(len(faces), 1), BATCH):
+        for start in range(0, len(faces), BATCH):
             part = faces[start : start + BATCH]
             padded = np.pad(part, ((0, BATCH - len(part)), (0, 0), (0, 0)))  # one size is one compilation
-            answers.append(jax.tree.map(lambda answer, count=len(part): np.asarray(answer)[:count], self._look(padded)))
+            answers.append([np.asarray(answer)[: len(part)] for answer in self._look(padded)])
         return Opinion(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
-
-
-def check_faces(faces: np.ndarray, what: str = "faces") -> None:
-    """Raises ValueError unless faces are uint8 [N, 48, 48]."""
-    size = dataset.IMAGE_SIZE
-    if faces.dtype != np.uint8 or faces.shape != (len(faces), size, size):
-        raise ValueError(
-            f"expected {what} uint8 [N, {size}, {size}] in 0..255, found {faces.dtype} {list(faces.shape)}"
-        )
 
 
 def accuracy(verdicts: np.ndarray, labels: np.ndarray, num_classes: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def audit(splits: Mapping[str, dataset.Dataset]) -> dict[str, Any]:
 
 
 def within(data: dataset.Dataset) -> dict[str, int]:
-    """Returns how many faces, groups of equal faces (some with more than one label), near groups and constant images."""
+    """Returns how many faces, groups of equal and of nearly equal faces, and constant images a data set holds."""
     members = collections.defaultdict(list)
     for place, digest in enumerate(duplicates.digests(data.images)):
         members[digest].append(place)

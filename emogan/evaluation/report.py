@@ -12,19 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from emogan import images
+from emogan import files, images
 from emogan.evaluation import scores, tables
 
-_HEADLINES = ("edit_accuracy", "identity_rank1", "reconstruction_psnr", "frechet")
+_HEADLINES = {
+    name: scores.METRICS[name] for name in ("edit_accuracy", "identity_rank1", "reconstruction_psnr", "frechet")
+}
 _DPI = 200  # of figures; shown at half of it, so that they stay sharp in print
 _DASH = "&ndash;"
-_EDITS = (
-    "Edit accuracy: the share of edits of a source's faces to a target that the judge names by the target. The grey "
-    "diagonal is the own label, no edit to another emotion."
-)
+_EDITS = "Share of edits of a source to a target that the judge names by the target; grey is the own label, no edit."
 _NAMED = (
-    "What the judge names the edits to a target, of sources other than the target. Each row sums to 100; the outlined "
-    "diagonal is the wanted emotion."
+    "What the judge names the edits to a target, of other sources; rows sum to 100, the wanted emotion is outlined."
 )
 
 
@@ -47,31 +45,28 @@ def write(result: Mapping[str, Any], pictures: Sequence[Picture], path: pathlib.
     """
     tables.check(result)
     contestants = tables.columns(result)
-    leaked = "differ between the runs" if result["leaked"] is None else result["leaked"]
-    data = result["data"] | {"split": result["split"], "faces": result["faces"], "of them in the training data": leaked}
-    metrics = {row.metric.title: row.metric.about for row in tables.rows(result)}
+    leaked = "a number that differs between the runs" if result["leaked"] is None else f"{result['leaked']:,}"
     page = _PAGE.substitute(
         title=_text(result["title"]),
         faces=f"{result['faces']:,} faces",
         split=_text(result["split"]),
-        data_name=_text(data.get("name", "unnamed data")),
+        leaked=leaked,
+        data_name=_text(result["data"].get("name", "unnamed data")),
         judge_name=_text(result["judge"].get("name", "an unnamed judge")),
         headlines=_headlines(result),
-        data=_list("pairs", data),
+        data=_list("pairs", result["data"]),
         judge=_list("pairs", result["judge"]),
         identity=_list("pairs", result["identity"]),
-        contestants=_list("notes", {f"{one['name']} ({one['kind']})": one["about"] for one in contestants}),
+        contestants=_list("notes", {f"{one['name']}, {one['kind']}": one["about"] for one in contestants}),
         table=_table(result),
-        notes=_list("notes", metrics),
-        matrices=_matrices(result),
-        pictures="".join(map(_picture, pictures)),
+        notes=_list("notes", {row.metric.title: row.metric.about for row in tables.rows(result)}),
+        matrices=_section("Emotion by emotion, in %", _matrices(result)),
+        pictures=_section("Pictures", "".join(map(_picture, pictures))),
         config=_list("pairs", result["config"] or {"configuration": None}),
         environment=_list("pairs", result["environment"]),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    files.write_text(path, page)
 
 
 def _text(value: Any) -> str:
@@ -81,6 +76,10 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value)) or _DASH
     return html.escape(f"{value:.4g}" if isinstance(value, float) else str(value))
+
+
+def _section(title: str, body: str) -> str:
+    return f"<h2>{title}</h2>{body}" if body else ""
 
 
 def _list(style: str, values: Mapping[str, Any]) -> str:
@@ -113,17 +112,17 @@ def _headlines(result: Mapping[str, Any]) -> str:
     }
     heads = "".join(
         f"<th scope='col'>{_text(metric.title)} {tables.ARROWS[metric.better]}<small>{beside[name]}</small></th>"
-        for name, metric in ((name, scores.METRICS[name]) for name in _HEADLINES)
+        for name, metric in _HEADLINES.items()
     )
     lines = []
     for one in tables.columns(result):
         if one["kind"] != "reference":
             cells = "".join(
-                f"<td>{_cell(tables.format_score(name, one['scores'].get(name)), scores.METRICS[name].unit)}</td>"
-                for name in _HEADLINES
+                f"<td>{_cell(tables.format_score(name, one['scores'].get(name)), metric.unit)}</td>"
+                for name, metric in _HEADLINES.items()
             )
-            about = f"{_text(one['name'])}<small>{_text(one['about'])}</small>"
-            lines.append(f"<tr><th scope='row'>{about}</th>{cells}</tr>")
+            name, about = _text(one["name"]), _text(one["about"])
+            lines.append(f"<tr><th scope='row'>{name}<small>{about}</small></th>{cells}</tr>")
     return f"<table class='headlines'><thead><tr><th></th>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
@@ -167,7 +166,7 @@ def _matrices(result: Mapping[str, Any]) -> str:
                 for matrix, caption in ((edits, _EDITS), (named, _NAMED))
             )
             parts.append(f"<section class='matrices'><h3>{_text(one['name'])}</h3><div>{pair}</div></section>")
-    return "".join(parts) or f"<p>{_DASH}</p>"
+    return "".join(parts)
 
 
 def _matrix(shares: np.ndarray, names: Sequence[str], down: str, across: str, diagonal: str) -> str:
@@ -195,7 +194,7 @@ def _picture(picture: Picture) -> str:
     return (
         f"<figure class='picture'><h3>{_text(picture.title)}</h3><img alt='{_text(picture.title)}' width='{width}' "
         f"height='{height}' src='data:image/png;base64,{base64.b64encode(data).decode()}'>"
-        f"<figcaption>{_text(picture.caption)}</figcaption></figure>"
+        f"<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
     )
 
 
@@ -225,9 +224,7 @@ def _png(picture: Picture) -> tuple[bytes, tuple[int, int]]:
 # The policy lets a browser load nothing, whatever a name in a result may hold.
 _PAGE = string.Template("""\
 <!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
+<html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title: evaluation</title>
@@ -236,54 +233,48 @@ _PAGE = string.Template("""\
 body { max-width: 1120px; margin: 0 auto; padding: 40px 32px 24px; background: #fff; color: #1c2733;
   font: 15px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; font-variant-numeric: tabular-nums; }
 h1 { margin: 0; font-size: 32px; line-height: 1.2; overflow-wrap: anywhere; }
-h2 { margin: 48px 0 12px; font-size: 20px; break-after: avoid; }
-h3 { margin: 0 0 6px; font-size: 14px; break-after: avoid; }
-p, dl, dd, figure { margin: 0; }
+h2, h3 { break-after: avoid; } h2 { margin: 48px 0 12px; font-size: 20px; } h3 { margin: 0 0 6px; font-size: 14px; }
 p, figcaption, dd, small, footer, .pairs dt, .error { color: #56616e; }
 small { display: block; font-size: 12px; line-height: 1.35; font-weight: 400; }
 table { width: 100%; border-collapse: collapse; } tr { break-inside: avoid; }
-th { font-weight: 500; text-align: left; } b { font-weight: inherit; }
+th { font-weight: 500; text-align: left; } b { font-weight: inherit; } p, dl, dd, figure { margin: 0; }
 figcaption { margin-top: 8px; font-size: 13px; line-height: 1.4; max-width: 760px; }
 .scroll { overflow-x: auto; margin-top: 14px; }
-.three { display: grid; grid-template-columns: repeat(3, 1fr); gap: 32px; }
+.three, .matrices > div { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); gap: 34px; }
 .headlines { margin-top: 24px; border-top: 3px solid #184e8c; border-bottom: 1px solid #d5dbe2; }
 .headlines th, .headlines td { padding: 10px 14px; vertical-align: top; border-top: 1px solid #e6eaef; }
 .headlines thead th, .headlines td { width: 19.5%; border-left: 1px solid #e6eaef; white-space: nowrap; }
 .headlines thead th:first-child { width: 22%; border-left: 0; } .headlines small { white-space: normal; }
 .headlines tbody th { padding-left: 0; font-size: 17px; font-weight: 600; overflow-wrap: anywhere; }
 .headlines b { font-size: 28px; line-height: 1.2; font-weight: 600; }
-.error { margin-left: 5px; } .none { color: #7b8794; }
-.pairs { font-size: 13px; }
 .pairs div { display: flex; justify-content: space-between; gap: 16px; padding: 3px 0; border-top: 1px solid #e6eaef; }
 .pairs dd { color: inherit; text-align: right; overflow-wrap: anywhere; }
 .notes { columns: 2; column-gap: 36px; font-size: 13px; line-height: 1.4; }
 .notes div { break-inside: avoid; padding-bottom: 7px; } .notes dt { font-weight: 600; }
-.scores { font-size: 14px; }
-.scores td, .scores th { padding: 4px 10px; border-bottom: 1px solid #e6eaef; white-space: nowrap; }
-.scores td, .scores thead th { text-align: right; }
-.scores thead th { vertical-align: bottom; white-space: normal; border-bottom: 2px solid #1c2733; font-weight: 600; }
+.scores { font-size: 14px; } .pairs { font-size: 13px; } .error { margin-left: 5px; } .none { color: #7b8794; }
+.scores td, .scores th { padding: 4px 6px; border-bottom: 1px solid #e6eaef; }
+.scores td, .scores thead th { text-align: right; } .scores td { white-space: nowrap; }
+.scores thead th { vertical-align: bottom; border-bottom: 2px solid; font-weight: 600; overflow-wrap: anywhere; }
 .scores tbody th { padding-left: 0; } .scores .best b { font-weight: 700; }
 .scores .group { break-after: avoid; } .scores .group th { padding-top: 18px; font-weight: 600; color: #184e8c; }
 .scores .reference { background: #f5f6f8; color: #56616e; } .scores .first { border-left: 2px solid #b9c2cc; }
 .scores .error { display: inline-block; width: 4.1em; text-align: left; font-size: 12px; color: #7b8794; }
 .matrices, .picture { margin-top: 20px; break-inside: avoid; }
-.matrices > div { display: grid; grid-template-columns: 1fr 1fr; gap: 36px; }
-.matrix { table-layout: fixed; font-size: 13px; }
 .matrix th { padding: 3px 4px; font-size: 12px; overflow: hidden; } .matrix thead th { text-align: center; }
 .matrix tbody th, .matrix thead .corner { width: 80px; padding-left: 0; text-align: left; }
-.matrix .corner { font-weight: 400; line-height: 1.3; color: #7b8794; }
+.matrix { table-layout: fixed; font-size: 13px; } .matrix .corner { font-weight: 400; color: #7b8794; }
 .matrix td { height: 36px; text-align: center; border: 1px solid #fff; }
 .matrix .hit { outline: 2px solid #1c2733; outline-offset: -3px; }
 .picture img { display: block; max-width: 100%; height: auto; }
 details { margin-top: 12px; max-width: 760px; } summary { margin-bottom: 6px; font-weight: 600; cursor: pointer; }
 footer { margin-top: 48px; padding-top: 12px; border-top: 1px solid #d5dbe2; font-size: 13px; }
 @media screen and (max-width: 800px) { .three, .matrices > div, .notes { display: block; columns: 1; } }
-@media print { @page { margin: 14mm; } body { max-width: none; padding: 0; zoom: 0.65; } .scroll { overflow: visible; } }
-</style>
-</head>
+@page { margin: 14mm; }
+@media print { body { max-width: none; padding: 0; zoom: 0.65; } .scroll { overflow: visible; } }
+</style></head>
 <body>
 <h1>$title</h1>
-<p>$faces of $data_name, split $split; judged by $judge_name</p>
+<p>$faces of $data_name, split $split ($leaked of them also in the training data); judged by $judge_name</p>
 <div class="scroll">$headlines</div>
 <h2>What was measured</h2>
 <div class="three">
@@ -297,14 +288,11 @@ grey, show what trivial answers and real faces reach.</p>
 <div class="scroll">$table</div>
 <h2>What the scores mean</h2>
 $notes
-<h2>Emotion by emotion, in %</h2>
 $matrices
-<h2>Pictures</h2>
 $pictures
 <h2>How it was made</h2>
 <details><summary>Configuration</summary>$config</details>
 <details><summary>Environment</summary>$environment</details>
 <footer>Generated faces are synthetic: edits show expressions that the pictured people did not make.</footer>
-</body>
-</html>
+</body></html>
 """)

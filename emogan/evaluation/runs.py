@@ -143,9 +143,7 @@ def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
     return faces_lib.Faces(held_out, train, judge, descriptor, fer2013.default_cache_dir())
 
 
-def make_evaluators(
-    config: config_lib.Config, options: Options, say: Callable[[str], None]
-) -> list[scores.Evaluator]:
+def make_evaluators(config: config_lib.Config, options: Options, say: Callable[[str], None]) -> list[scores.Evaluator]:
     """Returns the evaluators that fit the data and the options."""
     weights = pathlib.Path(options.inception_weights)
     inception = foreign.inception_features(weights) if options.inception_weights else None

@@ -48,26 +48,16 @@ class Samples:
         answer |= {name: getattr(shares, name) for name in ("precision", "recall", "density", "coverage")}
         right = opinion.verdicts == labels
         answer["sample_accuracy"] = float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+        for label, name in enumerate(data.held_out.class_names):
+            own = labels == label
+            # A Frechet distance of a class would need more faces than features.
+            if f"kernel_{name}" in scores.METRICS and own.sum() >= SMALLEST_CLASS:
+                answer[f"kernel_{name}"] = distances.kernel(real[own], fake[own])
         if data.leaked.any() and not data.leaked.all():
             real, fake = real[~data.leaked], fake[~data.leaked]
             answer["frechet_clean"] = distances.frechet(distances.moments([real]), distances.moments([fake]))
             answer["kernel_clean"] = distances.kernel(real, fake)
         return answer
-
-
-def kernel_by_class(model: contestants.Contestant, data: faces.Faces) -> dict[str, float] | None:
-    """Returns the kernel distance of the first samples and the held-out faces of each class that has enough of them.
-
-    A Frechet distance would need more faces than features.
-    """
-    if model.samples(0) is None:
-        return None
-    fake, real, labels = model.sample_opinion(0).features, data.opinion.features, data.held_out.labels
-    return {
-        name: distances.kernel(real[labels == label], fake[labels == label])
-        for label, name in enumerate(data.held_out.class_names)
-        if (labels == label).sum() >= SMALLEST_CLASS
-    }
 
 
 def _over_seeds(values: list[float]) -> scores.Score:

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from emogan import emotions
+
 RESAMPLES = 200  # of the bootstrap
 
 
@@ -122,6 +124,16 @@ METRICS: Mapping[str, Metric] = {
     "sample_accuracy": _share(
         "samples", "label accuracy", "Share of samples that the judge names by their label; mean over the seven labels."
     ),
+    **{
+        f"kernel_{name}": Metric(
+            "samples by class",
+            f"kernel distance x 1000, {name}",
+            "lower",
+            f"The same between samples and held-out faces that are {name}.",
+            scale=1000.0,
+        )
+        for name in emotions.EMOTIONS
+    },
     "cas_real": _share(
         "usefulness",
         "classifier trained on real faces",

@@ -11,9 +11,7 @@ import jax
 
 from emogan.evaluation import contestants as contestants_lib
 from emogan.evaluation import faces as faces_lib
-from emogan.evaluation import identity, judge, samples, scores, transfers
-
-FORMAT = 1
+from emogan.evaluation import identity, judge, scores, tables, transfers
 
 
 def score(
@@ -51,7 +49,7 @@ def score(
         say(f"scored {contestant.name}: {_headline(values)}")
     shown = [contestant for contestant in contestants if contestant.kind != "reference"]
     return {
-        "format": FORMAT,
+        "format": tables.FORMAT,
         "title": title,
         "split": data.split,
         "faces": len(data),
@@ -62,14 +60,7 @@ def score(
         "identity": _about_identity(faces),
         "contestants": found,
         "verdicts": {
-            one.name: counts.tolist()
-            for one in shown
-            if (counts := transfers.verdicts(one, faces)) is not None
-        },
-        "kernel_by_class": {
-            one.name: by_class
-            for one in contestants
-            if (by_class := samples.kernel_by_class(one, faces)) is not None
+            one.name: counts.tolist() for one in shown if (counts := transfers.verdicts(one, faces)) is not None
         },
         "config": None,
         "environment": environment(),
@@ -103,13 +94,20 @@ def _about_judge(faces: faces_lib.Faces) -> dict[str, Any]:
     card = faces.judge.card
     about = {"name": card.get("name", "of a run"), "checksum": faces.judge.checksum}
     about |= {"accuracy": here["accuracy"], "balanced_accuracy": here["balanced_accuracy"]}
-    about |= {"trained on": f"{card.get('faces', '?')} faces of {card.get('data', '?')} {card.get('split', '')}".strip()}
+    about |= {
+        "trained on": f"{card.get('faces', '?')} faces of {card.get('data', '?')} {card.get('split', '')}".strip()
+    }
     return about
 
 
 def _about_identity(faces: faces_lib.Faces) -> dict[str, Any]:
     found = identity.calibrate(faces.descriptor, faces.held_out.images)
-    return {"descriptor": faces.descriptor.name, **found}
+    return {
+        "descriptor": faces.descriptor.name,
+        "rank1_of_changed_copies": found["rank1"],
+        "cosine of a changed copy": found["own"],
+        "cosine to other faces": found["others"],
+    }
 
 
 def _headline(values: dict[str, scores.Score]) -> str:

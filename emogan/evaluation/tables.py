@@ -37,7 +37,6 @@ _FIELDS = {
 _SAME = ("split", "faces", "classes", "data.fingerprint", "judge.checksum", "identity.descriptor")
 _FLAT = ("data", "judge", "identity", "config", "environment")
 _WIDTH = 120  # of the text
-_NARROWEST = 20  # of its first column
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +97,7 @@ def check(result: Any, where: str = "the result") -> None:
         names.append(one["name"])
         for name, score in one["scores"].items():
             need(name.removesuffix(CLEAN) in scores.METRICS, "a known metric", repr(name))
-            numbers = [score.get(key, "none") for key in ("value", "error")] if isinstance(score, dict) else [score]
+            numbers = [score.get(key, "none") for key in ("value", "error")] if isinstance(score, dict) else ["none"]
             need(
                 all(isinstance(number, float | int | None) for number in numbers), f"value and error of '{name}'", score
             )
@@ -155,7 +154,7 @@ def to_text(result: Mapping[str, Any]) -> str:
     widths = [max([10, *(len(row.cells[i]) for row in table)]) for i in range(len(contestants))]
     models = sum(one["kind"] != "reference" for one in contestants)
     marks = ["  | " if i == models else "  " for i in range(len(contestants))]
-    space = max(_NARROWEST, _WIDTH - sum(widths) - sum(map(len, marks)))
+    space = max(20, _WIDTH - sum(widths) - sum(map(len, marks)))
     titles = [
         textwrap.wrap(f"  {row.title} {ARROWS[row.metric.better]}", space, subsequent_indent="    ") for row in table
     ]
@@ -226,10 +225,8 @@ def compare(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for title, value in zip(titles, values, strict=True):
             if value != values[0]:
                 raise ValueError(
-                    f"expected results of the same {name}, found {values[0]!r} in '{titles[0]}' and {value!r} in "
-                    f"'{title}'; evaluate both alike"
+                    f"expected one {name}, found {values[0]!r} in '{titles[0]}', {value!r} in '{title}'; evaluate alike"
                 )
-
     same_leaks = len({result["leaked"] for result in results}) == 1
     everyone = [one for result in results for one in result["contestants"]]
     references = {one["name"] for one in everyone if one["kind"] == "reference"}
@@ -290,8 +287,7 @@ def _metric(name: str) -> scores.Metric:
 
 
 def _value(score: Mapping[str, float | None] | None) -> float | None:
-    value = None if score is None else score["value"]
-    return None if value is None or math.isnan(value) else value
+    return None if score is None or score["value"] is None or math.isnan(score["value"]) else score["value"]
 
 
 def _best(name: str, contestants: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:

@@ -51,9 +51,9 @@ class Classifier(nn.Module):
     def __call__(self, images: types.Images, train: bool) -> tuple[jax.Array, jax.Array]:
         """Returns logits [B, C] and the features [B, 8 * width] before the last layer, for images in [-1, 1]."""
         norm = normalisation.batch_norm(True, train, self.axis_name)
-        x = conv.Conv(
-            self.width, (5, 5), (2, 2), use_bias=False, kernel_init=nn.initializers.he_normal(), name="stem"
-        )(images)
+        x = conv.Conv(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=nn.initializers.he_normal(), name="stem")(
+            images
+        )
         x = nn.relu(norm("stem_norm")(x))
         for i, factor in enumerate(STAGES):
             x = _Block(factor * self.width, 1 if i == 0 else 2, self.axis_name, name=f"block{i}")(x, train)

@@ -47,8 +47,8 @@ def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(tm
 
 
 WRONG = {
-    "unknown preset": (["--config=peper"], "expected a preset out of quick, paper, found 'peper'"),
-    "unknown field": (["--config.gan.epoch=3"], "--config.gan.epoch: expected a field out of preset, seed"),
+    "unknown preset": (["--config=peper"], "expected a preset out of quick, paper, judge, found 'peper'"),
+    "unknown field": (["--config.gan.epoch=3"], "--config.gan.epoch: expected a field out of preset, phases, seed"),
     "wrong type": (["--config.gan.epochs=many"], "config.gan.epochs"),
     "out of range": (["--config.gan.b1=2"], "gan.b1: expected 0.0 to 0.9999, found 2.0"),
     "unknown data set": (["--dataset=faces"], "data.name: expected toyfaces, fer2013 or tfds:NAME, found 'faces'"),

@@ -1,0 +1,141 @@
+"""experiments/evaluate.py and its neighbours as a user calls them, on the folder of a tiny run."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from emogan.data import toyfaces
+from emogan.evaluation import tables
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+
+
+def call(script, *arguments):
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "experiments" / script), *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def scored(trained_workdir, tmp_path_factory):
+    """A copy of the tiny run's folder after evaluate.py, and what it printed."""
+    workdir = tmp_path_factory.mktemp("scored") / "tiny"
+    for path in trained_workdir.rglob("*"):
+        if path.is_file():
+            copy = workdir / path.relative_to(trained_workdir)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    result = call("evaluate.py", f"--workdir={workdir}")
+    assert result.returncode == 0, result.stderr
+    return workdir, result.stdout
+
+
+def test_evaluation_writes_numbers_and_a_page(scored):
+    workdir, printed = scored
+    result = tables.load(workdir / "evaluation" / "metrics.json")
+    assert [one["name"] for one in result["contestants"]] == ["tiny", "real faces", "unchanged", "mean face", "noise"]
+    assert (result["faces"], result["split"]) == (128, "valid")
+    model = result["contestants"][0]["scores"]
+    assert {"edit_accuracy", "identity_rank1", "reconstruction_psnr", "frechet", "toy_psnr", "latent_error"} <= set(
+        model
+    )
+    assert result["config"]["model"]["width"] == 4
+    page = (workdir / "evaluation" / "report.html").read_text()
+    for title in ("Edits", "Samples", "Memory", "Ways through the latent space", "Training curves"):
+        assert f"{title}</" in page, title
+    assert "edit accuracy (%)" in printed
+    assert not list(workdir.rglob("*.tmp"))
+
+
+def test_evaluation_again_gives_the_same_numbers(scored):
+    workdir, _ = scored
+    before = json.loads((workdir / "evaluation" / "metrics.json").read_text())
+    assert call("evaluate.py", f"--workdir={workdir}").returncode == 0
+    assert json.loads((workdir / "evaluation" / "metrics.json").read_text()) == before
+
+
+def test_runs_are_put_side_by_side(scored, tmp_path):
+    workdir, _ = scored
+    result = call("compare.py", workdir, workdir, f"--output={tmp_path / 'both.html'}")
+    assert result.returncode == 0, result.stderr
+    assert "tiny (2)" in result.stdout
+    assert "tiny (2)" in (tmp_path / "both.html").read_text()
+
+
+def test_faces_are_written_for_another_program_and_its_pictures_are_scored(tmp_path):
+    # Drawn faces come in any number; those of FER2013 are read in the same way.
+    faces = toyfaces.load("valid", 0, 60)
+    np.save(tmp_path / "images.npy", faces.images[:20])
+    np.save(tmp_path / "labels.npy", (faces.labels[:20] + 1) % 7)
+    np.save(tmp_path / "sources.npy", np.arange(20))
+    result = call(
+        "evaluate.py",
+        "--dataset=toyfaces",
+        f"--images={tmp_path / 'images.npy'}",
+        f"--labels={tmp_path / 'labels.npy'}",
+        f"--sources={tmp_path / 'sources.npy'}",
+        "--data_size=60",
+        f"--workdir={tmp_path / 'peer'}",
+    )
+    assert result.returncode == 0, result.stderr
+    (own, *_) = tables.load(tmp_path / "peer" / "evaluation" / "metrics.json")["contestants"]
+    assert own["kind"] == "pictures"
+    assert own["scores"]["identity_rank1"]["value"] == 1  # they are the sources themselves
+    result = call(
+        "evaluate.py", "--dataset=toyfaces", "--data_size=60", f"--write_faces={tmp_path / 'out'}", "--split=valid"
+    )
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "images.npy"), faces.images)
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "labels.npy"), faces.labels)
+
+
+WRONG = {
+    "no run": (["--workdir=nowhere"], "nowhere: expected a run's folder, found no config.json"),
+    "unknown split": (["--split=training"], "training"),
+    "no judge": (["--workdir={run}", "--judge=absent.npz"], "absent.npz: expected a judge's .npz, found none"),
+    "no such split": (["--workdir={run}", "--split=private"], "private"),
+    "no labels": (["--images=a.npy", "--dataset=toyfaces"], "--images: expected --labels=FILE.npy"),
+    "no array": (
+        ["--images={run}/config.json", "--labels={run}/config.json", "--dataset=toyfaces", "--workdir=new"],
+        "expected an array in a .npy file",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_ends_in_one_line_and_status_two(case, scored):
+    arguments, expected = WRONG[case]
+    result = call("evaluate.py", *(argument.format(run=scored[0]) for argument in arguments))
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+
+
+def test_audit_counts_what_stands_twice(tmp_path):
+    result = call(
+        "audit.py",
+        "--dataset=toyfaces",
+        "--data_size=100",
+        "--splits=train,valid",
+        f"--output={tmp_path / 'audit.json'}",
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads((tmp_path / "audit.json").read_text())
+    assert found["within"]["train"]["faces"] == 100
+    assert found["between"]["valid in train"]["equal"] == 0
+
+
+def test_comparison_needs_two_runs(scored):
+    result = call("compare.py", scored[0])
+    assert result.returncode == 2
+    assert "expected the folders of two or more scored runs, found 1" in result.stderr

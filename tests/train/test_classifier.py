@@ -1,0 +1,92 @@
+"""Phase `classifier`: it learns, its judge is the average, and devices change nothing."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from emogan import config as config_lib
+from emogan.data import toyfaces
+from emogan.train import classifier, parallel
+
+KEY = jax.random.key(5)
+
+
+@pytest.fixture(scope="module")
+def valid():
+    return toyfaces.load("valid", 0, 30)
+
+
+@pytest.fixture(scope="module")
+def phase(valid):
+    settings = config_lib.ClassifierConfig(width=2, learning_rate=0.05, ema_decay=0.9)
+    return classifier.make(dataclasses.replace(config_lib.Config(), classifier=settings), 7, 60, valid)
+
+
+def test_loss_falls_on_a_few_faces(phase):
+    data = parallel.place(toyfaces.load("train", 0, 16))
+    chunk = parallel.make_chunk(phase, 16, 16, 60)
+    state, metrics = chunk(phase.init(KEY), data, KEY, 60)
+    assert metrics["loss"][-10:].mean() < metrics["loss"][:10].mean() - 0.2
+    assert int(state.step) == 60
+
+
+def test_learning_rate_rises_and_falls_to_zero(phase, batch):
+    state = phase.init(KEY)
+    step = jax.jit(phase.step)
+    moved = {}
+    for at in (0, 6, 60):
+        counted = jax.tree.map(lambda leaf, at=at: jnp.asarray(at, leaf.dtype) if leaf.ndim == 0 else leaf, state)
+        after, _ = step(counted, batch, KEY)
+        moved[at] = max(
+            float(jnp.abs(a - b).max())
+            for a, b in zip(*map(jax.tree.leaves, (after.network.params, state.network.params)), strict=True)
+        )
+    assert moved[0] == 0.0
+    assert moved[60] < 1e-6
+    assert moved[6] > 1e-4
+
+
+def test_average_follows_the_network(phase, batch):
+    state = phase.init(KEY)
+    step = jax.jit(phase.step)
+    for _ in range(4):
+        state, _ = step(state, batch, KEY)
+    kernel = lambda variables: np.asarray(variables["params"]["stem"]["kernel"])  # noqa: E731
+    first = kernel(phase.init(KEY).network.variables)
+    now, average = kernel(state.network.variables), kernel(state.average)
+    assert 0 < np.abs(average - first).max() < np.abs(now - first).max()
+
+
+def test_sample_judges_the_valid_faces_with_the_average(phase, valid):
+    state = phase.init(KEY)
+    # A judge that always answers 3.
+    silenced = jax.tree.map(jnp.zeros_like, state.average["params"]["logits"])
+    silenced["bias"] = silenced["bias"].at[3].set(1.0)
+    average = {**state.average, "params": {**state.average["params"], "logits": silenced}}
+    faces, metrics = phase.sample(state.replace(average=average), {}, KEY)
+    assert faces.shape == (7, 8, 48, 48)
+    assert float(metrics["valid_accuracy"]) == pytest.approx((valid.labels == 3).mean())
+    assert float(metrics["valid_balanced"]) == pytest.approx(1 / len(np.unique(valid.labels)))
+    assert not phase.synthetic
+
+
+def test_step_on_four_devices_is_that_on_one(phase, batch):
+    state = phase.init(KEY)
+    # Beyond the warm-up's first step, whose learning rate is 0.
+    state = jax.tree.map(lambda leaf: jnp.asarray(6, leaf.dtype) if leaf.ndim == 0 else leaf, state)
+    one, expected = jax.jit(phase.step)(state, batch, KEY)
+    shards = {name: values.reshape(4, -1, *values.shape[1:]) for name, values in batch.items()}
+    step = jax.pmap(
+        lambda state, shard, key: phase.step(state, shard, key, axis_name="devices"),
+        axis_name="devices",
+        in_axes=(None, 0, None),
+        devices=jax.devices()[:4],
+    )
+    four, found = step(state, shards, KEY)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], np.full(4, value), rtol=1e-3, err_msg=name)
+    for a, b in zip(*map(jax.tree.leaves, (one.network.params, four.network.params)), strict=True):
+        np.testing.assert_allclose(np.asarray(b)[0], a, rtol=1e-3, atol=1e-4)
