@@ -4,6 +4,7 @@ python experiments/evaluate.py --workdir=runs/quick
 python experiments/evaluate.py --workdir=runs/fer --split=public --data_dir=PATH --cas
 python experiments/evaluate.py --images=F.npy --labels=L.npy --sources=S.npy --dataset=fer2013 --data_dir=PATH \
     --workdir=runs/peer
+python experiments/evaluate.py --references --dataset=fer2013 --data_dir=PATH --workdir=runs/references
 """
 
 import pathlib
@@ -18,11 +19,11 @@ from emogan import pipeline
 from emogan.evaluation import runs, tables
 from emogan.train import writers
 
-WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "a run's folder; with --images, where the report goes")
+WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "a run's folder; without a run, where the report goes")
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
 DATA_DIR = flags.DEFINE_string("data_dir", "", "where the data lie, if not where the run found them")
-DATASET = flags.DEFINE_string("dataset", "fer2013", "with --images or --write_faces: toyfaces, fer2013 or tfds:NAME")
-DATA_SIZE = flags.DEFINE_integer("data_size", 0, "with --images or --write_faces: how many toy faces, 0 for all", 0)
+DATASET = flags.DEFINE_string("dataset", "fer2013", "without a run: toyfaces, fer2013 or tfds:NAME")
+DATA_SIZE = flags.DEFINE_integer("data_size", 0, "without a run: how many toy faces, 0 for all", 0)
 JUDGE = flags.DEFINE_string("judge", "", "a judge's .npz, or the folder of a run of --config=judge; else emogan's own")
 CAS = flags.DEFINE_bool("cas", False, "train small classifiers on samples, edits and real faces (minutes)")
 INCEPTION = flags.DEFINE_string("inception_weights", "", "inception-2015-12-05.pt, for the FID")
@@ -30,6 +31,7 @@ EMBEDDER = flags.DEFINE_string("embedder", "", "an ONNX face embedder, for ident
 IMAGES = flags.DEFINE_string("images", "", "pictures uint8 [M, 48, 48] of another program, .npy")
 LABELS = flags.DEFINE_string("labels", "", "with --images: the emotions asked for, int [M], .npy")
 SOURCES = flags.DEFINE_string("sources", "", "with --images: places in the split of the edited faces, int [M], .npy")
+REFERENCES = flags.DEFINE_bool("references", False, "score no model, but real faces, blurred ones, noise and the like")
 WRITE_FACES = flags.DEFINE_string("write_faces", "", "only write the split as images.npy and labels.npy to this folder")
 
 
@@ -47,11 +49,13 @@ def main(_) -> None:
         np.save(folder / "labels.npy", faces.labels)
         print(f"wrote {len(faces)} faces to {folder}")
         return
-    if IMAGES.value:
+    if (IMAGES.value or REFERENCES.value) and (workdir / "config.json").exists():
+        raise ValueError(f"--workdir: expected a folder without a run for the report, found the run {workdir}")
+    if REFERENCES.value:
+        result, shown = runs.score_references(config, options, writers.say), ()
+    elif IMAGES.value:
         if not LABELS.value:
             raise ValueError("--images: expected --labels=FILE.npy with the emotions asked for, found none")
-        if (workdir / "config.json").exists():
-            raise ValueError(f"--workdir: expected a folder of its own for --images, found the run {workdir}")
         sources = _array(SOURCES.value) if SOURCES.value else None
         images, labels = _array(IMAGES.value), _array(LABELS.value)
         name = pathlib.Path(IMAGES.value).stem

@@ -9,6 +9,8 @@ import pytest
 from emogan import config as config_lib
 
 OUT_OF_RANGE = [
+    ("phases", "gan,decoder"),
+    ("phases", ""),
     ("seed", -1),
     ("seed", 2**31),
     ("data.name", "faces"),
@@ -41,6 +43,14 @@ OUT_OF_RANGE = [
     ("encoder.image_loss", -1.0),
     ("encoder.image_loss", float("nan")),
     ("encoder.latent_loss", float("inf")),
+    ("classifier.width", 0),
+    ("classifier.epochs", 0),
+    ("classifier.batch_size", 1),
+    ("classifier.learning_rate", 0.0),
+    ("classifier.momentum", 1.0),
+    ("classifier.weight_decay", -0.1),
+    ("classifier.label_smoothing", 1.0),
+    ("classifier.ema_decay", 1.0),
     ("run.sample_every", 0),
     ("run.checkpoint_every", 0),
     ("run.keep_checkpoints", 0),
@@ -95,7 +105,7 @@ def test_presets_pass_their_checks_and_are_fresh_each_time(name):
 
 
 def test_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="expected a preset out of quick, paper, found 'peper'"):
+    with pytest.raises(ValueError, match="expected a preset out of quick, paper, judge, found 'peper'"):
         config_lib.preset("peper")
 
 
@@ -140,7 +150,7 @@ def test_json_takes_an_integer_for_a_float():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"sede": 1}, "sede: expected a field out of preset, seed"),
+        ({"sede": 1}, "sede: expected a field out of preset, phases, seed"),
         ({"gan": {"epoch": 1}}, r"gan\.epoch: expected a field out of epochs"),
         ({"seed": "1"}, "seed: expected int, found '1'"),
         ({"seed": True}, "seed: expected int, found True"),
@@ -162,7 +172,7 @@ def test_text_that_is_no_json_is_refused():
         config_lib.from_json("{")
 
 
-MAY_CHANGE = ("preset", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse")
+MAY_CHANGE = ("preset", "phases", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse")
 
 
 @pytest.mark.parametrize("name", config_lib.flatten(config_lib.Config()))

@@ -152,9 +152,6 @@ def references(faces: faces_lib.Faces) -> list[Contestant]:
     def same_for_all(pictures: np.ndarray) -> Edits:
         return Edits(pictures, source, source, target)
 
-    def real(seed: int) -> np.ndarray:
-        return train.images[faces.matching_train(seed)]
-
     def mean_faces() -> np.ndarray:
         means = [
             train.images[train.labels == label].mean(axis=0) if (train.labels == label).any() else np.zeros((48, 48))
@@ -167,7 +164,11 @@ def references(faces: faces_lib.Faces) -> list[Contestant]:
 
     return [
         Contestant(
-            "real faces", "reference", "training faces with the labels of the held-out ones", faces, samples=real
+            "real faces",
+            "reference",
+            "training faces with the labels of the held-out ones",
+            faces,
+            samples=functools.partial(_real, faces),
         ),
         Contestant(
             "unchanged",
@@ -189,6 +190,29 @@ def references(faces: faces_lib.Faces) -> list[Contestant]:
             "noise", "reference", "independent uniform pixels", faces, lambda: same_for_all(noise(0)), noise, seeds=1
         ),
     ]
+
+
+def degraded(faces: faces_lib.Faces) -> list[Contestant]:
+    """Returns real training faces made worse in two ways: blurred, and with their labels shuffled.
+
+    A score that does not put them between real faces and noise, each where it must, is not to be trusted.
+    """
+    from scipy import ndimage
+
+    def blurred(seed: int) -> np.ndarray:
+        return ndimage.gaussian_filter(_real(faces, seed), (0, 2, 2))
+
+    def shuffled(seed: int) -> np.ndarray:
+        return np.random.default_rng(seed).permutation(_real(faces, seed))
+
+    return [
+        Contestant("blurred", "reference", "real faces after a Gaussian of 2 pixels", faces, samples=blurred),
+        Contestant("shuffled", "reference", "real faces under the labels of others", faces, samples=shuffled),
+    ]
+
+
+def _real(faces: faces_lib.Faces, seed: int) -> np.ndarray:
+    return faces.train.images[faces.matching_train(seed)]
 
 
 def _check_pictures(pictures: np.ndarray, labels: np.ndarray, faces: faces_lib.Faces) -> None:

@@ -127,6 +127,19 @@ def score_pictures(
     return scoring.score(name, everyone, evaluators, faces, jax.random.key(options.seed), say), _pictures(own, faces)
 
 
+def score_references(config: config_lib.Config, options: Options, say: Callable[[str], None]) -> dict[str, Any]:
+    """Returns the scores of the references alone, with real faces made worse among them: are the scores in order?
+
+    Raises:
+      FileNotFoundError, ValueError: if the data or an option is not as it must be.
+    """
+    faces = load_faces(config, options)
+    real, *others = contestants.references(faces)
+    everyone = [real, *contestants.degraded(faces), *others]
+    evaluators = make_evaluators(config, dataclasses.replace(options, cas=False), say)
+    return scoring.score("references", everyone, evaluators, faces, jax.random.key(options.seed), say)
+
+
 def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
     """Returns the real faces of a configuration's data, with the judge and the descriptor that are asked for.
 

@@ -1,14 +1,14 @@
 """Perfect, contrary and constant contestants before every evaluator: the scores that they must have."""
 
 import json
+import pathlib
 
 import jax
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from emogan import config as config_lib
-from emogan.data import dataset
+from emogan.data import dataset, fer2013, fer2013_valid
 from emogan.evaluation import (
     contestants,
     identity,
@@ -25,6 +25,7 @@ from emogan.evaluation import faces as faces_lib
 from emogan.evaluation import judge as judge_lib
 
 KEY = jax.random.key(0)
+ARCHIVE = pathlib.Path(__file__).parents[2] / "../shared/data/fer2013/fer2013-train-public.tar.xz"
 
 
 @pytest.fixture(scope="module")
@@ -190,20 +191,31 @@ def test_what_is_known_of_real_faces_is_remembered(toy, train_data, toy_judge, t
         known()
 
 
-def test_blur_and_noise_are_told_from_real_faces_in_order(toy, train_data):
-    real = train_data.images[toy.matching_train(0)]
-    blurred = ndimage.gaussian_filter(real, (0, 2, 2))
-    noisy = np.clip(real + np.random.default_rng(0).normal(0, 60, real.shape), 0, 255).astype(np.uint8)
-    shuffled = toy.held_out.labels[np.random.default_rng(1).permutation(len(real))]
-    found = {}
-    for name, pictures in (("real", real), ("blurred", blurred), ("noisy", noisy)):
-        one = contestants.Contestant(name, "pictures", "", toy, samples=lambda seed, p=pictures: p, seeds=1)
-        found[name] = samples.Samples().run(one, toy, KEY)
+def assert_in_order(found):
+    """Real faces, blurred ones, real faces under other labels, and noise, each where it must be."""
     for metric in ("frechet", "kernel"):
-        assert found["real"][metric].value < 0.5 * found["blurred"][metric].value
-        assert found["real"][metric].value < 0.5 * found["noisy"][metric].value
-    judged = toy.judge.look(real).verdicts
-    assert (judged == shuffled).mean() < 0.4 < found["real"]["sample_accuracy"].value
+        floor, blurred, noise = (found[name][metric].value for name in ("real faces", "blurred", "noise"))
+        assert floor < 0.5 * blurred < 0.5 * noise, metric
+        assert found["shuffled"][metric].value < 0.5 * blurred, metric  # all of them real, whatever their labels
+    accuracy = {name: scores["sample_accuracy"].value for name, scores in found.items()}
+    assert accuracy["real faces"] > accuracy["blurred"] > accuracy["shuffled"] + 0.02
+    assert abs(accuracy["shuffled"] - 1 / 7) < 0.05
+    assert abs(accuracy["noise"] - 1 / 7) < 0.05
+    assert found["shuffled"]["kernel_happy"].value > 10 * abs(found["real faces"]["kernel_happy"].value)
+
+
+def test_degraded_faces_are_in_order(toy):
+    everyone = [*contestants.references(toy), *contestants.degraded(toy)]
+    assert_in_order({one.name: samples.Samples().run(one, toy, KEY) for one in everyone})
+
+
+@pytest.mark.skipif(not ARCHIVE.exists(), reason="the real FER2013 is not beside the repository")
+def test_degraded_faces_of_fer2013_are_in_order(tmp_path):
+    training = fer2013.load("train", ARCHIVE, cache_dir=tmp_path)
+    train, valid = fer2013_valid.cut(training)
+    faces = faces_lib.Faces(first(valid, 700), train, judge_lib.packaged("fer2013"), identity.hog())
+    everyone = [*contestants.references(faces), *contestants.degraded(faces)]
+    assert_in_order({one.name: samples.Samples().run(one, faces, KEY) for one in everyone})
 
 
 def test_a_classifier_learns_from_pictures_that_tell_their_label_and_from_no_others():

@@ -74,7 +74,7 @@ def test_runs_are_put_side_by_side(scored, tmp_path):
 
 def test_faces_are_written_for_another_program_and_its_pictures_are_scored(tmp_path):
     # Drawn faces come in any number; those of FER2013 are read in the same way.
-    faces = toyfaces.load("valid", 0, 60)
+    faces = toyfaces.load("valid", 0, 300)
     np.save(tmp_path / "images.npy", faces.images[:20])
     np.save(tmp_path / "labels.npy", (faces.labels[:20] + 1) % 7)
     np.save(tmp_path / "sources.npy", np.arange(20))
@@ -84,7 +84,7 @@ def test_faces_are_written_for_another_program_and_its_pictures_are_scored(tmp_p
         f"--images={tmp_path / 'images.npy'}",
         f"--labels={tmp_path / 'labels.npy'}",
         f"--sources={tmp_path / 'sources.npy'}",
-        "--data_size=60",
+        "--data_size=300",
         f"--workdir={tmp_path / 'peer'}",
     )
     assert result.returncode == 0, result.stderr
@@ -92,11 +92,18 @@ def test_faces_are_written_for_another_program_and_its_pictures_are_scored(tmp_p
     assert own["kind"] == "pictures"
     assert own["scores"]["identity_rank1"]["value"] == 1  # they are the sources themselves
     result = call(
-        "evaluate.py", "--dataset=toyfaces", "--data_size=60", f"--write_faces={tmp_path / 'out'}", "--split=valid"
+        "evaluate.py", "--dataset=toyfaces", "--data_size=300", f"--write_faces={tmp_path / 'out'}", "--split=valid"
     )
     assert result.returncode == 0, result.stderr
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "images.npy"), faces.images)
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "labels.npy"), faces.labels)
+
+
+def test_references_are_scored_alone(tmp_path):
+    result = call("evaluate.py", "--references", "--dataset=toyfaces", "--data_size=300", f"--workdir={tmp_path}")
+    assert result.returncode == 0, result.stderr
+    names = [one["name"] for one in tables.load(tmp_path / "evaluation" / "metrics.json")["contestants"]]
+    assert names == ["real faces", "blurred", "shuffled", "unchanged", "mean face", "noise"]
 
 
 WRONG = {
@@ -104,7 +111,8 @@ WRONG = {
     "unknown split": (["--split=training"], "training"),
     "no judge": (["--workdir={run}", "--judge=absent.npz"], "absent.npz: expected a judge's .npz, found none"),
     "no such split": (["--workdir={run}", "--split=private"], "private"),
-    "no labels": (["--images=a.npy", "--dataset=toyfaces"], "--images: expected --labels=FILE.npy"),
+    "a run in the way": (["--references", "--workdir={run}"], "expected a folder without a run"),
+    "no labels": (["--workdir=new", "--images=a.npy", "--dataset=toyfaces"], "--images: expected --labels=FILE.npy"),
     "no array": (
         ["--images={run}/config.json", "--labels={run}/config.json", "--dataset=toyfaces", "--workdir=new"],
         "expected an array in a .npy file",
