@@ -23,7 +23,7 @@ def samples(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | No
     if not shown:
         return None
     rows = [model.samples(0)[np.flatnonzero(labels == label)[:_ACROSS]] for label in shown]
-    return grids.labelled_grid(np.stack(rows), rows=[names[label] for label in shown], title="samples", scale=2)
+    return grids.labelled_grid(np.stack(rows), rows=[names[label] for label in shown], scale=2)
 
 
 def edits(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | None:
@@ -39,9 +39,7 @@ def edits(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | None
         return None
     chosen = whole[figures.choose_faces(labels[whole], _ROWS)]
     rows = np.concatenate([data.held_out.images[chosen][None], made.pictures[table[:, chosen]]]).swapaxes(0, 1)
-    return grids.labelled_grid(
-        rows, columns=("face", *names), rows=[names[labels[face]] for face in chosen], title="edits", scale=2
-    )
+    return grids.labelled_grid(rows, columns=("face", *names), rows=[names[labels[face]] for face in chosen], scale=2)
 
 
 def neighbours(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | None:
@@ -60,7 +58,6 @@ def neighbours(model: contestants.Contestant, data: faces.Faces) -> np.ndarray |
         rows,
         columns=("sample", *(f"no. {i + 1}" for i in range(_NEIGHBOURS))),
         rows=[f"{names[labels[face]]}, {best:.2f}" for face, best in zip(chosen, alike[:, 0], strict=True)],
-        title="nearest training faces (correlation of thumbnails)",
         scale=2,
     )
 
@@ -77,6 +74,4 @@ def interpolations(model: contestants.Contestant, data: faces.Faces) -> np.ndarr
     labels = np.arange(len(names)).repeat(_STEPS)
     drawn = transfer.decode(way.reshape(len(labels), -1), labels)[..., 0]
     drawn = np.clip(np.round((drawn + 1) * 127.5), 0, 255).astype(np.uint8)
-    return grids.labelled_grid(
-        drawn.reshape(len(names), _STEPS, *drawn.shape[1:]), rows=names, title="from one z to another", scale=2
-    )
+    return grids.labelled_grid(drawn.reshape(len(names), _STEPS, *drawn.shape[1:]), rows=names, scale=2)

@@ -73,6 +73,7 @@ def score_run(
     if data_dir:
         config.data.dir = data_dir
     faces = load_faces(config, options)
+    _refuse_other_faces(workdir, faces.train)
     name = workdir.resolve().name
     steps = checkpoint.newest_step(workdir / "checkpoints" / "gan")
     about = f"{config.preset}, width {config.model.width}, {steps} steps of phase gan, seed {config.seed}"
@@ -178,6 +179,15 @@ def write(result: dict[str, Any], shown: Sequence[report.Picture], workdir: path
     tables.load(path)  # what cannot be read again must not stay unnoticed
     report.write(result, shown, folder / "report.html")
     return [path, folder / "report.html"]
+
+
+def _refuse_other_faces(workdir: pathlib.Path, train: dataset.Dataset) -> None:
+    about = json.loads((workdir / "data.json").read_text())
+    if about["fingerprint"] != train.fingerprint():
+        raise ValueError(
+            f"{workdir}: expected a run on these {len(train)} training faces of {train.name}, found one on "
+            f"{about['examples']} others; what is held out here may have been trained on there"
+        )
 
 
 def _pictures(own: contestants.Contestant, faces: faces_lib.Faces) -> list[report.Picture]:

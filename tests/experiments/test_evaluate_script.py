@@ -64,6 +64,17 @@ def test_evaluation_again_gives_the_same_numbers(scored):
     assert json.loads((workdir / "evaluation" / "metrics.json").read_text()) == before
 
 
+def test_a_run_on_other_training_faces_is_refused(scored, tmp_path):
+    for name in ("config.json", "data.json"):
+        (tmp_path / name).write_bytes((scored[0] / name).read_bytes())
+    (tmp_path / "checkpoints").symlink_to(scored[0] / "checkpoints")
+    about = json.loads((tmp_path / "data.json").read_text())
+    (tmp_path / "data.json").write_text(json.dumps({**about, "fingerprint": "of others"}))
+    result = call("evaluate.py", f"--workdir={tmp_path}")
+    assert result.returncode == 2
+    assert "expected a run on these 128 training faces of toyfaces, found one on 128 others" in result.stderr
+
+
 def test_runs_are_put_side_by_side(scored, tmp_path):
     workdir, _ = scored
     result = call("compare.py", workdir, workdir, f"--output={tmp_path / 'both.html'}")
