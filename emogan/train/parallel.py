@@ -19,15 +19,17 @@ def place(data: dataset.Dataset) -> state_lib.Batch:
     return {"image": jnp.asarray(data.images), "label": jnp.asarray(data.labels)}
 
 
-def make_chunk(phase: state_lib.Phase, num_examples: int, batch_size: int, longest: int) -> Chunk:
+def make_chunk(
+    phase: state_lib.Phase, num_examples: int, batch_size: int, longest: int, one_dispatch: bool | None = None
+) -> Chunk:
     """Returns a compiled (state, data, key, count) -> (state, metrics [longest]) that makes `count` steps.
 
     `count` <= `longest` is a traced number, so that chunks of any length are one compilation; metrics beyond it are
     zero. The state is donated. Step t sees the t-th batch of the permutation of its epoch, and the key folded with t:
     how the steps are cut into chunks never changes the result.
 
-    On an accelerator a chunk is one dispatch. On CPU it is one a step, because there XLA runs convolutions inside a
-    loop on a single core (classifier, two cores: 0.51 s a step instead of 0.21 s), and a dispatch is cheap.
+    Unless `one_dispatch` says which, a chunk is one dispatch on an accelerator. On CPU it is one a step, because there
+    XLA runs convolutions inside a loop on a single core (docs/architecture.md), and a dispatch is cheap.
     """
     per_epoch = dataset.steps_per_epoch(num_examples, batch_size)
 
@@ -66,4 +68,6 @@ def make_chunk(phase: state_lib.Phase, num_examples: int, batch_size: int, longe
             carry = move_alone(i, carry, data, key)
         return carry[0], carry[2]
 
-    return step_by_step if jax.default_backend() == "cpu" else in_one_dispatch
+    if one_dispatch is None:
+        one_dispatch = jax.default_backend() != "cpu"
+    return in_one_dispatch if one_dispatch else step_by_step

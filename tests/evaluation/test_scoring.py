@@ -197,7 +197,7 @@ def assert_in_order(found):
         floor, blurred, noise = (found[name][metric].value for name in ("real faces", "blurred", "noise"))
         assert floor < 0.5 * blurred < 0.5 * noise, metric
         assert found["shuffled"][metric].value < 0.5 * blurred, metric  # all of them real, whatever their labels
-    accuracy = {name: scores["sample_accuracy"].value for name, scores in found.items()}
+    accuracy = {name: scores["sample_accuracy"].value for name, scores in found.items() if scores}
     assert accuracy["real faces"] > accuracy["blurred"] > accuracy["shuffled"] + 0.02
     assert abs(accuracy["shuffled"] - 1 / 7) < 0.05
     assert abs(accuracy["noise"] - 1 / 7) < 0.05
