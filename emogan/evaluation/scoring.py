@@ -105,6 +105,7 @@ def _about_identity(faces: faces_lib.Faces) -> dict[str, Any]:
     return {
         "descriptor": faces.descriptor.name,
         "rank1_of_changed_copies": found["rank1"],
+        "rank 1 of faces blurred by 4 pixels": found["rank1_blurred"],
         "cosine of a changed copy": found["own"],
         "cosine to other faces": found["others"],
     }
