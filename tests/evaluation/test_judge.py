@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
-from emogan import pipeline
+from emogan import curves, pipeline
 from emogan.data import toyfaces
 from emogan.evaluation import judge
 
@@ -92,6 +92,9 @@ def test_judge_of_a_run_is_its_averaged_network_in_halves(judge_run):
     rows = [json.loads(line) for line in (judge_run / "metrics.jsonl").read_text().splitlines()]
     assert [row["sampled_at"] for row in rows if "sampled_at" in row] == [0, 8]
     assert (judge_run / "figures" / "losses.png").exists()
+    for panel in curves._PANELS:
+        for line in panel.lines if panel.phase == "classifier" else ():
+            assert any(line.metric in row for row in rows), line
 
 
 def test_unfinished_run_has_no_judge(judge_run, tmp_path):
