@@ -109,7 +109,7 @@ def hog(orientations: int = 16, cell: int = 12, blur: float = 0.5) -> Descriptor
         histograms /= histograms.sum(1, keepdims=True) + cell * cell
         return np.sqrt(histograms).reshape(len(faces), -1)
 
-    return Descriptor(f"HOG {cells}x{cells}x{orientations}", features)
+    return Descriptor(f"HOG {cells}x{cells}x{orientations}, blur {blur:g}", features)
 
 
 def rank1(edits: np.ndarray, sources: np.ndarray, gallery: np.ndarray) -> np.ndarray:
