@@ -1,7 +1,6 @@
 """The paper's figures and the training curves of a run, drawn from what its folder holds."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from emogan import config as config_lib
-from emogan import curves, files, graphs, grids, images, transfer
+from emogan import curves, files, graphs, grids, images, run_folder, transfer
 from emogan import data as data_lib
 from emogan.data import dataset, toyfaces
 from emogan.train import checkpoint
@@ -29,20 +28,16 @@ def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
       FileNotFoundError: if the folder is no run's, or its data are gone.
       ValueError: if its configuration, its data or its checkpoint cannot be read.
     """
-    config_path, data_path = workdir / "config.json", workdir / "data.json"
-    for path in (config_path, data_path):
-        if not path.exists():
-            raise FileNotFoundError(f"{workdir}: expected a run's folder, found no {path.name}; train first")
-    config = config_lib.from_json(config_path.read_text())
-    about = json.loads(data_path.read_text())
+    run = run_folder.read(workdir)
+    config = run.config
     folder = workdir / "figures"
     folder.mkdir(exist_ok=True)
     per_epoch = {
-        name: dataset.steps_per_epoch(about["examples"], getattr(config, name).batch_size)
+        name: dataset.steps_per_epoch(run.examples, getattr(config, name).batch_size)
         for name in config_lib.PHASES
         if checkpoint.newest_step(workdir / "checkpoints" / name)
     }
-    paths = _draw_graphs(config, len(about["class_names"]), folder) if "gan" in per_epoch else []
+    paths = _draw_graphs(config, len(run.class_names), folder) if "gan" in per_epoch else []
     figure = curves.draw(workdir / "metrics.jsonl", per_epoch)
     if figure:
         paths.append(_save(figure, folder / "losses.png"))

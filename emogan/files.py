@@ -5,11 +5,16 @@ import pathlib
 from typing import Any
 
 
-def write_text(path: pathlib.Path, text: str) -> pathlib.Path:
-    """Writes a text file, the old one staying until the new one is whole, and returns its path."""
+def write_bytes(path: pathlib.Path, content: bytes) -> pathlib.Path:
+    """Writes a file, the old one staying until the new one is whole, and returns its path."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(content)
     return temporary.replace(path)
+
+
+def write_text(path: pathlib.Path, text: str) -> pathlib.Path:
+    """Writes a text in UTF-8, as `write_bytes` does, and returns the file's path."""
+    return write_bytes(path, text.encode())
 
 
 def write_json(path: pathlib.Path, value: Any) -> pathlib.Path:

@@ -1,5 +1,6 @@
 """Pixels: between bytes and floats, grids of faces, and PNG files."""
 
+import io
 import pathlib
 from collections.abc import Mapping
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from emogan import types
+from emogan import files, types
 
 
 def to_float(images: types.ByteImages) -> types.Images:
@@ -50,15 +51,20 @@ def save_png(path: pathlib.Path, picture: np.ndarray, text: Mapping[str, str] | 
       picture: its pixels.
       text: metadata, as the PNG's tEXt chunks.
     """
+    files.write_bytes(path, to_png(picture, text))
+
+
+def to_png(picture: np.ndarray, text: Mapping[str, str] | None = None) -> bytes:
+    """Returns the bytes of the PNG file that `save_png` writes, for the same arguments."""
     import PIL.Image
     import PIL.PngImagePlugin
 
     chunks = PIL.PngImagePlugin.PngInfo()
     for name, value in (text or {}).items():
         chunks.add_text(name, value)
-    temporary = path.with_name(path.name + ".tmp")
-    PIL.Image.fromarray(np.asarray(picture)).save(temporary, format="PNG", pnginfo=chunks)
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(np.asarray(picture)).save(buffer, format="PNG", pnginfo=chunks)
+    return buffer.getvalue()
 
 
 def load_png(path: pathlib.Path) -> np.ndarray:

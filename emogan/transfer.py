@@ -1,7 +1,6 @@
 """Changes the emotion on faces: image -> encode -> set the emotion -> decode."""
 
 import functools
-import json
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from emogan import config as config_lib
-from emogan import emotions, images, types
+from emogan import emotions, images, run_folder, types
 from emogan.data import dataset
 from emogan.models import generator as generator_lib
 from emogan.train import checkpoint, encoder, gan
@@ -162,8 +161,8 @@ def load(workdir: str | pathlib.Path) -> EmotionTransfer:
       ValueError: if its phase `encoder` has not finished, or a file in it is damaged.
     """
     workdir = pathlib.Path(workdir)
-    config = _read(workdir / "config.json", _config)
-    class_names, examples = _read(workdir / "data.json", _data)
+    run = run_folder.read(workdir)
+    config, class_names, examples = run.config, run.class_names, run.examples
     steps = config.encoder.epochs * dataset.steps_per_epoch(examples, config.encoder.batch_size)
     folder = workdir / "checkpoints" / "encoder"
     done = checkpoint.newest_step(folder)
@@ -234,36 +233,6 @@ def _in_batches(function: Callable[..., jax.Array], rows: np.ndarray, labels: np
         answer = function(padded, np.pad(labels[start : start + LARGEST_BATCH], (0, padding)))
         answers.append(np.asarray(answer)[: len(part)])
     return np.concatenate(answers)
-
-
-def _read(path: pathlib.Path, parse: Callable[[str], Any]) -> Any:
-    try:
-        return parse(path.read_text())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(
-            f"{path.parent}: expected a run's folder, found no {path.name} in it; "
-            "make one with experiments/train.py --workdir=..."
-        ) from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _config(text: str) -> config_lib.Config:
-    config = config_lib.from_json(text)
-    config.check()
-    return config
-
-
-def _data(text: str) -> tuple[tuple[str, ...], int]:
-    """Returns the names of the classes and the number of examples."""
-    try:
-        about = json.loads(text)
-        class_names, examples = tuple(about["class_names"]), int(about["examples"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"expected class_names and examples as JSON, found {type(error).__name__}: {error}; train the run again"
-        ) from error
-    return class_names, examples
 
 
 def _target(config: config_lib.Config, num_classes: int) -> encoder.EncoderState:

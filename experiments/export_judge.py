@@ -3,14 +3,12 @@
 python experiments/export_judge.py --workdir=runs/judge --output=judge.npz --command="..."
 """
 
-import json
 import pathlib
 
 import flag_config
 from absl import flags
 
-from emogan import config as config_lib
-from emogan import files, pipeline
+from emogan import files, pipeline, run_folder
 from emogan.evaluation import judge as judge_lib
 from emogan.evaluation import scoring
 
@@ -22,7 +20,7 @@ SPLITS = flags.DEFINE_list("splits", ["valid"], "on which it is scored for the c
 
 def main(_) -> None:
     workdir, path = pathlib.Path(WORKDIR.value), pathlib.Path(OUTPUT.value)
-    config = config_lib.from_json((workdir / "config.json").read_text())
+    config = run_folder.read(workdir).config
     judge = judge_lib.from_run(workdir)
     scored = {}
     for split in SPLITS.value:
@@ -32,7 +30,7 @@ def main(_) -> None:
         print(f"{split}: {100 * scored[split]['accuracy']:.2f} % of {len(data)} faces")
     about = {"name": path.stem, "command": COMMAND.value, "scored": scored, "environment": scoring.environment()}
     card = judge_lib.save(judge, path, about)
-    files.write_text(path.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
+    files.write_json(path.with_suffix(".json"), card)
     print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB) and {path.with_suffix('.json')}")
 
 

@@ -9,8 +9,7 @@ import pathlib
 import flag_config
 from absl import flags
 
-from emogan import config as config_lib
-from emogan import files, pipeline, transfer
+from emogan import files, pipeline, run_folder, transfer
 from emogan.evaluation import claims
 
 WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "the folder of a finished run")
@@ -19,7 +18,7 @@ WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "the folder of a finished
 def main(_) -> None:
     workdir = pathlib.Path(WORKDIR.value)
     model = transfer.load(workdir)
-    config = config_lib.from_json((workdir / "config.json").read_text())
+    config = run_folder.read(workdir).config
     samples = sorted((workdir / "figures" / "samples").glob("gan_*.png"))
     measured = claims.measure(model, pipeline.load_data(config, "valid"), samples)
     path = workdir / "evaluation" / "paper_claims.json"

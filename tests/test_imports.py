@@ -16,6 +16,7 @@ ORDER = [
     "files",
     "emotions",
     "config",
+    "run_folder",
     "types",
     "images",
     "data.dataset",

@@ -9,7 +9,7 @@ import pathlib
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -70,6 +70,29 @@ def read_array(file: pathlib.Path, name: str) -> np.ndarray | None:
         return _read(file, name)
     except _BROKEN:
         return None
+
+
+def remember(
+    folder: pathlib.Path | None, name: str, key: str, make: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Returns the arrays that `make` gives, from a folder's file where they were kept under the same key.
+
+    Args:
+      folder: where; None keeps nothing.
+      name: the beginning of the file's name.
+      key: all that the arrays depend on.
+      make: called where nothing whole is kept; a folder that cannot be written is no error.
+    """
+    if folder is None:
+        return make()
+    file = folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    metadata = read_metadata(file, key)
+    arrays = {name: read_array(file, name) for name in metadata["names"]} if metadata else {}
+    if metadata is None or any(array is None for array in arrays.values()):
+        arrays = make()
+        with contextlib.suppress(OSError):  # the next call takes as long
+            store(file, key, {"names": sorted(arrays)}, arrays)
+    return arrays
 
 
 def _read(file: pathlib.Path, name: str) -> np.ndarray:

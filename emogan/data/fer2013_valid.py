@@ -1,6 +1,5 @@
 """The tenth of FER2013's Training split on which choices are made, cut so that no photograph is on both sides."""
 
-import contextlib
 import pathlib
 
 import numpy as np
@@ -23,7 +22,8 @@ def cut(data: dataset.Dataset, cache_dir: pathlib.Path | None = None) -> tuple[d
       data: the Training split.
       cache_dir: where the cut is remembered, since the search takes seconds; nowhere if not given.
     """
-    chosen = _remembered(data, cache_dir)
+    key = f"{_VERSION} {data.fingerprint()}"
+    chosen = cache.remember(cache_dir, "valid", key, lambda: {"chosen": choose(data)})["chosen"]
     return _part(data, ~chosen, "train"), _part(data, chosen, "valid")
 
 
@@ -44,19 +44,6 @@ def choose(data: dataset.Dataset) -> np.ndarray:
     answer = np.zeros(len(data), bool)
     answer[order] = chosen[inverse]
     return answer
-
-
-def _remembered(data: dataset.Dataset, cache_dir: pathlib.Path | None) -> np.ndarray:
-    if cache_dir is None:
-        return choose(data)
-    key = f"{_VERSION} {data.fingerprint()}"
-    file = pathlib.Path(cache_dir) / f"valid-{data.fingerprint()[:16]}.npz"
-    chosen = cache.read_array(file, "chosen") if cache.read_metadata(file, key) is not None else None
-    if chosen is None:
-        chosen = choose(data)
-        with contextlib.suppress(OSError):  # the next call takes as long
-            cache.store(file, key, {}, {"chosen": chosen})
-    return chosen
 
 
 def _part(data: dataset.Dataset, chosen: np.ndarray, split: str) -> dataset.Dataset:

@@ -1,8 +1,6 @@
 """The real faces that contestants are scored beside, and what judge and descriptor say of them."""
 
-import contextlib
 import functools
-import hashlib
 import pathlib
 from collections.abc import Callable
 
@@ -87,15 +85,6 @@ class Faces:
         self, what: str, make: Callable[[], dict[str, np.ndarray]], *data: dataset.Dataset
     ) -> dict[str, np.ndarray]:
         """Returns what `make` gives, kept under a key of what it is, the data, their splits and the image size."""
-        if self._cache_dir is None:
-            return make()
         parts = [f"{part.name} {part.split} {part.fingerprint()}" for part in data]
         key = f"faces 1 {what} {dataset.IMAGE_SIZE} {' '.join(parts)}"
-        file = self._cache_dir / f"{what.split()[0]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-        metadata = cache.read_metadata(file, key)
-        arrays = {name: cache.read_array(file, name) for name in metadata["names"]} if metadata else {}
-        if metadata is None or any(array is None for array in arrays.values()):
-            arrays = make()
-            with contextlib.suppress(OSError):  # the next run takes as long
-                cache.store(file, key, {"names": sorted(arrays)}, arrays)
-        return arrays
+        return cache.remember(self._cache_dir, what.split()[0], key, make)

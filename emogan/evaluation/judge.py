@@ -2,19 +2,18 @@
 
 import dataclasses
 import functools
+import io
 import json
 import pathlib
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-import flax.linen as nn
 import flax.traverse_util
 import jax
 import numpy as np
 
-from emogan import config as config_lib
-from emogan import images
+from emogan import files, run_folder
 from emogan.data import dataset
 from emogan.evaluation import identity
 from emogan.models import classifier as classifier_lib
@@ -130,14 +129,10 @@ def from_run(workdir: pathlib.Path) -> Judge:
       FileNotFoundError: if the folder is no run's.
       ValueError: if the phase has not finished.
     """
-    config_path, data_path = workdir / "config.json", workdir / "data.json"
-    for path in (config_path, data_path):
-        if not path.exists():
-            raise FileNotFoundError(f"{workdir}: expected a run's folder, found no {path.name}; train first")
-    config = config_lib.from_json(config_path.read_text())
-    about = json.loads(data_path.read_text())
-    settings, names = config.classifier, tuple(about["class_names"])
-    steps = settings.epochs * dataset.steps_per_epoch(about["examples"], settings.batch_size)
+    run = run_folder.read(workdir)
+    config, names, about = run.config, run.class_names, run.about_data
+    settings = config.classifier
+    steps = settings.epochs * dataset.steps_per_epoch(run.examples, settings.batch_size)
     folder = workdir / "checkpoints" / "classifier"
     done = checkpoint.newest_step(folder)
     if done < steps:
@@ -156,10 +151,9 @@ def save(judge: Judge, path: pathlib.Path, about: Mapping[str, Any]) -> dict[str
     card = {"format": FORMAT, "width": judge.width, "class_names": list(judge.class_names), "checksum": judge.checksum}
     card |= {**judge.card, **about}
     arrays = flax.traverse_util.flatten_dict(judge.variables, sep="/")
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, card=np.frombuffer(json.dumps(card).encode(), np.uint8), **arrays)
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    np.savez(buffer, card=np.frombuffer(json.dumps(card).encode(), np.uint8), **arrays)
+    files.write_bytes(path, buffer.getvalue())
     return card
 
 
@@ -172,6 +166,8 @@ def _as_float32(variables: state_lib.Variables) -> state_lib.Variables:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _look(module: nn.Module, variables: state_lib.Variables, faces: jax.Array) -> tuple[jax.Array, jax.Array]:
-    logits, features = module.apply(variables, images.to_float(faces), train=False)
+def _look(
+    module: classifier_lib.Classifier, variables: state_lib.Variables, faces: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    logits, features = classifier.look(module, variables, faces)
     return jax.nn.softmax(logits), features

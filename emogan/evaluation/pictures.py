@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from emogan import figures, grids
+from emogan import figures, grids, images
 from emogan.data import duplicates
 from emogan.evaluation import contestants, faces
 
@@ -72,6 +72,5 @@ def interpolations(model: contestants.Contestant, data: faces.Faces) -> np.ndarr
     share = np.linspace(0, 1, _STEPS, dtype=np.float32)[None, :, None]
     way = ends[::2, None] * (1 - share) + ends[1::2, None] * share
     labels = np.arange(len(names)).repeat(_STEPS)
-    drawn = transfer.decode(way.reshape(len(labels), -1), labels)[..., 0]
-    drawn = np.clip(np.round((drawn + 1) * 127.5), 0, 255).astype(np.uint8)
+    drawn = np.asarray(images.to_bytes(transfer.decode(way.reshape(len(labels), -1), labels)))
     return grids.labelled_grid(drawn.reshape(len(names), _STEPS, *drawn.shape[1:]), rows=names, scale=2)

@@ -200,11 +200,8 @@ def _picture(picture: Picture) -> str:
 
 def _png(picture: Picture) -> tuple[bytes, tuple[int, int]]:
     """Returns a picture as the bytes of a PNG file, and the width and height at which it is shown."""
-    import PIL.Image
-    import PIL.PngImagePlugin
-
-    buffer = io.BytesIO()
     if hasattr(picture.image, "savefig"):
+        buffer = io.BytesIO()
         picture.image.savefig(buffer, format="png", dpi=_DPI, metadata=images.SYNTHETIC)
         width, height = picture.image.get_size_inches() * _DPI / 2
         return buffer.getvalue(), (round(width), round(height))
@@ -214,11 +211,7 @@ def _png(picture: Picture) -> tuple[bytes, tuple[int, int]]:
             f"expected the picture '{picture.title}' as uint8 [H, W] or [H, W, 3] or a matplotlib figure, found "
             f"{pixels.dtype} {list(pixels.shape)}; convert it first"
         )
-    text = PIL.PngImagePlugin.PngInfo()
-    for name, value in images.SYNTHETIC.items():
-        text.add_text(name, value)
-    PIL.Image.fromarray(pixels).save(buffer, format="PNG", pnginfo=text)
-    return buffer.getvalue(), (pixels.shape[1], pixels.shape[0])
+    return images.to_png(pixels, images.SYNTHETIC), (pixels.shape[1], pixels.shape[0])
 
 
 # The policy lets a browser load nothing, whatever a name in a result may hold.

@@ -1,7 +1,6 @@
 """Scores a run's folder, or pictures of another program, and writes metrics.json and report.html."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ import jax
 import numpy as np
 
 from emogan import config as config_lib
-from emogan import curves, files, pipeline, transfer
+from emogan import curves, files, pipeline, run_folder, transfer
 from emogan.data import dataset, fer2013
 from emogan.evaluation import (
     contestants,
@@ -175,14 +174,14 @@ def write(result: dict[str, Any], shown: Sequence[report.Picture], workdir: path
     folder = workdir / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "metrics.json"
-    files.write_text(path, json.dumps(result, indent=1) + "\n")
+    files.write_json(path, result)
     tables.load(path)  # what cannot be read again must not stay unnoticed
     report.write(result, shown, folder / "report.html")
     return [path, folder / "report.html"]
 
 
 def _refuse_other_faces(workdir: pathlib.Path, train: dataset.Dataset) -> None:
-    about = json.loads((workdir / "data.json").read_text())
+    about = run_folder.read(workdir).about_data
     if about["fingerprint"] != train.fingerprint():
         raise ValueError(
             f"{workdir}: expected a run on these {len(train)} training faces of {train.name}, found one on "

@@ -19,6 +19,7 @@ class Toy:
 
     def __init__(self, seed: int):
         self._seed = seed
+        self._drawn: dict[tuple[str, int], np.ndarray] = {}
 
     def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
         """Returns PSNR to the true drawing, and how often another person's or emotion's drawing is nearer.
@@ -32,7 +33,7 @@ class Toy:
         if model.edits is None:
             return {}
         edits = model.edits
-        truths = toyfaces.true_transfers(data.held_out.split, self._seed, len(data.held_out))
+        truths = self._truths(data.held_out.split, len(data.held_out))
         other = edits.target != data.held_out.labels[edits.source]
         made = edits.pictures[edits.picture[other]]
         source, target = edits.source[other], edits.target[other]
@@ -41,6 +42,11 @@ class Toy:
             "toy_identity": scores.mean_score(nearest(made, target, truths) != source, source),
             "toy_expression": scores.mean_score(nearest(made, source, truths.swapaxes(0, 1)) != target, source),
         }
+
+    def _truths(self, split: str, size: int) -> np.ndarray:
+        if (split, size) not in self._drawn:  # tens of thousands of drawings, the same for every contestant
+            self._drawn[split, size] = toyfaces.true_transfers(split, self._seed, size)
+        return self._drawn[split, size]
 
 
 def nearest(pictures: np.ndarray, which: np.ndarray, candidates: np.ndarray) -> np.ndarray:

@@ -8,11 +8,10 @@ import numpy as np
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.evaluation import contestants, faces, scores
+from emogan.evaluation import contestants, faces, judge, scores
 from emogan.train import classifier, parallel
 
 SETTINGS = config_lib.ClassifierConfig(width=12, epochs=8, learning_rate=0.05)
-_BATCH = 512
 _LONGEST = 100
 
 
@@ -60,7 +59,6 @@ class Usefulness:
     def _learned(
         self, name: str, pictures: np.ndarray, labels: np.ndarray, data: faces.Faces, key: jax.Array
     ) -> scores.Score:
-        pictures = np.asarray(pictures).reshape(-1, dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
         learned = dataset.Dataset(pictures, labels, class_names=data.train.class_names)
         verdicts = learn(learned, data.held_out.images, self._settings, key)
         score = scores.balanced_score(verdicts == data.held_out.labels, data.held_out.labels)
@@ -83,9 +81,7 @@ def learn(
     placed = parallel.place(data)
     for done in range(0, steps, _LONGEST):
         state, _ = chunk(state, placed, chunk_key, min(_LONGEST, steps - done))
-    look = jax.jit(lambda variables, faces: classifier.look(settings, len(data.class_names), variables, faces))
-    parts = [look(state.average, tested[start : start + _BATCH])[0] for start in range(0, len(tested), _BATCH)]
-    return np.concatenate([np.asarray(part).argmax(axis=1) for part in parts])
+    return judge.Judge(settings.width, data.class_names, state.average, {}).look(tested).verdicts
 
 
 def _ratio(score: scores.Score, real: scores.Score) -> scores.Score:

@@ -34,10 +34,10 @@ def make_classifier(
 
 
 def look(
-    settings: config_lib.ClassifierConfig, num_classes: int, variables: state_lib.Variables, faces: types.ByteImages
+    module: classifier_lib.Classifier, variables: state_lib.Variables, faces: types.ByteImages
 ) -> tuple[jax.Array, jax.Array]:
     """Returns logits [B, C] and features [B, F] of faces uint8 [B, 48, 48]."""
-    return make_classifier(settings, num_classes).apply(variables, images.to_float(faces), train=False)
+    return module.apply(variables, images.to_float(faces), train=False)
 
 
 def accuracies(logits: jax.Array, labels: types.Labels) -> tuple[jax.Array, jax.Array]:
@@ -100,7 +100,7 @@ def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: d
         del batch, key
         faces, labels = jnp.asarray(held_out["image"]), jnp.asarray(held_out["label"])
         # All at once, because on CPU a loop over batches would run on a single core.
-        logits, _ = look(settings, num_classes, state.average, faces)
+        logits, _ = look(module, state.average, faces)
         accuracy, balanced = accuracies(logits, labels)
         # A row a class: the faces that wear it most surely, to this judge.
         surest = jax.lax.top_k(jax.nn.softmax(logits).T, min(_SURE, len(faces)))[1]

@@ -1,0 +1,60 @@
+"""What a run's folder says of itself: config.json and data.json."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from emogan import config as config_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """A run's configuration, the names of its classes, how many examples it has, and all of data.json."""
+
+    config: config_lib.Config
+    class_names: tuple[str, ...]
+    examples: int
+    about_data: dict[str, Any]
+
+
+def read(workdir: pathlib.Path) -> RunFolder:
+    """Returns what a run's folder says.
+
+    Raises:
+      FileNotFoundError: if the folder is no run's.
+      ValueError: if a file in it is broken, or a value out of its range.
+    """
+    config = _read(workdir / "config.json", _config)
+    return RunFolder(config, *_read(workdir / "data.json", _data))
+
+
+def _read(path: pathlib.Path, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(path.read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(
+            f"{path.parent}: expected a run's folder, found no {path.name} in it; "
+            "make one with experiments/train.py --workdir=..."
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _config(text: str) -> config_lib.Config:
+    config = config_lib.from_json(text)
+    config.check()
+    return config
+
+
+def _data(text: str) -> tuple[tuple[str, ...], int, dict[str, Any]]:
+    """Returns the names of the classes, the number of examples, and all that the file says."""
+    try:
+        about = json.loads(text)
+        class_names, examples = tuple(about["class_names"]), int(about["examples"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"expected class_names and examples as JSON, found {type(error).__name__}: {error}; train the run again"
+        ) from error
+    return class_names, examples, about
