@@ -41,6 +41,7 @@ setuptools.setup(
             "ruff>=0.9",
             "scikit-learn>=1.5",
         ],
+        "benchmark": ["torch>=2.6"],
         "embedder": ["onnxruntime>=1.20"],
         "notebooks": ["jupyterlab>=4.2"],
     },

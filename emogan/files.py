@@ -1,8 +1,13 @@
-"""Small files that a reader sees whole or not at all."""
+"""Small files that a reader sees whole or not at all, and where those go that can be made again."""
 
 import json
 import pathlib
 from typing import Any
+
+
+def cache_dir() -> pathlib.Path:
+    """Returns the folder for what can be made again: parsed data, compiled programs."""
+    return pathlib.Path.home() / ".cache" / "emogan"
 
 
 def write_bytes(path: pathlib.Path, content: bytes) -> pathlib.Path:

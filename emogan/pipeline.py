@@ -68,8 +68,10 @@ def plan(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str]
     return Plan(parameters, steps, len(data), data.class_names)
 
 
-def run(config: config_lib.Config, workdir: pathlib.Path, phase: str = "all") -> None:
+def run(config: config_lib.Config, workdir: pathlib.Path, phase: str = "all", profile: bool = False) -> None:
     """Trains what `phase` names (`all`: the configuration's phases) in `workdir`, continuing what is there; draws.
+
+    With `profile`, each phase leaves a trace of some of its steps in WORKDIR/profile/PHASE.
 
     Raises:
       ValueError, FileNotFoundError: if something given is wrong; the text says what and what to do.
@@ -88,7 +90,7 @@ def run(config: config_lib.Config, workdir: pathlib.Path, phase: str = "all") ->
     writers.say(f"writing to {workdir}; stop at any time, the same command continues")
     for name in phases:
         made, about = _phase(name, config, workdir, sizes)
-        _train(made, config, workdir, data, sizes, about)
+        _train(made, config, workdir, data, sizes, about, workdir / "profile" / name if profile else None)
     for path in figures.draw(workdir):
         writers.say(f"wrote {path}")
 
@@ -133,7 +135,15 @@ def load_generator(config: config_lib.Config, workdir: pathlib.Path, sizes: Plan
         return checkpoints.restore(state).best_generator
 
 
-def _train(phase: Any, config: config_lib.Config, workdir: pathlib.Path, data: Any, sizes: Plan, about: dict) -> None:
+def _train(
+    phase: Any,
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    data: Any,
+    sizes: Plan,
+    about: dict,
+    profile: pathlib.Path | None,
+) -> None:
     settings = getattr(config, phase.name)
     # Each phase has a key of its own, by its name, so that one phase more never changes another's randomness.
     key = jax.random.fold_in(jax.random.key(config.seed), zlib.crc32(phase.name.encode()))
@@ -156,6 +166,7 @@ def _train(phase: Any, config: config_lib.Config, workdir: pathlib.Path, data: A
                 workdir, phase.name, step, total, settings.batch_size, config.run.tensorboard
             ),
             about=about,
+            profile=profile,
         )
 
 

@@ -8,10 +8,10 @@ python experiments/evaluate.py --references --dataset=fer2013 --data_dir=PATH --
 """
 
 import pathlib
-import subprocess
 
 import flag_config
 import numpy as np
+import script
 from absl import flags
 
 from emogan import config as config_lib
@@ -62,7 +62,7 @@ def main(_) -> None:
         result, shown = runs.score_pictures(images, labels, sources, name, config, options, writers.say)
     else:
         result, shown = runs.score_run(workdir, DATA_DIR.value, options, writers.say)
-    result["environment"]["commit"] = _commit()
+    result["environment"]["commit"] = script.commit()
     print(tables.to_text(result))
     for path in runs.write(result, shown, workdir):
         print(f"wrote {path}")
@@ -73,12 +73,6 @@ def _array(path: str) -> np.ndarray:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: expected an array in a .npy file, found {type(error).__name__}: {error}") from error
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ PHASE = flags.DEFINE_enum("phase", "all", ["all", *config_lib.PHASES], "what to 
 WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; runs/PRESET if not given")
 DETERMINISTIC = flags.DEFINE_bool("deterministic", False, "on a GPU: the same bits every time, at some cost in speed")
 flags.adopt_module_key_flags(flag_config)
+PROFILE = flags.DEFINE_bool("profile", False, "trace some steps of each phase, into WORKDIR/profile")
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "print the configuration, the parameters and the steps, and end")
 
 
@@ -37,7 +38,7 @@ def main(_) -> None:
             print(f"steps of phase {name}: {count:,}")
         return
     try:
-        pipeline.run(config, pathlib.Path(WORKDIR.value or f"runs/{config.preset}"), PHASE.value)
+        pipeline.run(config, pathlib.Path(WORKDIR.value or f"runs/{config.preset}"), PHASE.value, PROFILE.value)
     except loop.TrainingError as error:
         flag_config.fail(error)
 

@@ -14,6 +14,7 @@ PACKAGE = pathlib.Path(emogan.__file__).parent
 # Imports go up this list only. Whoever adds a file gives it its place here.
 ORDER = [
     "files",
+    "process",
     "emotions",
     "config",
     "run_folder",
@@ -36,6 +37,7 @@ ORDER = [
     "data.toyfaces_drawing",
     "data.toyfaces",
     "data",  # the package's own `load`
+    "models.toom_cook",
     "models.conv",
     "models.normalisation",
     "models.labeled_conv",
@@ -52,6 +54,7 @@ ORDER = [
     "train.classifier",
     "train.checkpoint",
     "train.writers",
+    "train.profile",
     "train.parallel",
     "train.loop",
     "transfer",
@@ -82,6 +85,30 @@ ORDER = [
     "evaluation.pictures",
     "evaluation.scoring",
     "evaluation.runs",
+    "benchmark.flops",
+    "benchmark.timing",
+    "benchmark.settings",
+    "benchmark.workers",
+    "benchmark.machine",
+    "benchmark.ours",
+    "benchmark.stock_networks",
+    "benchmark.stock",
+    "benchmark.torch_networks",
+    "benchmark.torch_peer",
+    "benchmark.matrix",
+    "benchmark.torch_matrix",
+    "benchmark.transfers",
+    "benchmark.torch_transfers",
+    "benchmark.whole",
+    "benchmark.equality",
+    "benchmark.race",
+    "benchmark.options",
+    "benchmark.steps",
+    "benchmark.runs",
+    "benchmark.tables",
+    "benchmark.report_runs",
+    "benchmark.report",
+    "benchmark.suite",
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = ("tensorflow_datasets", "ml_collections", "matplotlib", "tensorboardX")
@@ -116,7 +143,7 @@ def own(dotted):
 
 def test_every_file_has_its_place():
     # The __init__ files of the other packages hold a docstring, or the names that a notebook needs.
-    assert sorted(set(MODULES) - {"", "models", "train", "evaluation"}) == sorted(ORDER)
+    assert sorted(set(MODULES) - {"", "models", "train", "evaluation", "benchmark"}) == sorted(ORDER)
 
 
 @each_module

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from emogan import config as config_lib
+from emogan import files
 from emogan.data import dataset, fer2013, fer2013_valid, tfds_source, toyfaces
 
 WHOLE_TRAINING = "training"  # of FER2013: `train` and `valid` together
@@ -31,14 +32,14 @@ def load(
       ValueError, FileNotFoundError: if the data are missing or bad; the text names the place and what to do.
     """
     if config.name == "toyfaces":
-        return toyfaces.load(split, seed, config.size or None)
+        return toyfaces.load(split, seed, config.size or None, files.cache_dir())
     if config.name != "fer2013":
         return tfds_source.load(config.name.removeprefix("tfds:"), split, config.dir or None, progress=progress)
     if not config.dir:
         raise FileNotFoundError(
             "fer2013: expected --data_dir=PATH to fer2013.csv, its archive or its image folders, found none given"
         )
-    cache_dir = fer2013.default_cache_dir()
+    cache_dir = files.cache_dir()
     stored = "train" if split in ("train", "valid", WHOLE_TRAINING) else split
     data = fer2013.load(
         stored, config.dir, on_bad_row=config.on_bad_row, cache_dir=cache_dir, progress=progress, report=report

@@ -17,11 +17,6 @@ SIZES = {"train": 28709, "public": 3589, "private": 3589}
 _VERSION = "fer2013 1"
 
 
-def default_cache_dir() -> pathlib.Path:
-    """Returns the folder for caches of a user who names none."""
-    return pathlib.Path.home() / ".cache" / "emogan"
-
-
 def load(
     split: str,
     data_dir: str | pathlib.Path,

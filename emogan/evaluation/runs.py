@@ -10,7 +10,7 @@ import numpy as np
 
 from emogan import config as config_lib
 from emogan import curves, files, pipeline, run_folder, transfer
-from emogan.data import dataset, fer2013
+from emogan.data import dataset
 from emogan.evaluation import (
     contestants,
     foreign,
@@ -153,7 +153,7 @@ def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
     else:
         judge = judge_lib.from_run(path) if path.is_dir() else judge_lib.from_file(path)
     descriptor = foreign.onnx_descriptor(pathlib.Path(options.embedder)) if options.embedder else identity.hog()
-    return faces_lib.Faces(held_out, train, judge, descriptor, fer2013.default_cache_dir())
+    return faces_lib.Faces(held_out, train, judge, descriptor, files.cache_dir())
 
 
 def make_evaluators(config: config_lib.Config, options: Options, say: Callable[[str], None]) -> list[scores.Evaluator]:

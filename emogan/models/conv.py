@@ -17,8 +17,9 @@ them. Flax's transposed convolution is `scatter` with the kernel mirrored.
 With stride 1 both maps have one size, and `scatter` is a `gather` with the kernel mirrored. That XLA does at
 the speed of its matrix products on CPU too, and only `pair` needs another form there: a product a tap.
 
-With other strides XLA's convolutions are slow on CPU. There the three are matrix products with the patches of x, a
-matrix P [N * m * m, k * k * I] with the input under every tap of every output:
+With other strides XLA's convolutions are slow on CPU. There the three are those of `toom_cook` where that pays, and
+otherwise matrix products with the patches of x, a matrix P [N * m * m, k * k * I] with the input under every
+tap of every output:
 
     gather = P w          scatter = fold(y w^T)          pair = P^T y
 
@@ -38,8 +39,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax import lax
+
+from emogan.models import toom_cook
 
 # Share of taps on padding from which leaving them out pays for smaller products and a longer compilation.
 PADDING_WORTH_SAVING = 0.15
@@ -61,6 +65,11 @@ class _Geometry(NamedTuple):
         needs = [(m - 1) * s + k - n for k, s, n, m in dims]
         return [(max(need, 0) // 2, need - max(need, 0) // 2) for need in needs]
 
+    @property
+    def dimensions(self) -> list[toom_cook.Dimension]:
+        dims = zip(self.kernel, self.strides, self.large, self.padding, strict=True)
+        return [toom_cook.Dimension(k, s, n, pads[0]) for k, s, n, pads in dims]
+
 
 def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int] = (1, 1)) -> jax.Array:
     """Convolution with SAME padding: [N,H,W,I] and [kh,kw,I,O] give [N,ceil(H/sh),ceil(W/sw),O]."""
@@ -74,22 +83,37 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, strides: tuple[int, int] = (
     return _scatter(x, mirrored, _Geometry(kernel.shape[:2], tuple(strides), large))
 
 
+def taps(size: int, kernel: int, stride: int) -> np.ndarray:
+    """Returns which taps of `conv` meet the input, not padding, for each output, [outputs, kernel] of 0 and 1."""
+    g = _Geometry((kernel, 1), (stride, 1), (size, 1))
+    met = stride * np.arange(g.small[0])[:, None] + np.arange(kernel) - g.padding[0][0]
+    return ((met >= 0) & (met < size)).astype(np.float32)
+
+
+def taps_of_transpose(size: int, kernel: int, stride: int) -> np.ndarray:
+    """Returns which taps of `conv_transpose` meet the input, for each output, [outputs, kernel] of 0 and 1."""
+    g = _Geometry((kernel, 1), (stride, 1), (size * stride, 1))
+    met, rest = np.divmod(np.arange(size * stride)[:, None] - np.arange(kernel) + g.padding[0][0], stride)
+    # The kernel of a transposed convolution is mirrored.
+    return ((rest == 0) & (met >= 0) & (met < size)).astype(np.float32)[:, ::-1]
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _gather(x, w, g):
     default = functools.partial(_gather_xla, g=g)
-    return lax.platform_dependent(x, w, cpu=functools.partial(_gather_matrix, g=g), default=default)
+    return lax.platform_dependent(x, w, cpu=functools.partial(_gather_cpu, g=g), default=default)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _scatter(y, w, g):
     default = functools.partial(_scatter_xla, g=g)
-    return lax.platform_dependent(y, w, cpu=functools.partial(_scatter_matrix, g=g), default=default)
+    return lax.platform_dependent(y, w, cpu=functools.partial(_scatter_cpu, g=g), default=default)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _pair(x, y, g):
     default = functools.partial(_pair_xla, g=g)
-    return lax.platform_dependent(x, y, cpu=functools.partial(_pair_matrix, g=g), default=default)
+    return lax.platform_dependent(x, y, cpu=functools.partial(_pair_cpu, g=g), default=default)
 
 
 _gather.defvjp(
@@ -163,9 +187,35 @@ def _pad(x, pads):
     return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *((a, b, 0) for a, b in pads), (0, 0, 0)))
 
 
-def _gather_matrix(x, w, g):
-    if g.strides == (1, 1):
+def _xla_is_fast(g):
+    return g.strides == (1, 1)
+
+
+def _gather_cpu(x, w, g):
+    if _xla_is_fast(g):
         return _gather_xla(x, w, g)
+    if toom_cook.pays(*g.dimensions, len(x), *w.shape[2:]):
+        return toom_cook.gather(x, w, *g.dimensions)
+    return _gather_patches(x, w, g)
+
+
+def _scatter_cpu(y, w, g):
+    if _xla_is_fast(g):
+        return _scatter_xla(y, w, g)
+    if toom_cook.pays(*g.dimensions, len(y), *w.shape[2:]):
+        return toom_cook.scatter(y, w, *g.dimensions)
+    return _scatter_patches(y, w, g)
+
+
+def _pair_cpu(x, y, g):
+    if _xla_is_fast(g):
+        return _pair_taps(x, y, g)
+    if toom_cook.pays(*g.dimensions, len(x), x.shape[3], y.shape[3]):
+        return toom_cook.pair(x, y, *g.dimensions)
+    return _pair_patches(x, y, g)
+
+
+def _gather_patches(x, w, g):
     groups, total = _groups(g), 0
     x = _pad(x, g.padding)
     for rows, columns in itertools.product(*groups):
@@ -176,11 +226,9 @@ def _gather_matrix(x, w, g):
     return total
 
 
-def _pair_matrix(x, y, g):
-    x = _pad(x, g.padding)
-    if g.strides == (1, 1):
-        return _pair_taps(x, y, g)
+def _pair_patches(x, y, g):
     groups, strips = _groups(g), []
+    x = _pad(x, g.padding)
     for rows in groups[0]:
         strip = []
         for columns in groups[1]:
@@ -193,7 +241,8 @@ def _pair_matrix(x, y, g):
 
 
 def _pair_taps(x, y, g):
-    """The gradient of the kernel at stride 1, from the padded x: no patches, which would be k * k times x."""
+    """The gradient of the kernel at stride 1: no patches, which would be k * k times x."""
+    x = _pad(x, g.padding)
     (height, width), rows = g.small, y.reshape(-1, y.shape[-1]).T
     taps = [
         jnp.matmul(rows, x[:, i : i + height, j : j + width].reshape(-1, x.shape[-1])).T
@@ -202,9 +251,7 @@ def _pair_taps(x, y, g):
     return jnp.stack(taps).reshape(*g.kernel, x.shape[-1], y.shape[-1])
 
 
-def _scatter_matrix(y, w, g):
-    if g.strides == (1, 1):
-        return _scatter_xla(y, w, g)
+def _scatter_patches(y, w, g):
     (sh, sw), (top, left) = g.strides, (before for before, _ in g.padding)
     height, width = (-(-n // s) for n, s in zip(g.large, g.strides, strict=True))
     phases = [[jnp.zeros((), y.dtype)] * sw for _ in range(sh)]

@@ -16,9 +16,9 @@ class Discriminator(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, images: types.Images, labels: types.Labels, train: bool) -> types.Logits:
-        """Returns logits [B], above 0 for faces held to be real."""
+    def __call__(self, images: types.Images, labels: types.Labels, train: bool, batches: int = 1) -> types.Logits:
+        """Returns logits [B], above 0 for faces held to be real; `batches` of them are normalised apart."""
         features = trunk.Trunk(
             self.width, self.num_classes, self.batch_norm, self.resampling, self.axis_name, name="trunk"
-        )(images, labels, train)
+        )(images, labels, train, batches)
         return nn.Dense(1, kernel_init=labeled_conv.WEIGHTS, name="logit")(features)[:, 0]

@@ -1,8 +1,8 @@
 """A convolution of features joined with label maps, without ever writing the maps.
 
 The paper joins the label y to the input of a convolution as constant maps, one a class. A convolution is linear, so
-its answer is that of the features plus that of the maps; and the maps of all examples of a class are equal, so the
-second part is computed once a class rather than once an example. The parameters are those of the joined form: a
+its answer is that of the features plus that of the maps. The maps of a class are constant, so their answer is the sum
+of the taps that meet them rather than padding, once a class. The parameters are those of the joined form: a
 kernel over features and classes together, in this order.
 """
 
@@ -14,6 +14,21 @@ from emogan import types
 from emogan.models import conv
 
 WEIGHTS = nn.initializers.normal(stddev=0.02)  # section 2.3
+
+
+@jax.custom_vjp
+def _of_labels(answers: jax.Array, labels: types.Labels) -> jax.Array:
+    """answers[labels]; its gradient is a product, since that of a gather is a scatter, which CPUs do serially."""
+    return jnp.take(answers, labels, axis=0)
+
+
+def _of_labels_backward(given, gradient):
+    labels, classes = given
+    one_hot = jax.nn.one_hot(labels, classes, dtype=gradient.dtype)
+    return jnp.tensordot(one_hot, gradient, (0, 0)), None
+
+
+_of_labels.defvjp(lambda answers, labels: (_of_labels(answers, labels), (labels, len(answers))), _of_labels_backward)
 
 
 class LabeledConv(nn.Module):
@@ -41,11 +56,8 @@ class LabeledConv(nn.Module):
         strides = (self.stride, self.stride)
         y = convolve(x, kernel[:, :, :channels], strides) + bias[None, None, None]
         if self.num_classes:
-            one_hot = jax.nn.one_hot(labels, self.num_classes)
-            maps = jnp.broadcast_to(
-                jnp.eye(self.num_classes)[:, None, None], (self.num_classes, *x.shape[1:3], self.num_classes)
-            )
-            answers = convolve(maps, kernel[:, :, channels:], strides)
-            # A product rather than a gather: the gradient of a gather is a scatter, which CPUs do serially.
-            y += jnp.dot(one_hot, answers.reshape(self.num_classes, -1)).reshape(y.shape)
+            count = conv.taps_of_transpose if self.transpose else conv.taps
+            rows, columns = (jnp.asarray(count(n, 5, self.stride), x.dtype) for n in x.shape[1:3])
+            answers = jnp.einsum("hi,wj,ijkf->khwf", rows, columns, kernel[:, :, channels:])
+            y += _of_labels(answers, labels)
         return y

@@ -26,9 +26,9 @@ class Trunk(nn.Module):
     axis_name: str | None
 
     @nn.compact
-    def __call__(self, images: types.Images, labels: types.Labels, train: bool) -> jax.Array:
-        """Returns features [B, F] for images in [-1, 1]."""
-        norm = normalisation.batch_norm(self.batch_norm, train, self.axis_name)
+    def __call__(self, images: types.Images, labels: types.Labels, train: bool, batches: int = 1) -> jax.Array:
+        """Returns features [B, F] for images in [-1, 1], in `batches` that batch norm keeps apart."""
+        norm = normalisation.batch_norm(self.batch_norm, train, self.axis_name, batches)
         stride = 1 if self.resampling == "pooled" else 2
         x = images
         for i, features in enumerate((self.width, 2 * self.width, 4 * self.width, 8 * self.width)):

@@ -84,9 +84,10 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
             return jax.vjp(draw, generator.params, has_aux=True)
 
         def discriminator_loss(params):
-            # Real and generated faces are normalised each by their own statistics, as DCGAN does.
-            real_logits, stats = state_lib.forward(D, params, state.discriminator.batch_stats, real, labels)
-            fake_logits, stats = state_lib.forward(D, params, stats, fake, labels)
+            # In one pass, but normalised each by their own statistics, as DCGAN does.
+            faces, both = jnp.concatenate([real, fake]), jnp.concatenate([labels, labels])
+            logits, stats = state_lib.forward(D, params, state.discriminator.batch_stats, faces, both, batches=2)
+            real_logits, fake_logits = jnp.split(logits, 2)
             loss_real = jnp.mean(losses.discriminator_real(real_logits))
             loss_fake = jnp.mean(losses.discriminator_fake(fake_logits))
             return loss_real + loss_fake, (stats, real_logits, fake_logits)

@@ -1,5 +1,6 @@
 """Trains a phase: iterate, sample, log, save. It knows no particular phase."""
 
+import pathlib
 import time
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from emogan import config as config_lib
 from emogan.data import dataset
 from emogan.train import checkpoint, parallel, writers
+from emogan.train import profile as profile_lib
 from emogan.train import state as state_lib
 
 CHUNK_SECONDS = 5.0
@@ -29,6 +31,7 @@ def train(
     checkpoints: checkpoint.Checkpoints,
     writer_of: Any,
     about: dict[str, Any],
+    profile: pathlib.Path | None = None,
 ) -> Any:
     """Returns the phase's state after `total_steps`, beginning from the newest checkpoint if there is one.
 
@@ -42,6 +45,7 @@ def train(
       checkpoints: where states are kept.
       writer_of: first step -> `writers.Writer`.
       about: saved beside every checkpoint.
+      profile: where a trace of some steps goes, if one is wanted.
 
     Raises:
       TrainingError: if a loss is no longer finite, or the phase's diagnosis is to stop.
@@ -58,7 +62,7 @@ def train(
     chunk = parallel.make_chunk(phase, len(data), batch_size, longest)
     sample = jax.jit(phase.sample)
 
-    with writer_of(step) as writer:
+    with writer_of(step) as writer, profile_lib.Profile(profile) as trace:
         if step == 0:
             _sample(writer, phase, sample(state, batch, sample_key), step)
         count = 1  # the first chunk compiles, the second tells how long a step takes
@@ -66,7 +70,7 @@ def train(
         while step < total_steps:
             began = time.monotonic()
             stop = min(_next(step, run.sample_every), _next(step, run.checkpoint_every), total_steps)
-            made = min(count, stop - step)
+            made = trace.limit(min(count, stop - step))
             state, metrics = chunk(state, batch, chunk_key, made)
             rows = {name: values[:made] for name, values in jax.device_get(metrics).items()}
             step += made
@@ -80,6 +84,7 @@ def train(
             if timed is not None:
                 count = max(1, min(longest, round(CHUNK_SECONDS * made / (time.monotonic() - began))))
             timed = step
+            trace.after(made)
     checkpoints.wait()
     return state
 

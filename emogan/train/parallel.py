@@ -32,6 +32,7 @@ def make_chunk(
     XLA runs convolutions inside a loop on a single core (docs/architecture.md), and a dispatch is cheap.
     """
     per_epoch = dataset.steps_per_epoch(num_examples, batch_size)
+    step = jax.jit(phase.step)  # so that it is traced once, though `begin` asks for its shapes and `move` runs it
 
     def order_of(epoch: jax.Array, key: jax.Array) -> jax.Array:
         return dataset.epoch_permutations(jax.random.split(key)[0], epoch, 1, num_examples)[0]
@@ -40,7 +41,7 @@ def make_chunk(
         place_in_epoch = state.step % per_epoch
         chosen = jax.lax.dynamic_slice_in_dim(order, place_in_epoch * batch_size, batch_size)
         batch = {name: jnp.take(values, chosen, axis=0) for name, values in data.items()}
-        return phase.step(state, batch, jax.random.fold_in(jax.random.split(key)[1], state.step))
+        return step(state, batch, jax.random.fold_in(jax.random.split(key)[1], state.step))
 
     def begin(state: Any, data: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
         order = order_of(state.step // per_epoch, key)

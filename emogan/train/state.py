@@ -71,11 +71,11 @@ def initialise(
 
 
 def forward(
-    module: nn.Module, params: types.Params, batch_stats: types.Params, *inputs: jax.Array
+    module: nn.Module, params: types.Params, batch_stats: types.Params, *inputs: jax.Array, **options: Any
 ) -> tuple[jax.Array, types.Params]:
     """Returns a module's answer in training and its new running statistics."""
     answer, updates = module.apply(
-        {"params": params, "batch_stats": batch_stats}, *inputs, train=True, mutable=["batch_stats"]
+        {"params": params, "batch_stats": batch_stats}, *inputs, train=True, mutable=["batch_stats"], **options
     )
     return answer, updates.get("batch_stats", {})
 

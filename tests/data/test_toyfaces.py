@@ -252,3 +252,21 @@ def test_linear_classifier_sees_something_but_does_not_solve_it():
 def test_wrong_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_faces_are_drawn_once_and_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr(toyfaces, "_WORTH_REMEMBERING", 10)
+    drawn = toyfaces.load("valid", 0, 12, tmp_path)
+    monkeypatch.setattr(toyfaces, "render", None)
+    assert toyfaces.load("valid", 0, 12, tmp_path).fingerprint() == drawn.fingerprint()
+    for change in (("train", 0, 12), ("valid", 1, 12), ("valid", 0, 11)):
+        with pytest.raises(TypeError):
+            toyfaces.load(*change, tmp_path)
+    monkeypatch.setattr(toyfaces, "_code", lambda: "other code")
+    with pytest.raises(TypeError):
+        toyfaces.load("valid", 0, 12, tmp_path)
+
+
+def test_few_faces_are_not_worth_remembering(tmp_path):
+    toyfaces.load("valid", 0, 12, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 from jax import lax
 
-from emogan.models import conv
+from emogan.models import conv, toom_cook
 
 PAIRS = {"conv": (conv.Conv, nn.Conv), "conv_transpose": (conv.ConvTranspose, nn.ConvTranspose)}
 # (height, width), kernel, strides, channels in, channels out
@@ -31,9 +31,9 @@ def modules(name, case):
     return ours(features, kernel, strides), theirs(features, kernel, strides)
 
 
-def close(found, expected):
+def close(found, expected, tolerance=1e-5):
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())
 
 
 def derivatives(module, variables, x, weight, second):
@@ -62,10 +62,10 @@ def inputs(name, case):
     return jax.tree.map(np.float32, tree)
 
 
-def compare(name, case, second):
+def compare(name, case, second, tolerance=1e-5):
     x, variables, weight = inputs(name, case)
     ours, flax = (jax.jit(functools.partial(derivatives, m, second=second)) for m in modules(name, case))
-    close(ours(variables, x, weight), flax(variables, x, weight))
+    close(ours(variables, x, weight), flax(variables, x, weight), tolerance)
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -78,6 +78,50 @@ def test_value_and_gradient_agree_with_flax(name, case):
 @pytest.mark.parametrize("case", CASES[:3], ids=str)
 def test_gradient_of_gradient_agrees_with_flax(name, case):
     compare(name, case, second=True)
+
+
+# (height, width) of the large map, kernel, strides: with every size of map that the networks have, and others.
+TOOM_COOK = [
+    ((6, 6), (5, 5), (2, 2)),
+    ((12, 24), (5, 6), (2, 2)),
+    ((11, 5), (5, 5), (2, 2)),
+    ((12, 6), (6, 3), (2, 1)),
+    ((9, 18), (7, 5), (3, 2)),
+    ((3, 6), (3, 3), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize("case", TOOM_COOK, ids=str)
+def test_fewer_products_give_what_flax_gives(name, second, case, monkeypatch):
+    large, kernel, strides = case
+    small = tuple(-(-n // s) for n, s in zip(large, strides, strict=True))
+    if name == "conv_transpose":
+        large = tuple(m * s for m, s in zip(small, strides, strict=True))
+    monkeypatch.setattr(toom_cook, "FEWEST_TILES", 1)
+    monkeypatch.setattr(toom_cook, "FEWEST_CHANNELS", 1)
+    made = []
+    for form in ("gather", "scatter", "pair"):
+        whole = getattr(toom_cook, form)
+        monkeypatch.setattr(toom_cook, form, lambda *args, form=form, whole=whole: made.append(form) or whole(*args))
+    # Stride 1 is left to XLA unless this form is asked for.
+    monkeypatch.setattr(conv, "_xla_is_fast", lambda g: False)
+    compare(name, (large if name == "conv" else small, kernel, strides, 3, 4), second, tolerance=1e-4)
+    assert set(made) == {"gather", "scatter", "pair"}
+
+
+def test_fewer_products_are_for_maps_of_whole_tiles_with_channels_enough():
+    def pays(examples=64, large=12, kernel=5, strides=2, inputs=32, outputs=64):
+        geometry = conv._Geometry((kernel, kernel), (strides, strides), (large, large))
+        return toom_cook.pays(*geometry.dimensions, examples, inputs, outputs)
+
+    assert pays()
+    assert pays(large=24, inputs=16)
+    assert not pays(large=24, inputs=1)  # D's first layer
+    assert not pays(large=14)
+    assert not pays(kernel=7)
+    assert not pays(examples=1)  # one face
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -1,0 +1,64 @@
+"""Whether contestants compute the same: the same weights, faces and latents must give the same losses and gradients."""
+
+from typing import Any
+
+import numpy as np
+
+# Between sums of float32 in another order. Adam divides a gradient by its own size, so what is next to nothing moves
+# a parameter as far as any other, in a direction that rounding decides: the biases before batch norm, whose true
+# gradient is 0, and each small entry of a kernel. G's gradient, taken through a D that has moved so, is the same to a
+# few hundredths only. Movements are compared where the gradient is above the noise, and the second step's losses tell
+# whether the rest mattered. (Padding that is not exact: losses apart by 4 %, gradients by more than their own size.)
+TOLERANCES = {"first_losses": 1e-4, "second_losses": 2e-2, "gradients": 5e-2, "moved": 2e-2}
+_SMALL = 1e-2  # of the largest gradient of the network; an array with less is compared on this scale
+
+
+class Unequal(RuntimeError):
+    """A contestant that computes something else."""
+
+
+def differences(reference: dict[str, Any], found: dict[str, Any]) -> dict[str, float]:
+    """Returns the largest differences between two results of `ours.results`, each with its tolerance in `TOLERANCES`.
+
+    Losses are relative. Of the gradients of each array it is the norm of the difference relative to the norm, or to
+    that of entries of a hundredth of the network's largest if that is more; of the movements the mean, relative to the
+    largest movement.
+
+    Raises:
+      Unequal: if the results do not name the same parameters.
+    """
+    for what in ("gradients", "moved"):
+        if reference[what].keys() != found[what].keys():
+            odd = sorted(reference[what].keys() ^ found[what].keys())
+            raise Unequal(f"expected the same parameters, found {odd[0]} in one alone")
+    first, second = (_losses(*pair) for pair in zip(reference["losses"], found["losses"], strict=True))
+    largest: dict[str, float] = {}
+    for name, gradient in reference["gradients"].items():
+        network = name.split("/")[0]
+        largest[network] = max(largest.get(network, 0.0), float(np.abs(gradient).max()))
+    gradients, moved = [0.0], [0.0]
+    step = max(float(np.abs(movement).max()) for movement in reference["moved"].values())
+    for name, gradient in reference["gradients"].items():
+        small = _SMALL * largest[name.split("/")[0]]
+        apart = np.linalg.norm(found["gradients"][name] - gradient)
+        gradients.append(apart / max(np.linalg.norm(gradient), small * np.sqrt(gradient.size)))
+        apart = np.abs(found["moved"][name] - reference["moved"][name])[np.abs(gradient) > small]
+        moved.append(apart.mean() / step if apart.size else 0.0)
+    return {
+        "first_losses": first,
+        "second_losses": second,
+        "gradients": float(max(gradients)),
+        "moved": float(max(moved)),
+    }
+
+
+def check(name: str, found: dict[str, float]) -> None:
+    """Raises Unequal if a difference of contestant `name` is beyond its tolerance."""
+    wrong = {what: value for what, value in found.items() if not value <= TOLERANCES[what]}
+    if wrong:
+        text = ", ".join(f"{what} by {value:.2g} (at most {TOLERANCES[what]:g})" for what, value in wrong.items())
+        raise Unequal(f"{name}: expected the results of emogan, found them apart: {text}")
+
+
+def _losses(reference: dict[str, float], found: dict[str, float]) -> float:
+    return max(abs(found[name] - value) / max(abs(value), 1e-6) for name, value in reference.items())

@@ -1,0 +1,50 @@
+"""What a contestant is told: sizes, precision, and the faces that all of them see."""
+
+import dataclasses
+
+from emogan import config as config_lib
+from emogan.data import dataset, toyfaces
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The task of one contestant.
+
+    Attributes:
+      phase: `gan` or `encoder`.
+      width: of the networks.
+      batch_size: faces a step.
+      precision: of matrix products on an accelerator, `tf32` or `float32`; CPUs always compute in float32.
+      variant: which way of several a contestant has to do its task.
+      exact_padding: whether PyTorch pads as Flax does, which takes it longer; for comparing results.
+      faces: how many there are.
+      data_dir: FER2013, where a task needs it.
+      folder: for what a task writes.
+    """
+
+    phase: str = "gan"
+    width: int = 64
+    batch_size: int = 64
+    precision: str = "tf32"
+    variant: str = ""
+    exact_padding: bool = False
+    faces: int = 1024
+    data_dir: str = ""
+    folder: str = ""
+
+    def config(self) -> config_lib.Config:
+        """Returns the paper's configuration at this width and batch size.
+
+        Raises:
+          ValueError: if they are out of their ranges.
+        """
+        config = config_lib.paper()
+        config.data = config_lib.DataConfig(name="toyfaces", size=self.faces)
+        config.model.width = self.width
+        config.gan.batch_size = config.encoder.batch_size = self.batch_size
+        config.check()
+        return config
+
+    def dataset(self) -> dataset.Dataset:
+        """Returns the drawn faces, at least two batches."""
+        return toyfaces.load("train", 0, max(self.faces, 2 * self.batch_size))

@@ -1,0 +1,50 @@
+"""What makes the process itself fast: memory that is kept, and code that is compiled once for all runs."""
+
+import contextlib
+import ctypes
+import hashlib
+import pathlib
+import platform
+
+import jax
+
+from emogan import files
+
+# glibc's names for what mallopt sets (malloc.h).
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
+
+
+def keep_memory() -> None:
+    """Lets the process keep the memory that it frees, where its C library is glibc; elsewhere nothing changes.
+
+    XLA asks for hundreds of MB anew for each step on a CPU. glibc gives such pieces back to the system at once, and
+    each page of the next is then cleared again: a tenth of the step (docs/performance.md). To be called before JAX
+    starts its threads.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(_M_ARENA_MAX, 1)  # before threads have arenas of their own, which cannot grow so large
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)  # the most that mallopt takes
+
+
+def keep_compiled(folder: pathlib.Path | None = None) -> None:
+    """Lets JAX keep compiled programs in a folder, so that a second start need not compile.
+
+    Without one they go to a folder of this kind of machine in the cache; one that JAX has been given already (by
+    JAX_COMPILATION_CACHE_DIR) stays. An entry that is broken, or cannot be written, is a warning of JAX's.
+    """
+    if folder is None and jax.config.jax_compilation_cache_dir:
+        return
+    folder = folder or files.cache_dir() / f"compiled-{_machine()}"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _machine() -> str:
+    """A digest of what code for this CPU may use: homes are shared by machines that differ in it."""
+    text = platform.machine() + platform.processor()
+    with contextlib.suppress(OSError):  # there is no /proc outside Linux
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        text += "".join(sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))}))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

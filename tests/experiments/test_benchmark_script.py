@@ -1,0 +1,77 @@
+"""experiments/benchmark.py as a user calls it, at a tiny width and without PyTorch."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+FEW_OPTIMISATIONS = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # compiling takes nearly all of the time
+
+
+def call(*arguments):
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "experiments" / "benchmark.py"), *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "JAX_PLATFORMS": "cpu", **FEW_OPTIMISATIONS},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_benchmark_writes_figures_and_tables(tmp_path):
+    result = call(
+        "--width=2",
+        "--batch_size=4",
+        "--rounds=2",
+        "--round_seconds=0.02",
+        "--sections=gan,transfer,matmul,schedule",
+        "--transfer_faces=20",
+        "--peers=stock",
+        f"--output={tmp_path / 'out'}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert "stock Flax computes the same" in result.stdout
+    assert "schedule: left out" in result.stdout
+    found = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert found["matmul"]["gflops_per_second"] > 0
+    steps = found["gan"]["2"]
+    assert list(steps["contestants"]) == ["emogan", "stock Flax"]
+    for one in steps["contestants"].values():
+        assert one["seconds"]["n"] == 2
+        assert min(one["seconds"]["median"], one["memory"]["peak_mib"], one["share_of_matrix_rate"]) > 0
+    assert steps["ratios"]["emogan"]["of_medians"] == 1
+    assert steps["ratios"]["stock Flax"]["of_medians"] > 0
+    transfer = found["transfer"]["2"]
+    assert transfer["one"]["contestants"]["emogan"]["seconds"]["median"] > 0
+    assert transfer["many"]["faces"] == 20
+    assert (found["options"]["widths"], found["about"]["jax"]["backend"]) == ([2], "cpu")
+    text = (tmp_path / "out" / "benchmark.md").read_text()
+    for title in ("Matrix products", "GAN step, width 2, batch 4", "Transfer, width 2"):
+        assert f"## {title}\n" in text
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+WRONG = {
+    "width": (["--width=many"], "--width: expected whole numbers, found 'many'"),
+    "size": (["--width=0"], "model.width: expected 1 to 1024, found 0"),
+    "section": (["--sections=gan,speed"], "--sections: expected some of"),
+    "peer": (["--peers=keras"], "--peers: expected some of stock, torch, found 'keras'"),
+    "rounds": (["--rounds=0"], "--rounds: expected at least 1, found 0"),
+    "precision": (["--precision=half"], "half"),
+    "no data": (["--data_dir=nowhere"], "--data_dir: expected a folder or file, found none at nowhere"),
+    "stray": (["gan"], "expected flags only, found 'gan'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_ends_in_one_line_and_status_two(case, tmp_path):
+    arguments, expected = WRONG[case]
+    result = call(*arguments, f"--output={tmp_path}")
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
