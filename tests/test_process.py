@@ -18,18 +18,17 @@ print("hit" if "/jax/compilation_cache/cache_hits" in found else "miss")
 """
 
 FAULTS = """
-import resource, sys
-import jax, jax.numpy as jnp
+import ctypes, resource, sys
 from emogan import process
 if sys.argv[1] == "keep":
     process.keep_memory()
-step = jax.jit(lambda x: jnp.sort(x, axis=0)[::-1] @ x)
-x = jnp.ones((2048, 2048))
-for _ in range(2):
-    step(x).block_until_ready()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
 for _ in range(4):
-    step(x).block_until_ready()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    place = libc.malloc(2**28)
+    ctypes.memset(place, 1, 2**28)
+    libc.free(place)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
@@ -51,5 +50,6 @@ def test_second_process_finds_what_the_first_compiled_and_a_cut_entry_is_compile
 
 
 def test_kept_memory_is_not_asked_for_again():
+    # In pages of 4 kB that the system had to clear for 256 MB; huge pages are fewer.
     given_back, kept = (int(python(FAULTS, how)[0]) for how in ("give", "keep"))
-    assert kept < given_back / 2
+    assert kept < 20 < given_back
