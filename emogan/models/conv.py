@@ -98,22 +98,46 @@ def taps_of_transpose(size: int, kernel: int, stride: int) -> np.ndarray:
     return ((rest == 0) & (met >= 0) & (met < size)).astype(np.float32)[:, ::-1]
 
 
+class _Forms(NamedTuple):
+    """The forms of one of the three: of two arrays and the geometry, or, of `minimal`, its dimensions."""
+
+    xla: Callable
+    at_stride_1: Callable
+    minimal: Callable
+    patches: Callable
+
+
+def _xla_is_fast(g):
+    return g.strides == (1, 1)
+
+
+def _fastest(forms, first, second, g, channels):
+    """The answer by the form that is fastest for these shapes on the platform."""
+    if _xla_is_fast(g):
+        on_cpu = functools.partial(forms.at_stride_1, g=g)
+    elif toom_cook.pays(*g.dimensions, len(first), *channels):
+
+        def on_cpu(first, second):
+            return forms.minimal(first, second, *g.dimensions)
+    else:
+        on_cpu = functools.partial(forms.patches, g=g)
+    return lax.platform_dependent(first, second, cpu=on_cpu, default=functools.partial(forms.xla, g=g))
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _gather(x, w, g):
-    default = functools.partial(_gather_xla, g=g)
-    return lax.platform_dependent(x, w, cpu=functools.partial(_gather_cpu, g=g), default=default)
+    return _fastest(_Forms(_gather_xla, _gather_xla, toom_cook.gather, _gather_patches), x, w, g, w.shape[2:])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _scatter(y, w, g):
-    default = functools.partial(_scatter_xla, g=g)
-    return lax.platform_dependent(y, w, cpu=functools.partial(_scatter_cpu, g=g), default=default)
+    return _fastest(_Forms(_scatter_xla, _scatter_xla, toom_cook.scatter, _scatter_patches), y, w, g, w.shape[2:])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _pair(x, y, g):
-    default = functools.partial(_pair_xla, g=g)
-    return lax.platform_dependent(x, y, cpu=functools.partial(_pair_cpu, g=g), default=default)
+    channels = (x.shape[3], y.shape[3])
+    return _fastest(_Forms(_pair_xla, _pair_taps, toom_cook.pair, _pair_patches), x, y, g, channels)
 
 
 _gather.defvjp(
@@ -185,34 +209,6 @@ def _patches(x, rows: _Group, columns: _Group, g: _Geometry):
 
 def _pad(x, pads):
     return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *((a, b, 0) for a, b in pads), (0, 0, 0)))
-
-
-def _xla_is_fast(g):
-    return g.strides == (1, 1)
-
-
-def _gather_cpu(x, w, g):
-    if _xla_is_fast(g):
-        return _gather_xla(x, w, g)
-    if toom_cook.pays(*g.dimensions, len(x), *w.shape[2:]):
-        return toom_cook.gather(x, w, *g.dimensions)
-    return _gather_patches(x, w, g)
-
-
-def _scatter_cpu(y, w, g):
-    if _xla_is_fast(g):
-        return _scatter_xla(y, w, g)
-    if toom_cook.pays(*g.dimensions, len(y), *w.shape[2:]):
-        return toom_cook.scatter(y, w, *g.dimensions)
-    return _scatter_patches(y, w, g)
-
-
-def _pair_cpu(x, y, g):
-    if _xla_is_fast(g):
-        return _pair_taps(x, y, g)
-    if toom_cook.pays(*g.dimensions, len(x), x.shape[3], y.shape[3]):
-        return toom_cook.pair(x, y, *g.dimensions)
-    return _pair_patches(x, y, g)
 
 
 def _gather_patches(x, w, g):

@@ -1,30 +1,15 @@
 """experiments/benchmark.py as a user calls it, at a tiny width and without PyTorch."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
-REPOSITORY = pathlib.Path(__file__).parents[2]
 FEW_OPTIMISATIONS = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # compiling takes nearly all of the time
 
 
-def call(*arguments):
-    return subprocess.run(
-        [sys.executable, str(REPOSITORY / "experiments" / "benchmark.py"), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "JAX_PLATFORMS": "cpu", **FEW_OPTIMISATIONS},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-def test_benchmark_writes_figures_and_tables(tmp_path):
-    result = call(
+def test_benchmark_writes_figures_and_tables(call_script, tmp_path):
+    result = call_script(
+        "benchmark.py",
         "--width=2",
         "--batch_size=4",
         "--rounds=2",
@@ -33,6 +18,7 @@ def test_benchmark_writes_figures_and_tables(tmp_path):
         "--transfer_faces=20",
         "--peers=stock",
         f"--output={tmp_path / 'out'}",
+        **FEW_OPTIMISATIONS,
     )
     assert result.returncode == 0, result.stderr
     assert "stock Flax computes the same" in result.stdout
@@ -69,9 +55,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_ends_in_one_line_and_status_two(case, tmp_path):
+def test_what_is_wrong_ends_in_one_line_and_status_two(call_script, case, tmp_path):
     arguments, expected = WRONG[case]
-    result = call(*arguments, f"--output={tmp_path}")
+    result = call_script("benchmark.py", *arguments, f"--output={tmp_path}")
     assert result.returncode == 2
     assert expected in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr

@@ -1,10 +1,6 @@
 """experiments/evaluate.py and its neighbours as a user calls them, on the folder of a tiny run."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,22 +8,9 @@ import pytest
 from emogan.data import toyfaces
 from emogan.evaluation import tables
 
-REPOSITORY = pathlib.Path(__file__).parents[2]
-
-
-def call(script, *arguments):
-    return subprocess.run(
-        [sys.executable, str(REPOSITORY / "experiments" / script), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
 
 @pytest.fixture(scope="module")
-def scored(trained_workdir, tmp_path_factory):
+def scored(call_script, trained_workdir, tmp_path_factory):
     """A copy of the tiny run's folder after evaluate.py, and what it printed."""
     workdir = tmp_path_factory.mktemp("scored") / "tiny"
     for path in trained_workdir.rglob("*"):
@@ -35,7 +18,7 @@ def scored(trained_workdir, tmp_path_factory):
             copy = workdir / path.relative_to(trained_workdir)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
-    result = call("evaluate.py", f"--workdir={workdir}")
+    result = call_script("evaluate.py", f"--workdir={workdir}")
     assert result.returncode == 0, result.stderr
     return workdir, result.stdout
 
@@ -57,39 +40,39 @@ def test_evaluation_writes_numbers_and_a_page(scored):
     assert not list(workdir.rglob("*.tmp"))
 
 
-def test_evaluation_again_gives_the_same_numbers(scored):
+def test_evaluation_again_gives_the_same_numbers(call_script, scored):
     workdir, _ = scored
     before = json.loads((workdir / "evaluation" / "metrics.json").read_text())
-    assert call("evaluate.py", f"--workdir={workdir}").returncode == 0
+    assert call_script("evaluate.py", f"--workdir={workdir}").returncode == 0
     assert json.loads((workdir / "evaluation" / "metrics.json").read_text()) == before
 
 
-def test_a_run_on_other_training_faces_is_refused(scored, tmp_path):
+def test_a_run_on_other_training_faces_is_refused(call_script, scored, tmp_path):
     for name in ("config.json", "data.json"):
         (tmp_path / name).write_bytes((scored[0] / name).read_bytes())
     (tmp_path / "checkpoints").symlink_to(scored[0] / "checkpoints")
     about = json.loads((tmp_path / "data.json").read_text())
     (tmp_path / "data.json").write_text(json.dumps({**about, "fingerprint": "of others"}))
-    result = call("evaluate.py", f"--workdir={tmp_path}")
+    result = call_script("evaluate.py", f"--workdir={tmp_path}")
     assert result.returncode == 2
     assert "expected a run on these 128 training faces of toyfaces, found one on 128 others" in result.stderr
 
 
-def test_runs_are_put_side_by_side(scored, tmp_path):
+def test_runs_are_put_side_by_side(call_script, scored, tmp_path):
     workdir, _ = scored
-    result = call("compare.py", workdir, workdir, f"--output={tmp_path / 'both.html'}")
+    result = call_script("compare.py", workdir, workdir, f"--output={tmp_path / 'both.html'}")
     assert result.returncode == 0, result.stderr
     assert "tiny (2)" in result.stdout
     assert "tiny (2)" in (tmp_path / "both.html").read_text()
 
 
-def test_faces_are_written_for_another_program_and_its_pictures_are_scored(tmp_path):
+def test_faces_are_written_for_another_program_and_its_pictures_are_scored(call_script, tmp_path):
     # Drawn faces come in any number; those of FER2013 are read in the same way.
     faces = toyfaces.load("valid", 0, 300)
     np.save(tmp_path / "images.npy", faces.images[:20])
     np.save(tmp_path / "labels.npy", (faces.labels[:20] + 1) % 7)
     np.save(tmp_path / "sources.npy", np.arange(20))
-    result = call(
+    result = call_script(
         "evaluate.py",
         "--dataset=toyfaces",
         f"--images={tmp_path / 'images.npy'}",
@@ -102,7 +85,7 @@ def test_faces_are_written_for_another_program_and_its_pictures_are_scored(tmp_p
     (own, *_) = tables.load(tmp_path / "peer" / "evaluation" / "metrics.json")["contestants"]
     assert own["kind"] == "pictures"
     assert own["scores"]["identity_rank1"]["value"] == 1  # they are the sources themselves
-    result = call(
+    result = call_script(
         "evaluate.py", "--dataset=toyfaces", "--data_size=300", f"--write_faces={tmp_path / 'out'}", "--split=valid"
     )
     assert result.returncode == 0, result.stderr
@@ -110,8 +93,10 @@ def test_faces_are_written_for_another_program_and_its_pictures_are_scored(tmp_p
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "labels.npy"), faces.labels)
 
 
-def test_references_are_scored_alone(tmp_path):
-    result = call("evaluate.py", "--references", "--dataset=toyfaces", "--data_size=300", f"--workdir={tmp_path}")
+def test_references_are_scored_alone(call_script, tmp_path):
+    result = call_script(
+        "evaluate.py", "--references", "--dataset=toyfaces", "--data_size=300", f"--workdir={tmp_path}"
+    )
     assert result.returncode == 0, result.stderr
     names = [one["name"] for one in tables.load(tmp_path / "evaluation" / "metrics.json")["contestants"]]
     assert names == ["real faces", "blurred", "shuffled", "unchanged", "mean face", "noise"]
@@ -132,16 +117,16 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_ends_in_one_line_and_status_two(case, scored):
+def test_what_is_wrong_ends_in_one_line_and_status_two(call_script, case, scored):
     arguments, expected = WRONG[case]
-    result = call("evaluate.py", *(argument.format(run=scored[0]) for argument in arguments))
+    result = call_script("evaluate.py", *(argument.format(run=scored[0]) for argument in arguments))
     assert result.returncode == 2
     assert expected in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
 
 
-def test_audit_counts_what_stands_twice(tmp_path):
-    result = call(
+def test_audit_counts_what_stands_twice(call_script, tmp_path):
+    result = call_script(
         "audit.py",
         "--dataset=toyfaces",
         "--data_size=100",
@@ -154,7 +139,7 @@ def test_audit_counts_what_stands_twice(tmp_path):
     assert found["between"]["valid in train"]["equal"] == 0
 
 
-def test_comparison_needs_two_runs(scored):
-    result = call("compare.py", scored[0])
+def test_comparison_needs_two_runs(call_script, scored):
+    result = call_script("compare.py", scored[0])
     assert result.returncode == 2
     assert "expected the folders of two or more scored runs, found 1" in result.stderr

@@ -1,33 +1,21 @@
 """experiments/train.py as a user calls it: --dry_run, and one line for each thing that may be wrong."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
 from emogan import config as config_lib
 
-REPOSITORY = pathlib.Path(__file__).parents[2]
 
-
-def train(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, str(REPOSITORY / "experiments" / "train.py"), *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(tmp_path):
-    result = train(
-        tmp_path, "--dry_run", "--config=paper", "--dataset=toyfaces", "--config.data.size=130", "--config.gan.epochs=3"
+def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(call_script, tmp_path):
+    result = call_script(
+        "train.py",
+        "--dry_run",
+        "--config=paper",
+        "--dataset=toyfaces",
+        "--config.data.size=130",
+        "--config.gan.epochs=3",
+        cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
     text, end = json.JSONDecoder().raw_decode(result.stdout)
@@ -65,8 +53,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_ends_in_one_line_and_status_2(tmp_path, arguments, message):
-    result = train(tmp_path, *arguments)
+def test_what_is_wrong_ends_in_one_line_and_status_2(call_script, tmp_path, arguments, message):
+    result = call_script("train.py", *arguments, cwd=tmp_path)
     assert result.returncode == 2, result.stderr
     lines = result.stderr.splitlines()
     assert len(lines) == 1, result.stderr
