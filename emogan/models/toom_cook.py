@@ -8,8 +8,9 @@ Arithmetic Complexity of Computations, 1980; Lavin and Gray, arXiv:1509.09308),
     out = A^T ((G w) * (B^T d))        d: the five inputs that three outputs see,  w: the three taps
 
 where A, G and B hold constants, each is applied along the rows and then along the columns, and `*` is a matrix product
-over channels for each of the 25 pairs of points. A 5x5 kernel of stride 2 costs 100 products for nine outputs instead
-of 225.
+over channels for each of the 25 pairs of points. The fifth point is infinity, where a polynomial has its highest
+coefficient: that is 0 for the phases that have two taps only, which therefore have no part in the products there. So a
+5x5 kernel of stride 2 costs 81 products for nine outputs instead of 225.
 
 `gather`, `scatter` and `pair` are those of `conv`: one form, linear in each argument, so that three transforms and
 their transposes serve all of them. The values differ from those of a plain sum by rounding only: some 1e-6 of their
@@ -50,6 +51,14 @@ class Dimension(NamedTuple):
         return self.small // OUTPUTS
 
     @property
+    def groups(self) -> list[tuple[slice, int]]:
+        """Points, and how many phases have a part in the products there."""
+        full = self.kernel - (TAPS - 1) * self.stride  # so many phases have all taps
+        if full == self.stride:
+            return [(slice(COUNT), full)]
+        return [(slice(COUNT - 1), self.stride), (slice(COUNT - 1, COUNT), full)]
+
+    @property
     def padding(self) -> tuple[int, int]:
         """Before and after the large map, as far as the tiles see."""
         return self.before, (self.small + TAPS - 1) * self.stride - self.before - self.large
@@ -66,21 +75,31 @@ def pays(rows: Dimension, columns: Dimension, examples: int, inputs: int, output
 
 def gather(x: jax.Array, w: jax.Array, rows: Dimension, columns: Dimension) -> jax.Array:
     """The convolution: x [N,n,n,I] and w [k,k,I,O] give [N,m,m,O]."""
-    values = jnp.einsum("pqti,pqio->pqto", _of_x(x, rows, columns), _of_w(w, rows, columns))
+    values = _products("pqti,pqio->pqto", _of_x(x, rows, columns), _of_w(w, rows, columns))
     return _y(values, len(x), rows, columns)
 
 
 def scatter(y: jax.Array, w: jax.Array, rows: Dimension, columns: Dimension) -> jax.Array:
     """The transposed convolution: y [N,m,m,O] and w [k,k,I,O] give [N,n,n,I]."""
     # From the turned kernel, because the product with a turned transform of it takes twice as long.
-    kernel = _of_w(w.swapaxes(2, 3), rows, columns, axis=3)
-    values = jnp.einsum("pqto,pqoi->pqti", _of_y(y, rows, columns), kernel)
-    return _x(values, len(y), rows, columns)
+    kernel = _of_w(w.swapaxes(2, 3), rows, columns, turned=True)
+    return _x(_products("pqto,pqoi->pqti", _of_y(y, rows, columns), kernel), len(y), rows, columns)
 
 
 def pair(x: jax.Array, y: jax.Array, rows: Dimension, columns: Dimension) -> jax.Array:
     """The gradient of the kernel: x [N,n,n,I] and y [N,m,m,O] give [k,k,I,O]."""
-    return _w(jnp.einsum("pqti,pqto->pqio", _of_x(x, rows, columns), _of_y(y, rows, columns)), rows, columns)
+    return _w(_products("pqti,pqto->pqio", _of_x(x, rows, columns), _of_y(y, rows, columns)), rows, columns)
+
+
+# Values at pairs of points: for each group of the rows and each of the columns an array [points of the rows, points of
+# the columns, ...], in lists of lists.
+_Values = list[list[jax.Array]]
+
+
+def _products(terms: str, first: _Values, second: _Values) -> _Values:
+    return [
+        [jnp.einsum(terms, *pair) for pair in zip(*lines, strict=True)] for lines in zip(first, second, strict=True)
+    ]
 
 
 def _polynomial_values(length: int) -> np.ndarray:
@@ -107,71 +126,103 @@ def _every_third(x: jax.Array, start: int, count: int, axis: int) -> jax.Array:
     return jax.lax.slice_in_dim(x, start, start + OUTPUTS * (count - 1) + 1, OUTPUTS, axis)
 
 
+def _filled(x: jax.Array, axis: int, before: int, after: int) -> jax.Array:
+    return jnp.pad(x, [(before, after) if i == axis % x.ndim else (0, 0) for i in range(x.ndim)])
+
+
 def _of_x(x, rows, columns):
-    """B^T d of the map: [points, points, N * tiles, phases * I]."""
+    """B^T d of the map: [points, points, N * tiles, phases * I] for the groups."""
     x = jnp.pad(x, ((0, 0), rows.padding, columns.padding, (0, 0)))
     shape = (len(x), rows.small + TAPS - 1, rows.stride, columns.small + TAPS - 1, columns.stride, x.shape[-1])
-    x = x.reshape(shape).transpose(0, 1, 3, 2, 4, 5).reshape(shape[0], shape[1], shape[3], -1)
-    x = _transform(B, [_every_third(x, i, rows.tiles, 1) for i in range(COUNT)], 0)
-    x = _transform(B, [_every_third(x, i, columns.tiles, 3) for i in range(COUNT)], 1)
-    return x.reshape(COUNT, COUNT, -1, x.shape[-1])
+    x = x.reshape(shape).transpose(0, 1, 3, 2, 4, 5)
+
+    def along_columns(x, points, phases):
+        x = x[..., :phases, :]
+        x = _transform(B[points], [_every_third(x, i, columns.tiles, 3) for i in range(COUNT)], 1)
+        return x.reshape(*x.shape[:2], -1, x.shape[-3] * x.shape[-2] * x.shape[-1])
+
+    def along_rows(points, phases):
+        own = x[..., :phases, :, :]
+        own = _transform(B[points], [_every_third(own, i, rows.tiles, 1) for i in range(COUNT)], 0)
+        return [along_columns(own, *group) for group in columns.groups]
+
+    return [along_rows(*group) for group in rows.groups]
 
 
 def _x(values, examples, rows, columns):
     """The transpose of `_of_x`: gives [N,n,n,I]."""
 
-    def along(values, dim, axis):
+    def along(groups, dim, axis, phases_axis):
+        """From [points, ...] for each group, with the phases that it has."""
+        terms = [_filled(v, phases_axis, 0, dim.stride - v.shape[phases_axis]) for group in groups for v in group]
+        inputs = [_sum(line, terms) for line in B.T]
         # Each tile reaches into the next one, and the last beyond itself: so there is one more.
-        def pad(part, before, after):
-            return jnp.pad(part, [(before, after) if i == axis else (0, 0) for i in range(part.ndim)])
-
-        inputs = [_sum(line, list(values)) for line in B.T]
-        tiles = [pad(own, 0, 1) for own in inputs[:OUTPUTS]]
+        tiles = [_filled(own, axis, 0, 1) for own in inputs[:OUTPUTS]]
         for i, beyond in enumerate(inputs[OUTPUTS:]):
-            tiles[i] += pad(beyond, 1, 0)
+            tiles[i] += _filled(beyond, axis, 1, 0)
         whole = jnp.stack(tiles, axis + 1)
         whole = whole.reshape(*whole.shape[:axis], -1, *whole.shape[axis + 2 :])
         return jax.lax.slice_in_dim(whole, 0, dim.small + TAPS - 1, 1, axis)
 
-    values = values.reshape(COUNT, COUNT, examples, rows.tiles, columns.tiles, -1)
-    values = along(values.swapaxes(0, 1), columns, 3)
-    x = along(values, rows, 1)
-    shape = (*x.shape[:3], rows.stride, columns.stride, x.shape[3] // (rows.stride * columns.stride))
-    x = x.reshape(shape).transpose(0, 1, 3, 2, 4, 5).reshape(shape[0], shape[1] * shape[3], shape[2] * shape[4], -1)
+    def unfolded(v, r, c):
+        """[points of columns, points of rows, N, tiles, tiles, phases, phases, I]"""
+        return v.reshape(*v.shape[:2], examples, rows.tiles, columns.tiles, r, c, -1).swapaxes(0, 1)
+
+    lines = [
+        along([unfolded(v, r, c) for v, (_, c) in zip(line, columns.groups, strict=True)], columns, 3, -2)
+        for line, (_, r) in zip(values, rows.groups, strict=True)
+    ]
+    x = along(lines, rows, 1, -3).transpose(0, 1, 3, 2, 4, 5)
+    x = x.reshape(examples, x.shape[1] * rows.stride, x.shape[3] * columns.stride, -1)
     return x[:, rows.before : rows.before + rows.large, columns.before : columns.before + columns.large]
 
 
-def _of_w(w, rows, columns, axis=2):
-    """G w of the kernel: [points, points, phases * I, O], or [points, points, O, phases * I] for `axis` 3."""
+def _of_w(w, rows, columns, turned=False):
+    """G w of the kernel: [points, points, phases * I, O] for the groups, or [.., O, phases * I] of w [k,k,O,I]."""
     fill = [(0, TAPS * dim.stride - dim.kernel) for dim in (rows, columns)]
     w = jnp.pad(w, (*fill, (0, 0), (0, 0)))
     w = w.reshape(TAPS, rows.stride, TAPS, columns.stride, *w.shape[2:])
-    w = jnp.moveaxis(w, (1, 3), (axis, axis + 1))
-    shape = [TAPS, TAPS, *w.shape[2:axis], -1, *w.shape[axis + 3 :]]
-    w = w.reshape(shape)
-    w = _transform(G, list(w), 0)
-    return _transform(G, list(w.swapaxes(0, 1)), 1)
+    w = jnp.moveaxis(w, (1, 3), (3, 4) if turned else (2, 3))
+
+    def group(r, c):
+        own = w[..., : r[1], : c[1], :] if turned else w[:, :, : r[1], : c[1]]
+        shape = (own.shape[2], -1) if turned else (-1, own.shape[-1])
+        K = np.kron(G[r[0]], G[c[0]]).astype(w.dtype)
+        return jnp.dot(K, own.reshape(TAPS * TAPS, -1)).reshape(len(G[r[0]]), len(G[c[0]]), *shape)
+
+    return [[group(r, c) for c in columns.groups] for r in rows.groups]
 
 
 def _w(values, rows, columns):
     """The transpose of `_of_w`: gives [k,k,I,O]."""
-    w = _transform(G.T, list(values), 0)
-    w = _transform(G.T, list(w.swapaxes(0, 1)), 1)
-    w = w.reshape(TAPS, TAPS, rows.stride, columns.stride, -1, w.shape[-1]).transpose(0, 2, 1, 3, 4, 5)
+    w = 0
+    for line, (p, r) in zip(values, rows.groups, strict=True):
+        for v, (q, c) in zip(line, columns.groups, strict=True):
+            K = np.kron(G[p], G[q]).astype(v.dtype)
+            own = jnp.dot(K.T, v.reshape(len(K), -1)).reshape(TAPS, TAPS, r, c, -1, v.shape[-1])
+            w += _filled(_filled(own, 2, 0, rows.stride - r), 3, 0, columns.stride - c)
+    w = w.transpose(0, 2, 1, 3, 4, 5)
     w = w.reshape(TAPS * rows.stride, TAPS * columns.stride, *w.shape[4:])
     return w[: rows.kernel, : columns.kernel]
 
 
 def _of_y(y, rows, columns):
-    """A y: [points, points, N * tiles, O]."""
-    y = _transform(A, [_every_third(y, i, rows.tiles, 1) for i in range(OUTPUTS)], 0)
-    y = _transform(A, [_every_third(y, i, columns.tiles, 3) for i in range(OUTPUTS)], 1)
-    return y.reshape(COUNT, COUNT, -1, y.shape[-1])
+    """A y: [points, points, N * tiles, O] for the groups."""
+
+    def group(r, c):
+        own = _transform(A[r], [_every_third(y, i, rows.tiles, 1) for i in range(OUTPUTS)], 0)
+        own = _transform(A[c], [_every_third(own, i, columns.tiles, 3) for i in range(OUTPUTS)], 1)
+        return own.reshape(*own.shape[:2], -1, own.shape[-1])
+
+    return [[group(r, c) for c, _ in columns.groups] for r, _ in rows.groups]
 
 
 def _y(values, examples, rows, columns):
     """The transpose of `_of_y`: gives [N,m,m,O]."""
-    values = values.reshape(COUNT, COUNT, examples, rows.tiles, columns.tiles, -1)
-    y = _transform(A.T, list(values), 3)
-    y = _transform(A.T, list(y), 4)
+
+    def along_columns(line):
+        terms = [v for group in line for v in group.swapaxes(0, 1)]
+        return _transform(A.T, [v.reshape(-1, examples, rows.tiles, columns.tiles, v.shape[-1]) for v in terms], 4)
+
+    y = _transform(A.T, [v for line in values for v in along_columns(line)], 2)
     return y.reshape(examples, rows.small, columns.small, -1)
