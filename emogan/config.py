@@ -44,12 +44,14 @@ class ModelConfig:
     encoder_output: str = "tanh"  # tanh keeps E(x) within the uniform prior; linear is the paper's words
     batch_norm: bool = True
     resampling: str = "strided"  # strided convolutions, or pooled: what the paper says strides improve on
+    precision: str = "float32"  # bfloat16: of features and products in G, D and E; all that is kept stays float32
 
     def check(self) -> None:
         _between("model.width", self.width, 1, 1024)
         _between("model.latent_size", self.latent_size, 1, 4096)
         _one_of("model.latent_distribution", self.latent_distribution, ("uniform", "normal"))
         _one_of("model.encoder_output", self.encoder_output, ("tanh", "linear"))
+        _one_of("model.precision", self.precision, ("float32", "bfloat16"))
         _one_of("model.resampling", self.resampling, ("strided", "pooled"))
 
 

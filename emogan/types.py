@@ -14,3 +14,4 @@ Logits = Float[Array, "B"]
 
 Metrics = Mapping[str, jax.Array]  # scalars
 Params = Mapping[str, Any]
+DType = Any  # what `jax.numpy.dtype` takes

@@ -22,6 +22,7 @@ OUT_OF_RANGE = [
     ("model.latent_size", 4097),
     ("model.latent_distribution", "cauchy"),
     ("model.encoder_output", "sigmoid"),
+    ("model.precision", "half"),
     ("model.resampling", "bilinear"),
     ("gan.epochs", 0),
     ("gan.batch_size", 1),
@@ -120,6 +121,7 @@ def test_paper_is_the_paper():
         "encoder_output": "tanh",
         "batch_norm": True,
         "resampling": "strided",
+        "precision": "float32",
     }
     for phase in (config.gan, config.encoder):
         assert (phase.epochs, phase.batch_size, phase.learning_rate, phase.b1) == (50, 64, 2e-4, 0.5)

@@ -121,7 +121,12 @@ def _fastest(forms, first, second, g, channels):
             return forms.minimal(first, second, *g.dimensions)
     else:
         on_cpu = functools.partial(forms.patches, g=g)
-    return lax.platform_dependent(first, second, cpu=on_cpu, default=functools.partial(forms.xla, g=g))
+
+    def on_cpu_in_float32(*pair):
+        # For bfloat16, too: CPUs compute no faster in it.
+        return on_cpu(*(array.astype(jnp.float32) for array in pair)).astype(first.dtype)
+
+    return lax.platform_dependent(first, second, cpu=on_cpu_in_float32, default=functools.partial(forms.xla, g=g))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

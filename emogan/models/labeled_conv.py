@@ -39,12 +39,14 @@ class LabeledConv(nn.Module):
       num_classes: how many label maps join the input; 0 for none.
       stride: 2 halves the height and width, or doubles them if transposed; 1 keeps them.
       transpose: whether the convolution is transposed.
+      dtype: in which it computes, and of the result; parameters are float32.
     """
 
     features: int
     num_classes: int = 0
     stride: int = 2
     transpose: bool = False
+    dtype: types.DType = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, labels: types.Labels) -> jax.Array:
@@ -52,9 +54,10 @@ class LabeledConv(nn.Module):
         channels = x.shape[-1]
         kernel = self.param("kernel", WEIGHTS, (5, 5, channels + self.num_classes, self.features))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         convolve = conv.conv_transpose if self.transpose else conv.conv
         strides = (self.stride, self.stride)
-        y = convolve(x, kernel[:, :, :channels], strides) + bias[None, None, None]
+        y = convolve(x, kernel[:, :, :channels], strides) + bias[None, None, None].astype(self.dtype)
         if self.num_classes:
             count = conv.taps_of_transpose if self.transpose else conv.taps
             rows, columns = (jnp.asarray(count(n, 5, self.stride), x.dtype) for n in x.shape[1:3])

@@ -25,7 +25,8 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Returns x [B, ..., C], normalised."""
+        """Returns x [B, ..., C], normalised in float32, in its own type."""
+        dtype, x = x.dtype, x.astype(jnp.float32)
         channels = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones_init(), (channels,))
         bias = self.param("bias", nn.initializers.zeros_init(), (channels,))
@@ -48,7 +49,7 @@ class BatchNorm(nn.Module):
         factor = jax.lax.rsqrt(var + EPSILON) * scale[None]
         shape = (len(x), *(1,) * (x.ndim - 2), channels)
         mean, factor = (jnp.repeat(v, len(x) // batches, axis=0).reshape(shape) for v in (mean, factor))
-        return (x - mean) * factor + bias.reshape((1,) * (x.ndim - 1) + (channels,))
+        return ((x - mean) * factor + bias.reshape((1,) * (x.ndim - 1) + (channels,))).astype(dtype)
 
 
 def batch_norm(

@@ -17,6 +17,7 @@ class Trunk(nn.Module):
       batch_norm: whether all but the first convolution are normalised over the batch.
       resampling: `strided` halves the size by stride-2 convolutions, `pooled` by maximum pooling.
       axis_name: the device axis over which batch-norm statistics are averaged, if any.
+      dtype: in which the convolutions compute, and of the result.
     """
 
     width: int
@@ -24,6 +25,7 @@ class Trunk(nn.Module):
     batch_norm: bool
     resampling: str
     axis_name: str | None
+    dtype: types.DType = jnp.float32
 
     @nn.compact
     def __call__(self, images: types.Images, labels: types.Labels, train: bool, batches: int = 1) -> jax.Array:
@@ -32,7 +34,9 @@ class Trunk(nn.Module):
         stride = 1 if self.resampling == "pooled" else 2
         x = images
         for i, features in enumerate((self.width, 2 * self.width, 4 * self.width, 8 * self.width)):
-            x = labeled_conv.LabeledConv(features, self.num_classes, stride, name=f"conv{i}")(x, labels)
+            x = labeled_conv.LabeledConv(features, self.num_classes, stride, dtype=self.dtype, name=f"conv{i}")(
+                x, labels
+            )
             if i > 0:
                 x = norm(f"norm{i}")(x)
             x = nn.leaky_relu(x, 0.2)
@@ -40,5 +44,5 @@ class Trunk(nn.Module):
                 x = nn.max_pool(x, (2, 2), (2, 2))
         x = x.reshape(x.shape[0], -1)
         if self.num_classes:
-            x = jnp.concatenate([x, jax.nn.one_hot(labels, self.num_classes)], axis=1)
+            x = jnp.concatenate([x, jax.nn.one_hot(labels, self.num_classes, dtype=x.dtype)], axis=1)
         return x

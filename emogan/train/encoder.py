@@ -44,6 +44,7 @@ def make_encoder(model: config_lib.ModelConfig, num_classes: int, axis_name: str
         model.resampling,
         model.encoder_output,
         axis_name,
+        model.precision,
     )
 
 

@@ -38,12 +38,16 @@ class GanState:
 
 def make_generator(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
     """Returns the module G of a configuration."""
-    return generator_lib.Generator(model.width, num_classes, model.batch_norm, model.resampling, axis_name)
+    return generator_lib.Generator(
+        model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision
+    )
 
 
 def make_discriminator(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
     """Returns the module D of a configuration."""
-    return discriminator_lib.Discriminator(model.width, num_classes, model.batch_norm, model.resampling, axis_name)
+    return discriminator_lib.Discriminator(
+        model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision
+    )
 
 
 def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:

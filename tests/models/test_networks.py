@@ -239,3 +239,30 @@ def test_batch_norm_has_the_papers_constants():
     stats = captured["batch_stats"]["trunk"]["norm1"]
     np.testing.assert_allclose(stats["mean"], 0.1 * mean, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * var, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["generator", "discriminator", "encoder"])
+def test_bfloat16_computes_the_same_roughly_and_keeps_all_in_float32(name):
+    xs, labels = inputs(32)
+    exact, rough = network(name, width=8), network(name, width=8, dtype=jnp.bfloat16)
+    variables = variables_of(exact, name)
+    expected, _ = exact.apply(variables, xs[name], labels, train=True, mutable="batch_stats")
+    found, changed = rough.apply(variables, xs[name], labels, train=True, mutable="batch_stats")
+    assert found.dtype == jnp.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(changed)} == {jnp.dtype("float32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(rough.init(jax.random.key(0), xs[name], labels, train=False))} == {
+        jnp.dtype("float32")
+    }
+    error = float(jnp.abs(found - expected).max() / jnp.abs(expected).max())
+    assert 0 < error < 0.05, error
+
+
+def test_bfloat16_reaches_the_products_of_an_accelerator():
+    xs, labels = inputs()
+    module = network("discriminator", dtype=jnp.bfloat16)
+    variables = variables_of(network("discriminator"), "discriminator")
+    apply = functools.partial(module.apply, train=False)
+    text = jax.jit(apply).trace(variables, xs["discriminator"], labels).lower(lowering_platforms=("cuda",)).as_text()
+    convolutions = [line for line in text.splitlines() if "stablehlo.convolution" in line]
+    assert len(convolutions) == 4
+    assert all(line.count("bf16>") == 3 for line in convolutions), convolutions

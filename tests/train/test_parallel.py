@@ -197,3 +197,14 @@ def test_each_device_takes_its_own_rows_of_what_is_drawn_for_all():
     share = functools.partial(state_lib.own_share, draw, 2)
     shares = jax.pmap(lambda _: share("devices"), axis_name="devices", devices=jax.devices()[:4])(jnp.zeros(4))
     np.testing.assert_array_equal(shares.reshape(8, 3), state_lib.own_share(draw, 8, None))
+
+
+def test_a_chunk_in_one_dispatch_moves_nothing_between_host_and_device():
+    phase = diary_phase(4, 3)
+    chunk = parallel.make_chunk(phase, 12, 3, 4, one_dispatch=True)
+    state, data, count = phase.init(KEY), numbered(12), jax.device_put(2)
+    with jax.transfer_guard("disallow"):
+        state, _ = chunk(state, data, KEY, count)
+        with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
+            chunk(state, data, KEY, 2)  # the guard is awake
+    assert int(state.step) == 2
