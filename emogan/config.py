@@ -137,6 +137,26 @@ class RunConfig:
 
 
 @dataclasses.dataclass
+class ParallelConfig:
+    """How a step is spread over devices; only `batch_norm` and `microbatches` change its mathematics."""
+
+    mode: str = "auto"  # jit over a mesh, or pmap; auto is jit
+    devices: int = 0  # how many of those that JAX sees; 0 for all
+    batch_norm: str = "global"  # over the batch of all devices, or device: each normalises its share by itself
+    microbatches: int = 1  # parts of a batch that take turns in memory; batch norm normalises each by itself
+    data: str = "replicated"  # on each device, or sharded: each has its part
+    optimizer: str = "replicated"  # its state, likewise
+
+    def check(self) -> None:
+        _one_of("parallel.mode", self.mode, ("auto", "jit", "pmap"))
+        _at_least("parallel.devices", self.devices, 0)
+        _one_of("parallel.batch_norm", self.batch_norm, ("global", "device"))
+        _between("parallel.microbatches", self.microbatches, 1, 4096)
+        _one_of("parallel.data", self.data, ("replicated", "sharded"))
+        _one_of("parallel.optimizer", self.optimizer, ("replicated", "sharded"))
+
+
+@dataclasses.dataclass
 class Config:
     """Everything that decides a run; `seed` decides everything random in it."""
 
@@ -149,13 +169,14 @@ class Config:
     encoder: EncoderConfig = dataclasses.field(default_factory=EncoderConfig)
     classifier: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
+    parallel: ParallelConfig = dataclasses.field(default_factory=ParallelConfig)
 
     def check(self) -> None:
         """Raises ValueError, naming the field, if a value is out of its range."""
         _between("seed", self.seed, 0, 2**31 - 1)
         for name in self.phases.split(","):
             _one_of("phases", name, PHASES)
-        for part in (self.data, self.model, self.gan, self.encoder, self.classifier, self.run):
+        for part in (self.data, self.model, self.gan, self.encoder, self.classifier, self.run, self.parallel):
             part.check()
 
 
@@ -242,8 +263,18 @@ def flatten(config: Config) -> dict[str, Any]:
     return flat
 
 
-# A run may be prolonged, moved or written differently, and its preset be renamed; all else would make it another run.
-_MAY_CHANGE = ("preset", "phases", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse")
+def multiply_batches(config: Config, devices: int) -> None:
+    """Makes the batch sizes of all phases so many times as large."""
+    for name in PHASES:
+        part = getattr(config, name)
+        part.batch_size *= devices
+
+
+# A run may be prolonged, moved, spread or written differently, and its preset renamed; all else makes it another run.
+_MAY_CHANGE = (
+    *("preset", "phases", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse"),
+    *("parallel.mode", "parallel.devices", "parallel.data", "parallel.optimizer"),
+)
 
 
 def differences(old: Config, new: Config) -> list[str]:

@@ -14,7 +14,8 @@ from emogan import config as config_lib
 from emogan import data as data_lib
 from emogan import figures, files
 from emogan.data import dataset
-from emogan.train import checkpoint, classifier, encoder, gan, loop, writers
+from emogan.train import checkpoint, classifier, encoder, gan, hosts, loop, writers
+from emogan.train import layout as layout_lib
 from emogan.train import state as state_lib
 
 
@@ -80,29 +81,39 @@ def run(config: config_lib.Config, workdir: pathlib.Path, phase: str = "all", pr
     config.check()
     phases = phases_of(config, phase)
     _refuse_other_run(config, workdir)
+    layout = layout_lib.make(config.parallel)
+    for name in phases:
+        layout_lib.check_batch(name, getattr(config, name).batch_size, layout.count, config.parallel.microbatches)
     data = load_data(config, "train")
     sizes = plan(config, data, phases)
-    _settle(config, workdir, data)
+    if hosts.is_first():
+        _settle(config, workdir, data)
+    hosts.meet("the folder is settled")
     writers.say(
         f"{data.name} {data.split}: {len(data)} faces; "
         + ", ".join(f"{name} {count:,} parameters" for name, count in sizes.parameters.items())
     )
     writers.say(f"writing to {workdir}; stop at any time, the same command continues")
     for name in phases:
-        made, about = _phase(name, config, workdir, sizes)
-        _train(made, config, workdir, data, sizes, about, workdir / "profile" / name if profile else None)
+        made, about = _phase(name, config, workdir, sizes, layout)
+        _train(made, config, workdir, data, sizes, about, workdir / "profile" / name if profile else None, layout)
+    if hosts.are_many():
+        writers.say(f"for the pictures: python experiments/figures.py --workdir={workdir}")
+        return
     for path in figures.draw(workdir):
         writers.say(f"wrote {path}")
 
 
-def _phase(name: str, config: config_lib.Config, workdir: pathlib.Path, sizes: Plan) -> tuple[state_lib.Phase, dict]:
+def _phase(
+    name: str, config: config_lib.Config, workdir: pathlib.Path, sizes: Plan, layout: layout_lib.Layout
+) -> tuple[state_lib.Phase, dict]:
     """Returns a phase, and what its checkpoints say of what it was built on."""
     classes = len(sizes.class_names)
     if name == "gan":
         _refuse_stale_encoder(workdir, sizes)
         return gan.make(config, classes), {}
     if name == "encoder":
-        generator = load_generator(config, workdir, sizes)
+        generator = load_generator(config, workdir, sizes, layout)
         return encoder.make(config, classes, generator), {"gan_step": sizes.steps["gan"]}
     return classifier.make(config, classes, sizes.steps[name], load_data(config, "valid")), {}
 
@@ -118,8 +129,8 @@ def load_data(config: config_lib.Config, split: str) -> dataset.Dataset:
     )
 
 
-def load_generator(config: config_lib.Config, workdir: pathlib.Path, sizes: Plan) -> Any:
-    """Returns the variables of the finished G of a run.
+def load_generator(config: config_lib.Config, workdir: pathlib.Path, sizes: Plan, layout: layout_lib.Layout) -> Any:
+    """Returns the variables of the finished G of a run, in the host's memory.
 
     Raises:
       ValueError: if phase `gan` has not finished there.
@@ -132,7 +143,8 @@ def load_generator(config: config_lib.Config, workdir: pathlib.Path, sizes: Plan
                 f"found {done} steps; run --phase=gan (or --phase=all) with the same flags first"
             )
         state = gan.make(config, len(sizes.class_names)).init(jax.random.key(0))
-        return checkpoints.restore(state).best_generator
+        placed = layout.whole(layout.place_state(state))
+        return jax.device_get(checkpoints.restore(placed).best_generator)
 
 
 def _train(
@@ -143,6 +155,7 @@ def _train(
     sizes: Plan,
     about: dict,
     profile: pathlib.Path | None,
+    layout: layout_lib.Layout,
 ) -> None:
     settings = getattr(config, phase.name)
     # Each phase has a key of its own, by its name, so that one phase more never changes another's randomness.
@@ -162,11 +175,14 @@ def _train(
             batch_size=settings.batch_size,
             run=config.run,
             checkpoints=checkpoints,
-            writer_of=lambda step: writers.Writer(
-                workdir, phase.name, step, total, settings.batch_size, config.run.tensorboard
+            writer_of=lambda step: (
+                writers.Writer(workdir, phase.name, step, total, settings.batch_size, config.run.tensorboard)
+                if hosts.is_first()
+                else writers.NullWriter()
             ),
             about=about,
             profile=profile,
+            layout=layout,
         )
 
 

@@ -17,6 +17,8 @@ def define_config() -> flags.FlagHolder:
     flags.DEFINE_string("dataset", None, "toyfaces, fer2013 or tfds:NAME; the same as --config.data.name")
     flags.DEFINE_string("data_dir", None, "where the data lie; the same as --config.data.dir")
     flags.DEFINE_enum("on_bad_row", None, ["error", "skip"], "the same as --config.data.on_bad_row")
+    flags.DEFINE_enum("parallel", None, ["auto", "jit", "pmap"], "the same as --config.parallel.mode")
+    flags.DEFINE_integer("devices", None, "how many devices, 0 for all; the same as --config.parallel.devices")
     _check_fields(sys.argv[1:])
     return config_flags.DEFINE_config_dataclass(
         "config",
@@ -40,6 +42,10 @@ def resolve(holder: flags.FlagHolder) -> config_lib.Config:
         config.data.dir = values.data_dir
     if values.on_bad_row is not None:
         config.data.on_bad_row = values.on_bad_row
+    if values.parallel is not None:
+        config.parallel.mode = values.parallel
+    if values.devices is not None:
+        config.parallel.devices = values.devices
     config.check()
     return config
 

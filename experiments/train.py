@@ -13,7 +13,7 @@ from absl import flags
 
 from emogan import config as config_lib
 from emogan import pipeline
-from emogan.train import loop
+from emogan.train import hosts, layout, loop
 
 CONFIG = flag_config.define_config()
 PHASE = flags.DEFINE_enum("phase", "all", ["all", *config_lib.PHASES], "what to train; all is what the preset names")
@@ -21,6 +21,13 @@ WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; runs/PRESET if
 DETERMINISTIC = flags.DEFINE_bool("deterministic", False, "on a GPU: the same bits every time, at some cost in speed")
 flags.adopt_module_key_flags(flag_config)
 PROFILE = flags.DEFINE_bool("profile", False, "trace some steps of each phase, into WORKDIR/profile")
+BATCH_PER_DEVICE = flags.DEFINE_bool(
+    "batch_per_device", False, "batch sizes are those of each device: the run's are so many times as large"
+)
+DISTRIBUTED = flags.DEFINE_bool("distributed", False, "one of several processes that train together (docs/scaling.md)")
+COORDINATOR = flags.DEFINE_string("coordinator_address", "", "HOST:PORT of process 0, where the cluster does not tell")
+NUM_PROCESSES = flags.DEFINE_integer("num_processes", 0, "how many processes, where the cluster does not tell")
+PROCESS_ID = flags.DEFINE_integer("process_id", -1, "which of them this is, where the cluster does not tell")
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "print the configuration, the parameters and the steps, and end")
 
 
@@ -29,6 +36,10 @@ def main(_) -> None:
     if DETERMINISTIC.value:
         # XLA reads it when the first device is used, which nothing has done yet. CPUs need no such flag.
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true"
+    if DISTRIBUTED.value or COORDINATOR.value:
+        hosts.join(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
+    if BATCH_PER_DEVICE.value:
+        config_lib.multiply_batches(config, layout.make(config.parallel).count)
     if DRY_RUN.value:
         sizes = pipeline.plan(config, pipeline.load_data(config, "train"), pipeline.phases_of(config, PHASE.value))
         print(config_lib.to_json(config), end="")

@@ -54,6 +54,8 @@ ORDER = [
     "train.classifier",
     "train.checkpoint",
     "train.writers",
+    "train.hosts",
+    "train.layout",
     "train.profile",
     "train.parallel",
     "train.loop",

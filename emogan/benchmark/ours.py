@@ -9,6 +9,7 @@ import numpy as np
 from emogan.benchmark import settings as settings_lib
 from emogan.models import generator as generator_lib
 from emogan.train import encoder, gan, parallel
+from emogan.train import layout as layout_lib
 from emogan.train import state as state_lib
 
 LONGEST = 100  # training samples every 100 steps, so no chunk is longer
@@ -50,7 +51,7 @@ class Steps:
         """Draws weights and faces and puts them on the device; nothing of a step is compiled."""
         data = self._settings.dataset()
         phase = make_phase(self._settings, len(data.class_names))
-        self._data = parallel.place(data)
+        self._data = layout_lib.single().place(data)
         self._chunk = parallel.make_chunk(phase, len(data), self._settings.batch_size, LONGEST)
         self._state = phase.init(jax.random.key(SEED))
         self._key = jax.random.key(SEED + 1)

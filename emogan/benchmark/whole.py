@@ -16,6 +16,7 @@ from emogan.benchmark import ours
 from emogan.benchmark import settings as settings_lib
 from emogan.data import fer2013
 from emogan.train import checkpoint, loop, parallel, writers
+from emogan.train import layout as layout_lib
 
 TRAINING_SECONDS = 60.0  # about so long is the training where no number of steps is given
 
@@ -35,7 +36,7 @@ class Start:
         data = _drawn_faces()
         times.append(time.perf_counter())
         phase = ours.make_phase(self._settings, len(data.class_names))
-        batch = parallel.place(data)
+        batch = layout_lib.single().place(data)
         chunk = parallel.make_chunk(phase, len(data), self._settings.batch_size, ours.LONGEST)
         state = jax.block_until_ready(phase.init(jax.random.key(0)))
         times.append(time.perf_counter())
@@ -56,7 +57,7 @@ class Schedule:
         data = self._settings.dataset()
         began = time.perf_counter()
         phase = ours.make_phase(self._settings, len(data.class_names))
-        batch = parallel.place(data)
+        batch = layout_lib.single().place(data)
         chunk = parallel.make_chunk(phase, len(data), self._settings.batch_size, ours.LONGEST)
         state, key = phase.init(jax.random.key(0)), jax.random.key(1)
         steps = epochs * (len(data) // self._settings.batch_size)

@@ -10,6 +10,7 @@ from emogan import config as config_lib
 from emogan.data import dataset
 from emogan.evaluation import contestants, faces, judge, scores
 from emogan.train import classifier, parallel
+from emogan.train import layout as layout_lib
 
 SETTINGS = config_lib.ClassifierConfig(width=12, epochs=8, learning_rate=0.05)
 _LONGEST = 100
@@ -78,7 +79,7 @@ def learn(
     init_key, chunk_key = jax.random.split(key)
     state = phase.init(init_key)
     chunk = parallel.make_chunk(phase, len(data), batch, _LONGEST)
-    placed = parallel.place(data)
+    placed = layout_lib.single().place(data)
     for done in range(0, steps, _LONGEST):
         state, _ = chunk(state, placed, chunk_key, min(_LONGEST, steps - done))
     return judge.Judge(settings.width, data.class_names, state.average, {}).look(tested).verdicts

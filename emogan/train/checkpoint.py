@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 
@@ -103,10 +104,17 @@ def checksum(state: Any) -> str:
     """Returns a SHA-256 over the names, shapes, types and bytes of a state's arrays."""
     digest = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        array = np.asarray(leaf)
+        array = np.asarray(_gathered(leaf))
         digest.update(f"{jax.tree_util.keystr(path)}{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _gathered(leaf: Any) -> Any:
+    """Returns an array whole, which may lie in parts on the devices of several processes."""
+    if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+        return multihost_utils.process_allgather(leaf, tiled=True)
+    return leaf
 
 
 def newest_step(directory: pathlib.Path) -> int:

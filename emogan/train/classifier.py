@@ -1,5 +1,6 @@
 """Phase `classifier`: the judge learns to name emotions on real faces, changed at random in every step."""
 
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -81,20 +82,27 @@ def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: d
         faces = augment.all_of(images.to_float(batch["image"]), keys)
         targets = optax.smooth_labels(jax.nn.one_hot(batch["label"], num_classes), settings.label_smoothing)
 
-        def loss(params):
-            network = make_classifier(settings, num_classes, axis_name)
-            (logits, _), stats = state_lib.forward(network, params, state.network.batch_stats, faces)
-            return jnp.mean(optax.softmax_cross_entropy(logits, targets)), (stats, logits)
+        network = make_classifier(settings, num_classes, state_lib.norm_axis(config.parallel, axis_name))
 
-        (value, (stats, logits)), gradients = jax.value_and_grad(loss, has_aux=True)(state.network.params)
-        network = state_lib.update(
+        def loss(params, faces, labels, targets):
+            (logits, _), stats = state_lib.forward(network, params, state.network.batch_stats, faces)
+            value = jnp.mean(optax.softmax_cross_entropy(logits, targets))
+            return value, (stats, {"loss": value, "accuracy": accuracies(logits, labels)[0]})
+
+        gradients, (stats, metrics) = state_lib.mean_of_parts(
+            functools.partial(jax.grad(loss, has_aux=True), state.network.params),
+            config.parallel.microbatches,
+            faces,
+            batch["label"],
+            targets,
+        )
+        trained = state_lib.update(
             state.network, optimizer, state_lib.mean_over(gradients, axis_name), state_lib.mean_over(stats, axis_name)
         )
         average = state_lib.moving_average(
-            state.average, dict(network.variables), settings.ema_decay, state.step.astype(jnp.float32)
+            state.average, dict(trained.variables), settings.ema_decay, state.step.astype(jnp.float32)
         )
-        metrics = {"loss": value, "accuracy": accuracies(logits, batch["label"])[0]}
-        return ClassifierState(state.step + 1, network, average), state_lib.mean_over(metrics, axis_name)
+        return ClassifierState(state.step + 1, trained, average), state_lib.mean_over(metrics, axis_name)
 
     def sample(state: ClassifierState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
         del batch, key

@@ -1,5 +1,6 @@
 """Phase `encoder`: E learns to invert the finished G (section 2.2.2 of the paper)."""
 
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -77,9 +78,14 @@ def make(config: config_lib.Config, num_classes: int, generator: state_lib.Varia
         state: EncoderState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
     ) -> tuple[EncoderState, types.Metrics]:
         faces, labels = images.to_float(batch["image"]), batch["label"]
-        E = make_encoder(model, num_classes, axis_name)
+        E = make_encoder(model, num_classes, state_lib.norm_axis(config.parallel, axis_name))
+        latents = state_lib.own_share(
+            lambda count: generator_lib.sample_latents(key, count, model.latent_size, model.latent_distribution),
+            len(labels),
+            axis_name,
+        )
 
-        def loss(params):
+        def loss(params, faces, labels, drawn):
             latents, stats = state_lib.forward(E, params, state.encoder.batch_stats, faces, labels)
             reconstructions = G.apply(state.generator, latents, labels, train=False)
             image_loss = jnp.mean(losses.reconstruction(faces, reconstructions))
@@ -90,13 +96,6 @@ def make(config: config_lib.Config, num_classes: int, generator: state_lib.Varia
             }
             total = settings.image_loss * image_loss
             if settings.latent_loss:
-                drawn = state_lib.own_share(
-                    lambda count: generator_lib.sample_latents(
-                        key, count, model.latent_size, model.latent_distribution
-                    ),
-                    len(labels),
-                    axis_name,
-                )
                 generated = G.apply(state.generator, drawn, labels, train=False)
                 # The running statistics stay those of real faces, which are what E will meet.
                 estimates, _ = state_lib.forward(E, params, state.encoder.batch_stats, generated, labels)
@@ -104,7 +103,13 @@ def make(config: config_lib.Config, num_classes: int, generator: state_lib.Varia
                 total += settings.latent_loss * metrics["latent_loss"]
             return total, (stats, {"loss": total, **metrics})
 
-        gradients, (stats, metrics) = jax.grad(loss, has_aux=True)(state.encoder.params)
+        gradients, (stats, metrics) = state_lib.mean_of_parts(
+            functools.partial(jax.grad(loss, has_aux=True), state.encoder.params),
+            config.parallel.microbatches,
+            faces,
+            labels,
+            latents,
+        )
         network = state_lib.update(
             state.encoder, optimizer, state_lib.mean_over(gradients, axis_name), state_lib.mean_over(stats, axis_name)
         )

@@ -1,5 +1,6 @@
 """Phase `gan`: the conditional DCGAN, G against D (section 2.2.1 of the paper)."""
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -52,7 +53,7 @@ def make_discriminator(model: config_lib.ModelConfig, num_classes: int, axis_nam
 
 def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
     """Returns phase `gan` of a configuration, for labels in 0..num_classes - 1."""
-    model, settings = config.model, config.gan
+    model, settings, parts = config.model, config.gan, config.parallel.microbatches
     optimizer = optax.adam(settings.learning_rate, b1=settings.b1)
 
     def init(key: jax.Array) -> GanState:
@@ -72,8 +73,9 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
         state: GanState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
     ) -> tuple[GanState, types.Metrics]:
         real, labels = images.to_float(batch["image"]), batch["label"]
-        G = make_generator(model, num_classes, axis_name)
-        D = make_discriminator(model, num_classes, axis_name)
+        norm_axis = state_lib.norm_axis(config.parallel, axis_name)
+        G = make_generator(model, num_classes, norm_axis)
+        D = make_discriminator(model, num_classes, norm_axis)
         # One batch of z, with the labels of the real batch, serves both updates, D's first.
         latents = state_lib.own_share(
             lambda count: generator_lib.sample_latents(key, count, model.latent_size, model.latent_distribution),
@@ -81,25 +83,43 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
             axis_name,
         )
 
-        def generate(generator: state_lib.NetworkState):
+        def generate(generator: state_lib.NetworkState, labels, latents):
             def draw(params):
                 return state_lib.forward(G, params, generator.batch_stats, latents, labels)
 
             return jax.vjp(draw, generator.params, has_aux=True)
 
-        def discriminator_loss(params):
+        # D's update does not move G, so the faces it sees, and the way back through them, serve G's first update too.
+        drawn = generate(state.generator, labels, latents) if parts == 1 else None
+
+        def discriminator_gradients(real, labels, latents):
+            fake = (drawn or generate(state.generator, labels, latents))[0]
             # In one pass, but normalised each by their own statistics, as DCGAN does.
             faces, both = jnp.concatenate([real, fake]), jnp.concatenate([labels, labels])
-            logits, stats = state_lib.forward(D, params, state.discriminator.batch_stats, faces, both, batches=2)
-            real_logits, fake_logits = jnp.split(logits, 2)
-            loss_real = jnp.mean(losses.discriminator_real(real_logits))
-            loss_fake = jnp.mean(losses.discriminator_fake(fake_logits))
-            return loss_real + loss_fake, (stats, real_logits, fake_logits)
 
-        # D's update does not move G, so the faces it saw, and the way back through them, serve G's first update too.
-        fake, pullback, generator_stats = generate(state.generator)
-        (d_loss, (stats, real_logits, fake_logits)), gradients = jax.value_and_grad(discriminator_loss, has_aux=True)(
-            state.discriminator.params
+            def loss(params):
+                logits, stats = state_lib.forward(D, params, state.discriminator.batch_stats, faces, both, batches=2)
+                real_logits, fake_logits = jnp.split(logits, 2)
+                loss_real = jnp.mean(losses.discriminator_real(real_logits))
+                loss_fake = jnp.mean(losses.discriminator_fake(fake_logits))
+                means = jnp.mean(real_logits), jnp.mean(fake_logits), jnp.mean(logits**2)
+                return loss_real + loss_fake, (stats, means)
+
+            (value, (stats, means)), gradients = jax.value_and_grad(loss, has_aux=True)(state.discriminator.params)
+            return gradients, stats, value, means
+
+        def generator_gradients(generator, drawn, labels, latents):
+            fake, pullback, stats = drawn or generate(generator, labels, latents)
+
+            def loss(faces):
+                logits, _ = state_lib.forward(D, discriminator.params, discriminator.batch_stats, faces, labels)
+                return jnp.mean(losses.generator(logits))
+
+            value, face_gradients = jax.value_and_grad(loss)(fake)
+            return pullback(face_gradients)[0], stats, value
+
+        gradients, stats, d_loss, (real_logit, fake_logit, square) = state_lib.mean_of_parts(
+            discriminator_gradients, parts, real, labels, latents
         )
         discriminator = state_lib.update(
             state.discriminator,
@@ -107,22 +127,12 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
             state_lib.mean_over(gradients, axis_name),
             state_lib.mean_over(stats, axis_name),
         )
-
-        def generator_loss(faces):
-            logits, _ = state_lib.forward(D, discriminator.params, discriminator.batch_stats, faces, labels)
-            return jnp.mean(losses.generator(logits))
-
         generator = state.generator
         for i in range(settings.generator_steps):
-            if i > 0:
-                fake, pullback, generator_stats = generate(generator)
-            g_loss, face_gradients = jax.value_and_grad(generator_loss)(fake)
-            (gradients,) = pullback(face_gradients)
+            gradients_of = functools.partial(generator_gradients, generator, drawn if i == 0 else None)
+            gradients, stats, g_loss = state_lib.mean_of_parts(gradients_of, parts, labels, latents)
             generator = state_lib.update(
-                generator,
-                optimizer,
-                state_lib.mean_over(gradients, axis_name),
-                state_lib.mean_over(generator_stats, axis_name),
+                generator, optimizer, state_lib.mean_over(gradients, axis_name), state_lib.mean_over(stats, axis_name)
             )
 
         average = state.average
@@ -131,14 +141,14 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
                 average, dict(generator.variables), settings.ema_decay, state.step.astype(jnp.float32)
             )
 
-        logits = jnp.concatenate([real_logits, fake_logits])
         metrics = {
             "discriminator_loss": d_loss,
             "generator_loss": g_loss,
-            "real_logit": jnp.mean(real_logits),
-            "fake_logit": jnp.mean(fake_logits),
+            "real_logit": real_logit,
+            "fake_logit": fake_logit,
         }
-        metrics, mean, square = state_lib.mean_over((metrics, jnp.mean(logits), jnp.mean(logits**2)), axis_name)
+        metrics, square = state_lib.mean_over((metrics, square), axis_name)
+        mean = (metrics["real_logit"] + metrics["fake_logit"]) / 2
         metrics["logit_spread"] = jnp.sqrt(jnp.maximum(square - mean**2, 0.0))
         collapsed = (metrics["logit_spread"] < 0.05) & (jnp.abs(metrics["discriminator_loss"] - COLLAPSED_LOSS) < 0.02)
         collapsed_for = jnp.where(collapsed, state.collapsed_for + 1, 0)

@@ -9,11 +9,13 @@ import numpy as np
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.train import checkpoint, parallel, writers
+from emogan.train import checkpoint, hosts, parallel, writers
+from emogan.train import layout as layout_lib
 from emogan.train import profile as profile_lib
 from emogan.train import state as state_lib
 
 CHUNK_SECONDS = 5.0
+SHOWN = 64  # training faces that samples are drawn for or from
 
 
 class TrainingError(RuntimeError):
@@ -32,6 +34,7 @@ def train(
     writer_of: Any,
     about: dict[str, Any],
     profile: pathlib.Path | None = None,
+    layout: layout_lib.Layout | None = None,
 ) -> Any:
     """Returns the phase's state after `total_steps`, beginning from the newest checkpoint if there is one.
 
@@ -46,47 +49,50 @@ def train(
       writer_of: first step -> `writers.Writer`.
       about: saved beside every checkpoint.
       profile: where a trace of some steps goes, if one is wanted.
+      layout: the devices; the first one alone if not given.
 
     Raises:
       TrainingError: if a loss is no longer finite, or the phase's diagnosis is to stop.
     """
+    layout = layout or layout_lib.single()
     init_key, chunk_key, sample_key = jax.random.split(key, 3)
-    state = phase.init(init_key)
+    state = layout.place_state(phase.init(init_key))
     step = checkpoints.latest_step or 0
     if step:
-        state = checkpoints.restore(state)
+        state = layout.restored(checkpoints.restore(layout.whole(state)))
     if step >= total_steps:
-        return state
-    batch = parallel.place(data)
+        return layout.whole(state)
+    placed = layout.place(data)
+    shown = layout.whole(layout.place_state({"image": data.images[:SHOWN], "label": data.labels[:SHOWN]}))
     longest = run.sample_every
-    chunk = parallel.make_chunk(phase, len(data), batch_size, longest)
-    sample = jax.jit(phase.sample)
+    chunk = parallel.make_chunk(phase, len(data), batch_size, longest, layout)
+    sample = jax.jit(phase.sample, out_shardings=layout.replicated)
 
     with writer_of(step) as writer, profile_lib.Profile(profile) as trace:
         if step == 0:
-            _sample(writer, phase, sample(state, batch, sample_key), step)
+            _sample(writer, phase, sample(layout.whole(state), shown, sample_key), step)
         count = 1  # the first chunk compiles, the second tells how long a step takes
         timed = None
         while step < total_steps:
             began = time.monotonic()
             stop = min(_next(step, run.sample_every), _next(step, run.checkpoint_every), total_steps)
             made = trace.limit(min(count, stop - step))
-            state, metrics = chunk(state, batch, chunk_key, made)
+            state, metrics = chunk(state, placed, chunk_key, made)
             rows = {name: values[:made] for name, values in jax.device_get(metrics).items()}
             step += made
             writer.steps(step, rows)
             _examine(phase, step - made, rows)
             if step % run.sample_every == 0 or step == total_steps:
-                _sample(writer, phase, sample(state, batch, sample_key), step)
+                _sample(writer, phase, sample(layout.whole(state), shown, sample_key), step)
             if step % run.checkpoint_every == 0 or step == total_steps:
                 writer.sync()
-                checkpoints.save(step, state, about)
+                checkpoints.save(step, layout.whole(state), about)
             if timed is not None:
-                count = max(1, min(longest, round(CHUNK_SECONDS * made / (time.monotonic() - began))))
+                count = hosts.agreed(max(1, min(longest, round(CHUNK_SECONDS * made / (time.monotonic() - began)))))
             timed = step
             trace.after(made)
     checkpoints.wait()
-    return state
+    return layout.whole(state)
 
 
 def _next(step: int, interval: int) -> int:

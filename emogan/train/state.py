@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from emogan import config as config_lib
 from emogan import types
 
 Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}
@@ -91,6 +92,26 @@ def update(
 def mean_over(tree: Any, axis_name: str | None) -> Any:
     """Returns a tree averaged over a device axis, or as it is without one."""
     return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+
+def norm_axis(parallel: config_lib.ParallelConfig, axis_name: str | None) -> str | None:
+    """Returns the device axis over which batch norm averages, where the steps have the axis `axis_name`."""
+    return axis_name if parallel.batch_norm == "global" else None
+
+
+def mean_of_parts(gradients_of: Callable[..., Any], count: int, *inputs: jax.Array) -> Any:
+    """Returns the mean of what `gradients_of` gives for `count` equal parts of the inputs, one after another.
+
+    The memory is that of one part. The parts take turns in the examples, so that each device keeps its own.
+    """
+    if count == 1:
+        return gradients_of(*inputs)
+    parts = tuple(x.reshape(-1, count, *x.shape[1:]).swapaxes(0, 1) for x in inputs)
+    shapes = jax.eval_shape(gradients_of, *(part[0] for part in parts))
+    zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+    add = lambda total, part: (jax.tree.map(jnp.add, total, gradients_of(*part)), None)  # noqa: E731
+    total, _ = jax.lax.scan(add, zeros, parts)
+    return jax.tree.map(lambda value: value / count, total)
 
 
 def own_share(draw: Callable[[int], jax.Array], count: int, axis_name: str | None) -> jax.Array:

@@ -13,15 +13,25 @@ import numpy as np
 
 from emogan import files, images
 
+_silent = False
+
+
+def silence() -> None:
+    """Lets this process print nothing more but what ends it: of several that train together, one speaks."""
+    global _silent
+    _silent = True
+
 
 def say(text: str) -> None:
     """Prints one line at once."""
-    print(text, flush=True)
+    if not _silent:
+        print(text, flush=True)
 
 
 def warn(text: str) -> None:
     """Prints one warning on standard error."""
-    print(f"warning: {text}", file=sys.stderr, flush=True)
+    if not _silent:
+        print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
 class Progress:
@@ -130,6 +140,25 @@ class Writer:
             f"{self._phase:8s} {step:>6d}/{self._total}  {shown}  {rate * self._batch_size:.0f} images/s  "
             f"{clock(left)} left"
         )
+
+
+class NullWriter:
+    """Writes nothing: the record of all processes but the first."""
+
+    def __enter__(self) -> "NullWriter":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def steps(self, last_step: int, metrics: Mapping[str, np.ndarray]) -> None:
+        """See `Writer`, as of the others."""
+
+    def sync(self) -> None:
+        """See `Writer`."""
+
+    def sample(self, step: int, faces: np.ndarray, metrics: Mapping[str, float], synthetic: bool = True) -> None:
+        """See `Writer`."""
 
 
 def clock(seconds: float) -> str:

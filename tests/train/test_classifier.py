@@ -10,6 +10,7 @@ import pytest
 from emogan import config as config_lib
 from emogan.data import toyfaces
 from emogan.train import classifier, parallel
+from emogan.train import layout as layout_lib
 
 KEY = jax.random.key(5)
 
@@ -26,7 +27,7 @@ def phase(valid):
 
 
 def test_loss_falls_on_a_few_faces(phase):
-    data = parallel.place(toyfaces.load("train", 0, 16))
+    data = layout_lib.single().place(toyfaces.load("train", 0, 16))
     chunk = parallel.make_chunk(phase, 16, 16, 60)
     state, metrics = chunk(phase.init(KEY), data, KEY, 60)
     assert metrics["loss"][-10:].mean() < metrics["loss"][:10].mean() - 0.2

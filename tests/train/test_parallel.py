@@ -11,6 +11,7 @@ from flax import struct
 
 from emogan.data import toyfaces
 from emogan.train import checkpoint, parallel
+from emogan.train import layout as layout_lib
 from emogan.train import state as state_lib
 
 KEY = jax.random.key(9)
@@ -52,7 +53,7 @@ def run(chunk, state, data, lengths):
 
 def test_place_keeps_bytes_and_labels():
     data = toyfaces.load("train", 0, 10)
-    placed = parallel.place(data)
+    placed = layout_lib.single().place(data)
     assert {name: values.dtype for name, values in placed.items()} == {"image": jnp.uint8, "label": jnp.int32}
     np.testing.assert_array_equal(placed["image"], data.images)
     np.testing.assert_array_equal(placed["label"], data.labels)
@@ -73,7 +74,7 @@ def counted(phase):
 @pytest.mark.parametrize("lengths", [[1] * 11, [5, 6], [3, 1, 7], [2, 4, 4, 1]], ids=str)
 def test_cutting_into_chunks_changes_no_bit_and_compiles_nothing_twice(lengths, one_dispatch):
     (phase, traced), data = counted(diary_phase(11, 3)), numbered(10)
-    chunk = parallel.make_chunk(phase, 10, 3, 11, one_dispatch)
+    chunk = parallel.make_chunk(phase, 10, 3, 11, one_dispatch=one_dispatch)
     whole, metrics = run(chunk, phase.init(KEY), data, [11])
     before = len(traced)
     found, found_metrics = run(chunk, phase.init(KEY), data, lengths)
@@ -86,7 +87,7 @@ def test_cutting_into_chunks_changes_no_bit_and_compiles_nothing_twice(lengths, 
 def test_one_dispatch_and_one_a_step_give_the_same():
     phase, data = diary_phase(11, 3), numbered(10)
     one, other = (
-        run(parallel.make_chunk(phase, 10, 3, 11, way), phase.init(KEY), data, [7, 4]) for way in (True, False)
+        run(parallel.make_chunk(phase, 10, 3, 11, one_dispatch=way), phase.init(KEY), data, [7, 4]) for way in (True, False)
     )
     assert checkpoint.checksum(one) == checkpoint.checksum(other)
 
@@ -132,7 +133,7 @@ def test_more_steps_in_a_batch_than_examples_is_refused():
 
 
 def test_chunks_of_phase_gan_are_bit_identical_and_compiled_once(gan_phase, gan_state):
-    data = parallel.place(toyfaces.load("train", 0, 20))
+    data = layout_lib.single().place(toyfaces.load("train", 0, 20))
     phase, traced = counted(gan_phase)
     chunk = parallel.make_chunk(phase, 20, 8, 5)
     copies = [jax.tree.map(jnp.copy, gan_state) for _ in range(3)]
