@@ -8,6 +8,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from emogan import config as config_lib
+from emogan import presets
 
 run, fail = script.run, script.fail
 
@@ -22,9 +23,9 @@ def define_config() -> flags.FlagHolder:
     _check_fields(sys.argv[1:])
     return config_flags.DEFINE_config_dataclass(
         "config",
-        config_lib.quick(),
+        presets.quick(),
         "a preset; its fields are overridden by --config.FIELD=VALUE",
-        parse_fn=config_lib.preset,
+        parse_fn=presets.preset,
     )
 
 

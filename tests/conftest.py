@@ -10,7 +10,10 @@ jax.config.update("jax_num_cpu_devices", 4)  # before the first use of a device
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 from emogan import config as config_lib  # noqa: E402
-from emogan import pipeline  # noqa: E402
+from emogan import (
+    pipeline,  # noqa: E402
+    presets,  # noqa: E402
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def quick_compilation():
 @pytest.fixture(scope="session")
 def tiny_config() -> config_lib.Config:
     """A run of seconds: 128 drawn faces, an epoch of 8 steps for each phase. Copy it before changing it."""
-    config = config_lib.quick()
+    config = presets.quick()
     config.data.size = 128
     config.model.width = 4
     config.gan.epochs = config.encoder.epochs = 1

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from emogan import config as config_lib
+from emogan import presets
 
 OUT_OF_RANGE = [
     ("phases", "gan,decoder"),
@@ -55,6 +56,13 @@ OUT_OF_RANGE = [
     ("run.sample_every", 0),
     ("run.checkpoint_every", 0),
     ("run.keep_checkpoints", 0),
+    ("parallel.mode", "vmap"),
+    ("parallel.devices", -1),
+    ("parallel.batch_norm", "none"),
+    ("parallel.microbatches", 0),
+    ("parallel.microbatches", 4097),
+    ("parallel.data", "split"),
+    ("parallel.optimizer", "split"),
 ]
 
 
@@ -96,22 +104,22 @@ def test_values_at_the_edge_of_their_range_pass(name, value):
     changed(config, name, value).check()
 
 
-@pytest.mark.parametrize("name", config_lib.PRESETS)
+@pytest.mark.parametrize("name", presets.PRESETS)
 def test_presets_pass_their_checks_and_are_fresh_each_time(name):
-    config = config_lib.preset(name)
+    config = presets.preset(name)
     config.check()
     assert config.preset == name
     config.model.width = 3
-    assert config_lib.preset(name).model.width != 3
+    assert presets.preset(name).model.width != 3
 
 
 def test_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="expected a preset out of quick, paper, judge, found 'peper'"):
-        config_lib.preset("peper")
+        presets.preset("peper")
 
 
 def test_paper_is_the_paper():
-    config = config_lib.paper()
+    config = presets.paper()
     assert config.data.name == "fer2013"
     assert dataclasses.asdict(config.model) == {
         "width": 64,
@@ -131,14 +139,14 @@ def test_paper_is_the_paper():
 
 
 def test_quick_is_the_default_and_draws_its_faces():
-    config = config_lib.quick()
+    config = presets.quick()
     assert (config_lib.Config().preset, config.data.name, config.data.dir) == ("quick", "toyfaces", "")
-    assert config.model.width < config_lib.paper().model.width
+    assert config.model.width < presets.paper().model.width
 
 
-@pytest.mark.parametrize("name", config_lib.PRESETS)
+@pytest.mark.parametrize("name", presets.PRESETS)
 def test_json_gives_the_configuration_back(name, tmp_path):
-    config = changed(config_lib.preset(name), "seed", 7)
+    config = changed(presets.preset(name), "seed", 7)
     assert config_lib.from_json(config_lib.to_json(config)) == config
     config_lib.save(config, tmp_path / "config.json")
     assert config_lib.from_json((tmp_path / "config.json").read_text()) == config
@@ -174,7 +182,10 @@ def test_text_that_is_no_json_is_refused():
         config_lib.from_json("{")
 
 
-MAY_CHANGE = ("preset", "phases", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse")
+MAY_CHANGE = (
+    *("preset", "phases", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse"),
+    *("parallel.mode", "parallel.devices", "parallel.data", "parallel.optimizer"),
+)
 
 
 @pytest.mark.parametrize("name", config_lib.flatten(config_lib.Config()))

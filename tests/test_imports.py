@@ -17,6 +17,7 @@ ORDER = [
     "process",
     "emotions",
     "config",
+    "presets",
     "run_folder",
     "types",
     "images",

@@ -11,7 +11,7 @@ import pytest
 
 from emogan import config as config_lib
 from emogan import data as data_lib
-from emogan import pipeline
+from emogan import pipeline, presets
 from emogan.train import checkpoint, encoder, gan
 
 
@@ -42,7 +42,7 @@ def steps(workdir, phase):
 
 def test_plan_counts_parameters_and_steps_of_the_paper():
     data = data_lib.dataset.Dataset(np.zeros((28709, 48, 48), np.uint8), np.zeros(28709, np.int32))
-    sizes = pipeline.plan(config_lib.paper(), data)
+    sizes = pipeline.plan(presets.paper(), data)
     assert sizes.parameters == {"generator": 4_889_200, "discriminator": 4_477_768, "encoder": 4_766_052}
     assert sizes.steps == {"gan": 50 * 448, "encoder": 50 * 448}
 

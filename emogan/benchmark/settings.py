@@ -3,6 +3,7 @@
 import dataclasses
 
 from emogan import config as config_lib
+from emogan import presets
 from emogan.data import dataset, toyfaces
 
 
@@ -38,7 +39,7 @@ class Settings:
         Raises:
           ValueError: if they are out of their ranges.
         """
-        config = config_lib.paper()
+        config = presets.paper()
         config.data = config_lib.DataConfig(name="toyfaces", size=self.faces)
         config.model.width = self.width
         config.gan.batch_size = config.encoder.batch_size = self.batch_size

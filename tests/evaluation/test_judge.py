@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
-from emogan import curves, pipeline
+from emogan import curves, pipeline, presets
 from emogan.data import toyfaces
 from emogan.evaluation import judge
 
@@ -74,7 +74,7 @@ def test_faces_of_another_kind_are_refused(toy_judge):
 def judge_run(tmp_path_factory, quick_compilation):
     """A folder in which phase `classifier` was trained for 8 steps."""
     workdir = tmp_path_factory.mktemp("runs") / "judge"
-    config = config_lib.judge()
+    config = presets.judge()
     config.data = config_lib.DataConfig(name="toyfaces", size=128)
     config.classifier = dataclasses.replace(config.classifier, width=2, epochs=1, batch_size=16)
     config.run.tensorboard = False

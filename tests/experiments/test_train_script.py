@@ -5,6 +5,7 @@ import json
 import pytest
 
 from emogan import config as config_lib
+from emogan import presets
 
 
 def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(call_script, tmp_path):
@@ -19,7 +20,7 @@ def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(ca
     )
     assert result.returncode == 0, result.stderr
     text, end = json.JSONDecoder().raw_decode(result.stdout)
-    expected = config_lib.paper()
+    expected = presets.paper()
     expected.data.name, expected.data.size, expected.gan.epochs = "toyfaces", 130, 3
     assert config_lib.from_json(json.dumps(text)) == expected
     assert result.stdout[end:].split("\n") == [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
+from emogan import presets
 from emogan.models import discriminator, encoder, generator, labeled_conv
 from emogan.train import encoder as encoder_phase
 from emogan.train import gan as gan_phase
@@ -57,7 +58,7 @@ def scaled(variables, factor=20.0):
 
 
 def test_parameter_counts_are_the_papers():
-    model = config_lib.paper().model
+    model = presets.paper().model
     with_labels = config_lib.ModelConfig(encoder_labels=True)
     assert count(gan_phase.make_generator(model, 7), "generator", 100) == 4_889_200
     assert count(gan_phase.make_discriminator(model, 7), "discriminator") == 4_477_768

@@ -87,7 +87,8 @@ def test_cutting_into_chunks_changes_no_bit_and_compiles_nothing_twice(lengths, 
 def test_one_dispatch_and_one_a_step_give_the_same():
     phase, data = diary_phase(11, 3), numbered(10)
     one, other = (
-        run(parallel.make_chunk(phase, 10, 3, 11, one_dispatch=way), phase.init(KEY), data, [7, 4]) for way in (True, False)
+        run(parallel.make_chunk(phase, 10, 3, 11, one_dispatch=way), phase.init(KEY), data, [7, 4])
+        for way in (True, False)
     )
     assert checkpoint.checksum(one) == checkpoint.checksum(other)
 
