@@ -112,6 +112,12 @@ ORDER = [
     "benchmark.report_runs",
     "benchmark.report",
     "benchmark.suite",
+    "benchmark.communication",
+    "benchmark.scaling_model",
+    "benchmark.scaling_steps",
+    "benchmark.scaling_report",
+    "benchmark.scaling",
+    "benchmark.noise_scale",
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = ("tensorflow_datasets", "ml_collections", "matplotlib", "tensorboardX")

@@ -22,10 +22,15 @@ class About:
         del settings
 
     def about(self) -> dict[str, Any]:
-        """Returns backend and device."""
+        """Returns backend and device, and how many there are."""
         device = jax.local_devices()[0]
         backend = "gpu" if jax.default_backend() in ("gpu", "cuda", "rocm") else jax.default_backend()
-        return {"version": jax.__version__, "backend": backend, "device": device.device_kind}
+        return {
+            "version": jax.__version__,
+            "backend": backend,
+            "device": device.device_kind,
+            "count": jax.local_device_count(),
+        }
 
 
 def about() -> dict[str, Any]:

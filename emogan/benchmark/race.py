@@ -24,10 +24,11 @@ class Contestant:
 
 @dataclasses.dataclass(frozen=True)
 class Pace:
-    """How long is measured: rounds, and about how many seconds a contestant's turn takes."""
+    """How long is measured: rounds, and about how many seconds a contestant's turn takes, or how many steps it has."""
 
     rounds: int
     seconds: float
+    steps: int = 0  # 0: as many as take so many seconds
 
 
 def race(title: str, contestants: Sequence[Contestant], pace: Pace, say: Say) -> dict[str, Any]:
@@ -54,7 +55,11 @@ def race(title: str, contestants: Sequence[Contestant], pace: Pace, say: Say) ->
         say(f"{title}: {pace.rounds} rounds of {len(members)} contestants")
         series = _rounds(members, counts, pace, {one.name: one.optional for one in contestants}, found, title, say)
         for name, own in series.items():
-            found["contestants"][name] |= {"steps_a_turn": counts[name], "seconds": own.to_dict()}
+            found["contestants"][name] |= {
+                "steps_a_turn": counts[name],
+                "seconds": own.to_dict(),
+                "rounds": list(own.values),
+            }
             found["contestants"][name]["memory"] = members[name].memory()
     first = next(iter(series))
     found["ratios"] = {name: timing.ratio(own.values, series[first].values) for name, own in series.items()}
@@ -115,11 +120,11 @@ def _leave_out(name: str, error: Exception, found: dict[str, Any], title: str, s
 
 
 def _prepare(worker: workers.Worker, pace: Pace) -> tuple[dict[str, Any], int]:
-    """Returns the contestant's first seconds, and how many steps its turn has."""
+    """Returns the contestant's first seconds with what it tells of itself, and how many steps its turn has."""
     began = time.perf_counter()
-    worker.call("build")
+    told = worker.call("build") or {}
     built = time.perf_counter() - began
     first = worker.run(1)
     second = worker.run(1)  # PyTorch compiles some of its graphs only then
-    count = 1 if min(first, second) > pace.seconds else timing.count_for(worker.run, pace.seconds)
-    return {"build_seconds": built, "first_step_seconds": first}, count
+    count = pace.steps or (1 if min(first, second) > pace.seconds else timing.count_for(worker.run, pace.seconds))
+    return {"build_seconds": built, "first_step_seconds": first, **told}, count

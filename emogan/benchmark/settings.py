@@ -21,6 +21,8 @@ class Settings:
       faces: how many there are.
       data_dir: FER2013, where a task needs it.
       folder: for what a task writes.
+      mode: how the devices share a step, `jit` or `pmap`.
+      devices: how many share it.
     """
 
     phase: str = "gan"
@@ -32,6 +34,8 @@ class Settings:
     faces: int = 1024
     data_dir: str = ""
     folder: str = ""
+    mode: str = "jit"
+    devices: int = 1
 
     def config(self) -> config_lib.Config:
         """Returns the paper's configuration at this width and batch size.
@@ -43,6 +47,7 @@ class Settings:
         config.data = config_lib.DataConfig(name="toyfaces", size=self.faces)
         config.model.width = self.width
         config.gan.batch_size = config.encoder.batch_size = self.batch_size
+        config.parallel = config_lib.ParallelConfig(mode=self.mode, devices=self.devices)
         config.check()
         return config
 
