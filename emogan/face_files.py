@@ -2,16 +2,15 @@
 
 import dataclasses
 import pathlib
-import warnings
 from collections.abc import Callable
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
+from emogan import untrusted
 from emogan.data import dataset
 
-# What counts as an image in a folder; a single file may be anything that Pillow reads.
+# What counts as an image in a folder; a single file may have any name.
 SUFFIXES = frozenset((".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 
 _SIZE = dataset.IMAGE_SIZE
@@ -37,7 +36,7 @@ class Faces:
 def read(path: pathlib.Path, progress: Callable[[int, int], None] | None = None) -> Faces:
     """Returns the faces of an image, of the images in a folder (by name), or of an array [N, H, W] in a .npy file.
 
-    Each is brought to gray by the luma of ITU-R 601, cropped about its centre to a square, and resized to 48x48.
+    Each is brought to gray (`untrusted.read_gray`), cropped about its centre to a square, and resized to 48x48.
 
     Args:
       path: the file or folder.
@@ -45,12 +44,15 @@ def read(path: pathlib.Path, progress: Callable[[int, int], None] | None = None)
 
     Raises:
       FileNotFoundError: if there is nothing at path, or no image in the folder.
-      ValueError: if a file is no image or is damaged, or an array is not uint8 [N, H, W].
+      ValueError: if a file is no image or is damaged, an array is not uint8 [N, H, W], or anything is beyond the bounds
+        of `untrusted` or `dataset.MOST_FACES`.
     """
     if path.is_dir():
         return _read_folder(path, progress)
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected an image, a folder of images or a .npy file, found nothing there")
+    if not path.is_file():  # to open a pipe would wait for its writer
+        raise ValueError(f"{path}: expected an image, a folder of images or a .npy file, found a device or a pipe")
     if path.suffix.lower() == ".npy":
         return _read_array(path)
     image, square = _read_image(path)
@@ -65,6 +67,7 @@ def _read_folder(folder: pathlib.Path, progress: Callable[[int, int], None] | No
         raise FileNotFoundError(
             f"{folder}: expected images ({', '.join(sorted(SUFFIXES))}), found none among {len(entries)} entries"
         )
+    _check_count(folder, len(paths))
     faces, cropped = np.empty((len(paths), _SIZE, _SIZE), np.uint8), 0
     for i, path in enumerate(paths):
         faces[i], square = _read_image(path)
@@ -77,57 +80,26 @@ def _read_folder(folder: pathlib.Path, progress: Callable[[int, int], None] | No
 
 
 def _read_array(path: pathlib.Path) -> Faces:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: expected an array that numpy.save wrote, found {_reason(error)}") from error
-    if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 3 or 0 in array.shape[1:]:
-        found = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else "several arrays"
+    array = untrusted.read_array(path)
+    if array.dtype != np.uint8 or array.ndim != 3 or 0 in array.shape[1:]:
+        found = f"{array.dtype} {list(array.shape)}"
         raise ValueError(f"{path}: expected faces uint8 [N, {_SIZE}, {_SIZE}] (or [N, H, W]), found {found}")
+    _check_count(path, len(array))
     names = tuple(f"{i:05d}" for i in range(len(array)))
-    if array.shape[1:] == (_SIZE, _SIZE):
-        return Faces(array, names, (path,))
-    faces = np.array([_shrink(PIL.Image.fromarray(face)) for face in array], np.uint8).reshape(-1, _SIZE, _SIZE)
     height, width = array.shape[1:]
+    if (height, width) == (_SIZE, _SIZE):
+        return Faces(array, names, (path,))
+    if height * width > untrusted.MOST_PIXELS:
+        raise ValueError(f"{path}: expected faces of at most {untrusted.MOST_PIXELS:,} pixels, found {width}x{height}")
+    faces = np.array([_shrink(PIL.Image.fromarray(face)) for face in array], np.uint8).reshape(-1, _SIZE, _SIZE)
     remark = f"{path}: resized {width}x{height} to {_SIZE}x{_SIZE}"
     return Faces(faces, names, (path,), (remark, *_remarks(len(array) if width != height else 0, len(array))))
 
 
 def _read_image(path: pathlib.Path) -> tuple[np.ndarray, bool]:
     """Returns a face uint8 [48, 48], and whether the image was square."""
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of what a reader can do nothing about: odd metadata, and sizes below those that it refuses.
-            warnings.simplefilter("ignore")
-            with PIL.Image.open(path) as image:
-                image = _gray(PIL.ImageOps.exif_transpose(image))
-    except (PIL.Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError) as error:
-        if isinstance(error, PermissionError):
-            raise
-        raise ValueError(f"{path}: expected an image, found {_reason(error)}") from error
+    image = untrusted.read_gray(path)
     return _shrink(image), image.width == image.height
-
-
-def _gray(image: PIL.Image.Image) -> PIL.Image.Image:
-    """Returns an image of any mode in 8-bit gray; what is transparent becomes white."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return PIL.Image.fromarray(_bytes(np.asarray(image), image.mode))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
-    if image.mode not in ("L", "RGB", "RGBA"):
-        image = image.convert("RGB")  # not every mode converts to gray at once
-    return image.convert("L")
-
-
-def _bytes(values: np.ndarray, mode: str) -> np.ndarray:
-    """Returns the bytes of 16-bit gray values, of 32-bit integers that hold 16 bits, or of floats up to 1 or 255."""
-    values = values.astype(np.float64)
-    low, high = values.min(), values.max()
-    white = 65535.0 if mode != "F" else 1.0 if high <= 1.0 else 255.0
-    if not (low >= 0 and high <= white):
-        raise ValueError(f"gray values of {low:g}..{high:g}, where 0..{white:g} was expected")
-    return np.round(values * (255.0 / white)).astype(np.uint8)
 
 
 def _shrink(image: PIL.Image.Image) -> np.ndarray:
@@ -144,5 +116,6 @@ def _remarks(cropped: int, total: int) -> tuple[str, ...]:
     return (f"cropped {cropped} of {total} images to the square in their middle",)
 
 
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _check_count(path: pathlib.Path, count: int) -> None:
+    if count > dataset.MOST_FACES:
+        raise ValueError(f"{path}: expected at most {dataset.MOST_FACES:,} faces, found {count:,}; give them in parts")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emogan import config as config_lib
+from emogan import untrusted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +33,13 @@ def read(workdir: pathlib.Path) -> RunFolder:
 
 def _read(path: pathlib.Path, parse: Callable[[str], Any]) -> Any:
     try:
-        return parse(path.read_text())
+        return parse(untrusted.read_text(path))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
             f"{path.parent}: expected a run's folder, found no {path.name} in it; "
             "make one with experiments/train.py --workdir=..."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
@@ -50,11 +51,15 @@ def _config(text: str) -> config_lib.Config:
 
 def _data(text: str) -> tuple[tuple[str, ...], int, dict[str, Any]]:
     """Returns the names of the classes, the number of examples, and all that the file says."""
+    expected = "expected class_names and examples as JSON"
     try:
         about = json.loads(text)
-        class_names, examples = tuple(about["class_names"]), int(about["examples"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"expected class_names and examples as JSON, found {type(error).__name__}: {error}; train the run again"
-        ) from error
-    return class_names, examples, about
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{expected}, found {error}; train the run again") from error
+    about = about if isinstance(about, dict) else {}
+    names, examples = about.get("class_names"), about.get("examples")
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        raise ValueError(f"{expected}, found class_names {names!r:.100}; train the run again")
+    if type(examples) is not int or not 0 <= examples < 1 << 31:
+        raise ValueError(f"{expected}, found examples {examples!r:.100}; train the run again")
+    return tuple(names), examples, about

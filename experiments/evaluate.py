@@ -15,7 +15,7 @@ import script
 from absl import flags
 
 from emogan import config as config_lib
-from emogan import pipeline
+from emogan import pipeline, untrusted
 from emogan.evaluation import runs, tables
 from emogan.train import writers
 
@@ -56,8 +56,8 @@ def main(_) -> None:
     elif IMAGES.value:
         if not LABELS.value:
             raise ValueError("--images: expected --labels=FILE.npy with the emotions asked for, found none")
-        sources = _array(SOURCES.value) if SOURCES.value else None
-        images, labels = _array(IMAGES.value), _array(LABELS.value)
+        sources = untrusted.read_array(pathlib.Path(SOURCES.value)) if SOURCES.value else None
+        images, labels = (untrusted.read_array(pathlib.Path(path)) for path in (IMAGES.value, LABELS.value))
         name = pathlib.Path(IMAGES.value).stem
         result, shown = runs.score_pictures(images, labels, sources, name, config, options, writers.say)
     else:
@@ -66,13 +66,6 @@ def main(_) -> None:
     print(tables.to_text(result))
     for path in runs.write(result, shown, workdir):
         print(f"wrote {path}")
-
-
-def _array(path: str) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: expected an array in a .npy file, found {type(error).__name__}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ import gzip
 import lzma
 import pathlib
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+from emogan import untrusted
 from emogan.data import fer2013_csv, fer2013_folders, fer2013_rows
 
 # In order of preference: those that hold everything, and those that hold Training or no labels.
@@ -20,10 +22,19 @@ PARTIAL_CSV = ("train.csv", "test.csv")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 SUFFIXES = (".zip", *TAR_SUFFIXES)
 
-# NotImplementedError is zipfile's word for a compression that it does not know.
+# Three times the largest form. What is packed tightest unpacks to a million times its size, and in the end to any.
+_MOST_UNPACKED = 1 << 30
+_LONGEST_HEADER = 1 << 13  # bytes of what tar knows of a member beyond a name of 100 characters
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others without a bound on memory
+
+# What the standard library raises over damage; RuntimeError holds its words for passwords, unknown kinds and recursion.
 _BROKEN = (
     EOFError,
-    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+    UnicodeDecodeError,
+    struct.error,
     zlib.error,
     lzma.LZMAError,
     tarfile.TarError,
@@ -36,7 +47,7 @@ def read(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer2013_row
     """Adds what an archive holds of FER2013 to `rows` and returns the SHA-256 of what was read.
 
     Raises:
-      ValueError: if the archive is cut or holds no FER2013, or what it holds is not valid.
+      ValueError: if the archive is cut, holds no FER2013 or too much, or what it holds is not valid.
     """
     try:
         if path.name.lower().endswith(".zip"):
@@ -45,7 +56,8 @@ def read(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer2013_row
             stream = fer2013_csv.buffered(f, path.stat().st_size, progress)
             return _read_tar(stream, path.name, str(path), rows)
     except _BROKEN as e:
-        raise ValueError(f"{path}: expected a whole archive, found it cut or damaged ({e}); fetch it again") from e
+        why = untrusted.reason(e)
+        raise ValueError(f"{path}: expected a whole archive, found it cut or damaged ({why}); fetch it again") from e
 
 
 def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer2013_rows.Progress) -> str:
@@ -57,6 +69,7 @@ def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer201
 
         @contextlib.contextmanager
         def opened(info: zipfile.ZipInfo) -> Iterator[BinaryIO]:
+            _check_members(_inside(path, info.filename), [info])
             with archive.open(info) as f:
                 yield fer2013_csv.buffered(f, info.file_size, progress)
 
@@ -66,6 +79,7 @@ def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer201
                     return fer2013_csv.read(stream, _inside(path, by_name[name].filename), by_name[name].filename, rows)
         images = sorted(name for name in members if fer2013_folders.parse_name(name))
         if images:
+            _check_members(str(path), [members[name] for name in images])
             return _read_zipped_images(archive, images, _inside(path, ""), rows, progress)
         for name, info in by_name.items():
             if name.endswith(TAR_SUFFIXES):
@@ -86,7 +100,8 @@ def _read_zipped_images(archive, images, prefix, rows, progress) -> str:
 
     def contents():
         for done, name in enumerate(images, start=1):
-            yield name, lambda name=name: archive.read(name)
+            rows.count(str(archive.filename))
+            yield name, archive.getinfo(name).file_size, lambda name=name: archive.read(name)
             if done % 256 == 0 or done == len(images):
                 progress(done, len(images))
 
@@ -102,6 +117,9 @@ def _read_tar(stream: BinaryIO, name: str, where: str, rows: fer2013_rows.Collec
     def contents(archive: tarfile.TarFile):
         nonlocal digest
         for member in archive:
+            rows.count(where)
+            # To skip what is not there, tarfile would take as many steps as its size has blocks.
+            _check_unpacked(_inside(where, member.name), member.size)
             path = pathlib.PurePosixPath(member.name)
             if not member.isreg() or any(fer2013_folders.is_hidden(part) for part in path.parts):
                 continue
@@ -110,10 +128,10 @@ def _read_tar(stream: BinaryIO, name: str, where: str, rows: fer2013_rows.Collec
                 digest = fer2013_csv.read(archive.extractfile(member), _inside(where, member.name), path.name, rows)
             elif digest is None and fer2013_folders.parse_name(str(path)):
                 images.append(str(path))
-                yield str(path), archive.extractfile(member).read
+                yield str(path), member.size, archive.extractfile(member).read
 
-    with _decompressed(stream, name) as plain:
-        with tarfile.open(fileobj=plain, mode="r|") as archive:
+    with _decompressed(stream, name, where) as plain:
+        with tarfile.open(fileobj=plain, mode="r|", tarinfo=_Member) as archive:
             image_digest = fer2013_folders.read_images(contents(archive), _inside(where, ""), rows)
         # A checksum at the end is only compared by who reads that far.
         while plain.read(1 << 20):
@@ -128,15 +146,50 @@ def _read_tar(stream: BinaryIO, name: str, where: str, rows: fer2013_rows.Collec
     return digest
 
 
-def _decompressed(stream: BinaryIO, name: str) -> BinaryIO:
+class _Member(tarfile.TarInfo):
+    """A member whose headers are short, and which does not claim to be a large file with holes."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        member = super().frombuf(buf, encoding, errors)
+        is_header = member.type in (*tarfile.GNU_TYPES, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+        if is_header and not 0 <= member.size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {member.size:,} bytes")
+        return member
+
+    def _refuse_holes(self, *_):
+        raise tarfile.ReadError("a file with holes")
+
+    # tarfile offers no other way to leave them out, and reads their maps, of any length, into memory.
+    _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_holes
+
+
+@contextlib.contextmanager
+def _decompressed(stream: BinaryIO, name: str, where: str) -> Iterator[BinaryIO]:
+    """Gives what a tar unpacks to, as a stream that raises ValueError beyond `_MOST_UNPACKED`."""
     name = name.lower()
+    plain = contextlib.nullcontext(stream)
     if name.endswith((".gz", ".tgz")):
-        return gzip.GzipFile(fileobj=stream)
+        plain = gzip.GzipFile(fileobj=stream)
     if name.endswith((".xz", ".txz")):
-        return lzma.LZMAFile(stream)
+        plain = lzma.LZMAFile(stream)  # noqa: SIM115
     if name.endswith(".bz2"):
-        return bz2.BZ2File(stream)
-    return stream
+        plain = bz2.BZ2File(stream)
+    with plain as unpacked:
+        yield fer2013_csv.buffered(unpacked, _MOST_UNPACKED, lambda done, _: _check_unpacked(where, done))
+
+
+def _check_members(where: str, infos: Sequence[zipfile.ZipInfo]) -> None:
+    _check_unpacked(where, sum(info.file_size for info in infos))
+    for info in infos:
+        if info.compress_type not in _PACKINGS:
+            name = zipfile.compressor_names.get(info.compress_type, info.compress_type)
+            raise ValueError(f"{where}: expected a .zip that is deflated or stored, found {name}; pack it anew")
+
+
+def _check_unpacked(where: str, size: int) -> None:
+    if not 0 <= size <= _MOST_UNPACKED:
+        raise ValueError(f"{where}: expected at most {_MOST_UNPACKED >> 30} GiB when unpacked, found {size:,} bytes")
 
 
 def _is_regular(info: zipfile.ZipInfo) -> bool:
@@ -147,10 +200,10 @@ def _is_regular(info: zipfile.ZipInfo) -> bool:
 
 
 def _inside(archive: pathlib.Path | str, member: str) -> str:
-    return f"{archive}: {member}"
+    return f"{archive}: {fer2013_folders.shown(member)}"
 
 
 def _nothing(where: str, names: list[str]) -> str:
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    shown = ", ".join(map(fer2013_folders.shown, names[:5])) + (", ..." if len(names) > 5 else "")
     expected = f"expected an archive that holds {', '.join(FULL_CSV)} or images train/<class>/*.jpg"
     return f"{where}: {expected}, found {shown or 'nothing that can be read'}"

@@ -51,9 +51,11 @@ def read(stream: BinaryIO, where: str, name: str, rows: fer2013_rows.Collector) 
     `rows.unlabelled`.
 
     Raises:
-      ValueError: if columns are missing, or a row is not label, 2304 pixels in 0..255 and usage.
+      ValueError: if columns are missing, a row is not label, 2304 pixels in 0..255 and usage, or there are too many.
     """
     header = stream.readline(_LONGEST_ROW)
+    if header.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError(f"{where}: expected text in UTF-8, found UTF-16; save it as CSV in UTF-8")
     names = [_clean(name).decode(errors="replace").lower() for name in header.removeprefix(b"\xef\xbb\xbf").split(b",")]
     if "pixels" not in names:
         found = ", ".join(_show(name) for name in names[:4])
@@ -77,7 +79,14 @@ def _read_rows(stream, header, names, fixed_split, where, rows) -> str:
     number = 1
     while line := stream.readline(_LONGEST_ROW):
         number += 1
+        rows.count(where)
         digest.update(line)
+        if len(line) == _LONGEST_ROW:
+            rows.bad(f"{where} row {number}: expected at most {_LONGEST_ROW - 1} characters, found more")
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(_LONGEST_ROW)
+                digest.update(line)
+            continue
         fields = line.split(b",")
         if len(fields) != len(names):
             if line.strip():

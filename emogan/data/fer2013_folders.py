@@ -6,19 +6,21 @@ import hashlib
 import io
 import os
 import pathlib
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 import PIL
 from PIL import Image
 
-from emogan import emotions
+from emogan import emotions, untrusted
 from emogan.data import dataset, fer2013_rows
 
 FOLDERS = ("train", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
-# What Pillow and the file system raise over one bad file.
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+_FORMATS = ("JPEG", "PNG")  # whatever a name says; Pillow hands some others to other programs
+_SHOWN = 120  # characters of a name
+_MOST_BYTES = 1 << 20  # of an image's file: a hundred times what its pixels take
 
 # What else Pillow reads (16 bits, CMYK, floats) has no one obvious gray in 0..255.
 _MODES = ("L", "LA", "P", "RGB", "RGBA", "1")
@@ -27,6 +29,12 @@ _MODES = ("L", "LA", "P", "RGB", "RGBA", "1")
 def is_hidden(name: str) -> bool:
     """Returns whether a file or folder is litter of an operating system rather than data."""
     return (name.startswith(".") and name not in (".", "..")) or name == "__MACOSX"
+
+
+def shown(name: str) -> str:
+    """Returns a name from an archive in one short line, whatever it holds."""
+    name = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+    return name if name.isprintable() else repr(name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +114,9 @@ def read_folder(listing: Listing, rows: fer2013_rows.Collector, progress: fer201
     total = len(listing.files)
 
     def contents():
-        for done, (path, _, _) in enumerate(listing.files, start=1):
-            yield path, (listing.root / path).read_bytes
+        for done, (path, size, _) in enumerate(listing.files, start=1):
+            rows.count(str(listing.root))
+            yield path, size, (listing.root / path).read_bytes
             if done % 256 == 0 or done == total:
                 progress(done, total)
 
@@ -128,7 +137,7 @@ def check_classes(
         try:
             present.setdefault(folder, set()).add(emotions.label(class_name))
         except ValueError as e:
-            _problem(rows, f"{prefix}{path}: {e}")
+            _problem(rows, f"{prefix}{shown(path)}: {e}")
     for path in empty_classes:
         _problem(rows, f"{prefix}{path}: expected images (.jpg, .png) in every class folder, found none")
         folder, class_name = path.lower().split("/")
@@ -140,29 +149,35 @@ def check_classes(
             _problem(rows, f"{prefix}{folder}: expected seven class folders, found none of {', '.join(missing)}")
 
 
-def read_images(contents: Iterable[tuple[str, Callable[[], bytes]]], prefix: str, rows: fer2013_rows.Collector) -> str:
+def read_images(
+    contents: Iterable[tuple[str, int, Callable[[], bytes]]], prefix: str, rows: fer2013_rows.Collector
+) -> str:
     """Adds images to `rows`, ordered by split and file name, and returns the SHA-256 of names and contents.
 
-    `contents` gives paths that `parse_name` understands, each with a function that reads it; `prefix` precedes
-    a path in messages. The order is that of file names without their class folders, so that it does not
-    betray the label and is the same in every form that names the images alike.
+    `contents` gives paths that `parse_name` understands, each with its size and a function that reads it; `prefix`
+    precedes a path in messages. Of an animation the first frame is read. The order is that of file names without their
+    class folders, so that it does not betray the label and is the same in every form that names the images alike.
 
     Raises:
       ValueError: if an image is not a 48x48 gray or colour picture.
     """
     digest = hashlib.sha256()
     found = []
-    for path, read in contents:
+    for path, size, read in contents:
         name = parse_name(path)
         try:
             label = emotions.label(name.class_name)
         except ValueError:
             continue  # `check_classes` has had its say about the whole folder.
+        if size > _MOST_BYTES:
+            limit = f"an image of at most {_MOST_BYTES >> 20} MiB"
+            rows.bad(f"{prefix}{shown(path)}: expected {limit}, found {size:,} bytes")
+            continue
         try:
             data = read()
             pixels = _decode(data)
-        except _UNREADABLE as e:
-            rows.bad(f"{prefix}{path}: expected a 48x48 image, found {_reason(e)}")
+        except (OSError, ValueError) as e:
+            rows.bad(f"{prefix}{shown(path)}: expected a 48x48 image, found {untrusted.reason(e)}")
             continue
         digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape"))
         digest.update(data)
@@ -193,17 +208,16 @@ def _problem(rows: fer2013_rows.Collector, line: str) -> None:
 
 def _decode(data: bytes) -> bytes:
     size = (dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
-    with Image.open(io.BytesIO(data)) as image:
-        if image.size != size:
-            raise ValueError(f"{image.size[0]}x{image.size[1]}")
-        if image.mode not in _MODES:
-            raise ValueError(f"Pillow mode {image.mode}, which is neither 8-bit gray nor RGB")
-        return (image if image.mode == "L" else image.convert("L")).tobytes()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, PIL.UnidentifiedImageError):
-        return "a file that is no image"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                if image.size != size:
+                    raise ValueError(f"{image.size[0]}x{image.size[1]}")
+                if image.mode not in _MODES:
+                    raise ValueError(f"Pillow mode {image.mode}, which is neither 8-bit gray nor RGB")
+                return (image if image.mode == "L" else image.convert("L")).tobytes()
+    except PIL.UnidentifiedImageError as e:
+        raise ValueError("a file that is no image") from e
+    except Exception as e:  # Pillow's decoders have each their own for damaged data
+        raise ValueError(untrusted.reason(e)) from e

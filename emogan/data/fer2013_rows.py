@@ -42,8 +42,15 @@ class Collector:
         self.unlabelled: list[str] = []
         self.num_bad = 0
         self._bad: list[str] = []
+        self._count = 0
         self._pixels = {split: bytearray() for split in SPLITS}
         self._labels: dict[str, list[int]] = {split: [] for split in SPLITS}
+
+    def count(self, where: str) -> None:
+        """Counts a row or a file, good or bad, or raises ValueError where there are more than `dataset.MOST_FACES`."""
+        self._count += 1
+        if self._count > dataset.MOST_FACES:
+            raise ValueError(f"{where}: expected at most {dataset.MOST_FACES:,} faces, found more; FER2013 has 35,887")
 
     def add(self, split: str, label: int, pixels: bytes) -> None:
         """Adds a face of `NUM_PIXELS` gray values, row by row from its top left corner."""

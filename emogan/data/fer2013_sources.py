@@ -51,8 +51,17 @@ def find(path: pathlib.Path) -> Source:
 
     Raises:
       FileNotFoundError: if the path does not exist, or is a folder without FER2013.
-      ValueError: if it is a file of a kind that FER2013 does not come in.
+      ValueError: if it is a file of a kind that FER2013 does not come in, or cannot be looked at.
     """
+    try:
+        return _find(path)
+    except FileNotFoundError:
+        raise
+    except OSError as e:
+        raise ValueError(f"{path}: expected a file or folder that can be read, found {e.strerror or e}") from e
+
+
+def _find(path: pathlib.Path) -> Source:
     if path.is_file():
         return _of_file(path)
     if not path.is_dir():

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from emogan import untrusted
 from emogan.evaluation import scores
 
 FORMAT = 1  # of a result; another number is another set of fields
@@ -63,8 +64,8 @@ def load(path: pathlib.Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"expected a result, found no file {path}; run experiments/evaluate.py --workdir=...")
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        result = json.loads(untrusted.read_text(path))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"expected JSON, found {path} broken ({error}); run experiments/evaluate.py again") from error
     check(result, str(path))
     return result
