@@ -6,7 +6,6 @@ checked before any work, and is saved beside the run as JSON.
 
 import dataclasses
 import json
-import math
 import pathlib
 from typing import Any
 
@@ -28,9 +27,9 @@ class DataConfig:
 
     def check(self) -> None:
         _one_of("data.on_bad_row", self.on_bad_row, ("error", "skip"))
-        _at_least("data.size", self.size, 0)
+        _between("data.size", self.size, 0, 10**7)
         if self.name not in ("toyfaces", "fer2013") and not self.name.startswith("tfds:"):
-            raise ValueError(f"data.name: expected toyfaces, fer2013 or tfds:NAME, found {self.name!r}")
+            raise ValueError(f"data.name: expected toyfaces, fer2013 or tfds:NAME, found {self.name!r:.100}")
 
 
 @dataclasses.dataclass
@@ -72,7 +71,7 @@ class GanConfig:
         _optimisation("gan", self)
         _between("gan.generator_steps", self.generator_steps, 1, 100)
         _between("gan.ema_decay", self.ema_decay, 0.0, 0.999999)
-        _at_least("gan.collapse_steps", self.collapse_steps, 0)
+        _between("gan.collapse_steps", self.collapse_steps, 0, 10**6)
         _one_of("gan.on_collapse", self.on_collapse, ("stop", "warn"))
 
 
@@ -91,8 +90,8 @@ class EncoderConfig:
     def check(self) -> None:
         _optimisation("encoder", self)
         _between("encoder.ema_decay", self.ema_decay, 0.0, 0.999999)
-        _at_least("encoder.image_loss", self.image_loss, 0.0)
-        _at_least("encoder.latent_loss", self.latent_loss, 0.0)
+        _between("encoder.image_loss", self.image_loss, 0.0, 1e6)
+        _between("encoder.latent_loss", self.latent_loss, 0.0, 1e6)
         if self.image_loss == self.latent_loss == 0:
             raise ValueError("encoder.image_loss and encoder.latent_loss: expected one above 0, found both 0")
 
@@ -112,8 +111,8 @@ class ClassifierConfig:
 
     def check(self) -> None:
         _between("classifier.width", self.width, 1, 1024)
-        _at_least("classifier.epochs", self.epochs, 1)
-        _at_least("classifier.batch_size", self.batch_size, 2)
+        _between("classifier.epochs", self.epochs, 1, 10**5)
+        _between("classifier.batch_size", self.batch_size, 2, 2**16)
         _between("classifier.learning_rate", self.learning_rate, 1e-8, 10.0)
         _between("classifier.momentum", self.momentum, 0.0, 0.9999)
         _between("classifier.weight_decay", self.weight_decay, 0.0, 1.0)
@@ -131,9 +130,9 @@ class RunConfig:
     tensorboard: bool = True
 
     def check(self) -> None:
-        _at_least("run.sample_every", self.sample_every, 1)
-        _at_least("run.checkpoint_every", self.checkpoint_every, 1)
-        _at_least("run.keep_checkpoints", self.keep_checkpoints, 1)
+        _between("run.sample_every", self.sample_every, 1, 10**6)
+        _between("run.checkpoint_every", self.checkpoint_every, 1, 10**6)
+        _between("run.keep_checkpoints", self.keep_checkpoints, 1, 1000)
 
 
 @dataclasses.dataclass
@@ -149,7 +148,7 @@ class ParallelConfig:
 
     def check(self) -> None:
         _one_of("parallel.mode", self.mode, ("auto", "jit", "pmap"))
-        _at_least("parallel.devices", self.devices, 0)
+        _between("parallel.devices", self.devices, 0, 2**16)
         _one_of("parallel.batch_norm", self.batch_norm, ("global", "device"))
         _between("parallel.microbatches", self.microbatches, 1, 4096)
         _one_of("parallel.data", self.data, ("replicated", "sharded"))
@@ -240,11 +239,12 @@ def differences(old: Config, new: Config) -> list[str]:
 
 def _from_dict(cls: type, values: Any, prefix: str) -> Any:
     if not isinstance(values, dict):
-        raise ValueError(f"{prefix or 'config'}: expected an object, found {values!r}")
+        raise ValueError(f"{prefix or 'config'}: expected an object, found {values!r:.100}")
     fields = {field.name: field for field in dataclasses.fields(cls)}
     unknown = sorted(set(values) - set(fields))
     if unknown:
-        raise ValueError(f"{prefix}{unknown[0]}: expected a field out of {', '.join(fields)}")
+        name = unknown[0] if unknown[0].isidentifier() else repr(unknown[0])
+        raise ValueError(f"{prefix}{name:.100}: expected a field out of {', '.join(fields)}")
     arguments = {}
     for name, value in values.items():
         kind = fields[name].type
@@ -254,27 +254,22 @@ def _from_dict(cls: type, values: Any, prefix: str) -> Any:
         if kind is float and type(value) is int:
             value = float(value)
         if type(value) is not kind:
-            raise ValueError(f"{prefix}{name}: expected {kind.__name__}, found {value!r}")
+            raise ValueError(f"{prefix}{name}: expected {kind.__name__}, found {value!r:.100}")
         arguments[name] = value
     return cls(**arguments)
 
 
 def _optimisation(name: str, phase: GanConfig | EncoderConfig) -> None:
-    _at_least(f"{name}.epochs", phase.epochs, 1)
+    _between(f"{name}.epochs", phase.epochs, 1, 10**5)
     # Batch norm over a single example would send every feature to its offset.
-    _at_least(f"{name}.batch_size", phase.batch_size, 2)
+    _between(f"{name}.batch_size", phase.batch_size, 2, 2**16)
     _between(f"{name}.learning_rate", phase.learning_rate, 1e-8, 1.0)
     _between(f"{name}.b1", phase.b1, 0.0, 0.9999)
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ValueError(f"{name}: expected {' or '.join(choices)}, found {value!r}")
-
-
-def _at_least(name: str, value: float, low: float) -> None:
-    if not value >= low or math.isinf(value):
-        raise ValueError(f"{name}: expected at least {low}, found {value}")
+        raise ValueError(f"{name}: expected {' or '.join(choices)}, found {value!r:.100}")
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:

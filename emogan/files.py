@@ -13,7 +13,11 @@ def cache_dir() -> pathlib.Path:
 def write_bytes(path: pathlib.Path, content: bytes) -> pathlib.Path:
     """Writes a file, the old one staying until the new one is whole, and returns its path."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
+    try:
+        temporary.write_bytes(content)
+    except OSError:  # as on a full disk, of which a part of a file would take what is left
+        temporary.unlink(missing_ok=True)
+        raise
     return temporary.replace(path)
 
 

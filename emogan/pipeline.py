@@ -1,10 +1,12 @@
 """A whole run: data, phases, figures, in one folder."""
 
+import contextlib
 import dataclasses
+import errno
 import json
 import pathlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -14,7 +16,7 @@ from emogan import config as config_lib
 from emogan import data as data_lib
 from emogan import figures, files
 from emogan.data import dataset
-from emogan.train import checkpoint, classifier, encoder, gan, hosts, loop, writers
+from emogan.train import checkpoint, classifier, encoder, gan, hosts, interrupt, lock, loop, writers
 from emogan.train import layout as layout_lib
 from emogan.train import state as state_lib
 
@@ -69,13 +71,26 @@ def plan(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str]
     return Plan(parameters, steps, len(data), data.class_names)
 
 
-def run(config: config_lib.Config, workdir: pathlib.Path, phase: str = "all", profile: bool = False) -> None:
+def run(
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    phase: str = "all",
+    profile: bool = False,
+    signals: interrupt.Signals | None = None,
+) -> None:
     """Trains what `phase` names (`all`: the configuration's phases) in `workdir`, continuing what is there; draws.
 
-    With `profile`, each phase leaves a trace of some of its steps in WORKDIR/profile/PHASE.
+    Args:
+      config: of the run.
+      workdir: the run's folder, which one process at a time writes to.
+      phase: what to train.
+      profile: whether each phase leaves a trace of some of its steps in WORKDIR/profile/PHASE.
+      signals: what may end the run in order.
 
     Raises:
       ValueError, FileNotFoundError: if something given is wrong; the text says what and what to do.
+      OSError: if the folder cannot be written to, or the disk is full.
+      interrupt.Interrupted: after a signal.
       loop.TrainingError: if the training cannot go on.
     """
     config.check()
@@ -84,6 +99,18 @@ def run(config: config_lib.Config, workdir: pathlib.Path, phase: str = "all", pr
     layout = layout_lib.make(config.parallel)
     for name in phases:
         layout_lib.check_batch(name, getattr(config, name).batch_size, layout.count, config.parallel.microbatches)
+    with _told_of_full_disks(workdir), lock.held(workdir) if hosts.is_first() else contextlib.nullcontext():
+        _run(config, workdir, phases, profile, layout, signals)
+
+
+def _run(
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    phases: Sequence[str],
+    profile: bool,
+    layout: layout_lib.Layout,
+    signals: interrupt.Signals | None,
+) -> None:
     data = load_data(config, "train")
     sizes = plan(config, data, phases)
     if hosts.is_first():
@@ -96,7 +123,8 @@ def run(config: config_lib.Config, workdir: pathlib.Path, phase: str = "all", pr
     writers.say(f"writing to {workdir}; stop at any time, the same command continues")
     for name in phases:
         made, about = _phase(name, config, workdir, sizes, layout)
-        _train(made, config, workdir, data, sizes, about, workdir / "profile" / name if profile else None, layout)
+        traces = workdir / "profile" / name if profile else None
+        _train(made, config, workdir, data, sizes, about, traces, layout, signals)
     if hosts.are_many():
         writers.say(f"for the pictures: python experiments/figures.py --workdir={workdir}")
         return
@@ -133,18 +161,20 @@ def load_generator(config: config_lib.Config, workdir: pathlib.Path, sizes: Plan
     """Returns the variables of the finished G of a run, in the host's memory.
 
     Raises:
-      ValueError: if phase `gan` has not finished there.
+      ValueError: if phase `gan` has not finished there, or its last checkpoint is damaged.
     """
-    with checkpoint.Checkpoints(workdir / "checkpoints" / "gan", config.run.keep_checkpoints) as checkpoints:
-        done = checkpoints.latest_step or 0
-        if done < sizes.steps["gan"]:
-            raise ValueError(
-                f"--phase=encoder: expected a finished phase gan in {workdir} ({sizes.steps['gan']} steps), "
-                f"found {done} steps; run --phase=gan (or --phase=all) with the same flags first"
-            )
-        state = gan.make(config, len(sizes.class_names)).init(jax.random.key(0))
-        placed = layout.whole(layout.place_state(state))
-        return jax.device_get(checkpoints.restore(placed).best_generator)
+    folder = workdir / "checkpoints" / "gan"
+    done = checkpoint.newest_step(folder)
+    if done >= sizes.steps["gan"]:
+        shapes = jax.eval_shape(gan.make(config, len(sizes.class_names)).init, jax.random.key(0))
+        saved = checkpoint.read(folder, layout.target(shapes))
+        done = saved.step
+    if done < sizes.steps["gan"]:
+        raise ValueError(
+            f"--phase=encoder: expected a finished phase gan in {workdir} ({sizes.steps['gan']} steps), "
+            f"found {done} steps; run --phase=gan (or --phase=all) with the same flags first"
+        )
+    return jax.device_get(saved.state.best_generator)
 
 
 def _train(
@@ -156,6 +186,7 @@ def _train(
     about: dict,
     profile: pathlib.Path | None,
     layout: layout_lib.Layout,
+    signals: interrupt.Signals | None,
 ) -> None:
     settings = getattr(config, phase.name)
     # Each phase has a key of its own, by its name, so that one phase more never changes another's randomness.
@@ -164,9 +195,6 @@ def _train(
     with checkpoint.Checkpoints(workdir / "checkpoints" / phase.name, config.run.keep_checkpoints) as checkpoints:
         if phase.name == "encoder" and checkpoints.latest_step:
             _check_generator_step(workdir, checkpoints.about(), sizes)
-        if (checkpoints.latest_step or 0) >= total:
-            writers.say(f"{phase.name:8s} finished already at step {checkpoints.latest_step}")
-            return
         loop.train(
             phase,
             data,
@@ -183,7 +211,20 @@ def _train(
             about=about,
             profile=profile,
             layout=layout,
+            signals=signals,
         )
+
+
+@contextlib.contextmanager
+def _told_of_full_disks(workdir: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise OSError(
+            f"{workdir}: expected room to write, found: {error.strerror}; make room, and the same command continues"
+        ) from error
 
 
 def _check_generator_step(workdir: pathlib.Path, about: dict, sizes: Plan) -> None:

@@ -171,8 +171,7 @@ def load(workdir: str | pathlib.Path) -> EmotionTransfer:
             f"{workdir}: expected a finished phase encoder ({steps} steps), found {done or 'no'} steps; "
             f"run experiments/train.py --phase=encoder (or all) with the flags of this run and --workdir={workdir}"
         )
-    with checkpoint.Checkpoints(folder, config.run.keep_checkpoints) as checkpoints:
-        state = checkpoints.restore(_target(config, len(class_names)))
+    state = checkpoint.read(folder, _target(config, len(class_names))).state
     return EmotionTransfer(config, class_names, state.best_encoder, state.generator)
 
 

@@ -7,13 +7,14 @@ python experiments/train.py --config=judge --data_dir=PATH    the judge on FER20
 
 import os
 import pathlib
+import sys
 
 import flag_config
 from absl import flags
 
 from emogan import config as config_lib
 from emogan import pipeline
-from emogan.train import hosts, layout, loop
+from emogan.train import hosts, interrupt, layout, loop, writers
 
 CONFIG = flag_config.define_config()
 PHASE = flags.DEFINE_enum("phase", "all", ["all", *config_lib.PHASES], "what to train; all is what the preset names")
@@ -48,10 +49,15 @@ def main(_) -> None:
         for name, count in sizes.steps.items():
             print(f"steps of phase {name}: {count:,}")
         return
+    workdir = pathlib.Path(WORKDIR.value or f"runs/{config.preset}")
     try:
-        pipeline.run(config, pathlib.Path(WORKDIR.value or f"runs/{config.preset}"), PHASE.value, PROFILE.value)
+        with interrupt.Signals() as signals:
+            pipeline.run(config, workdir, PHASE.value, PROFILE.value, signals)
     except loop.TrainingError as error:
         flag_config.fail(error)
+    except interrupt.Interrupted as stopped:
+        writers.say(str(stopped))
+        sys.exit(interrupt.EXIT_STATUS)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,7 @@ jax.config.update("jax_num_cpu_devices", 4)  # before the first use of a device
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 from emogan import config as config_lib  # noqa: E402
-from emogan import (
-    pipeline,  # noqa: E402
-    presets,  # noqa: E402
-)
+from emogan import pipeline, presets  # noqa: E402
 
 
 @pytest.fixture(scope="module")

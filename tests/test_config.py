@@ -9,6 +9,9 @@ import pytest
 from emogan import config as config_lib
 from emogan import presets
 
+FIELDS = config_lib.flatten(config_lib.Config())
+NUMBERS = [name for name, value in FIELDS.items() if type(value) in (int, float)]
+RATES = [name for name, value in FIELDS.items() if type(value) is float]
 OUT_OF_RANGE = [
     ("phases", "gan,decoder"),
     ("phases", ""),
@@ -63,6 +66,9 @@ OUT_OF_RANGE = [
     ("parallel.microbatches", 4097),
     ("parallel.data", "split"),
     ("parallel.optimizer", "split"),
+    # Typed with a few digits too many, or not a number at all.
+    *((name, value) for name in NUMBERS for value in (10**9, -(10**9)) if name != "seed"),
+    *((name, value) for name in RATES for value in (float("nan"), float("inf"), -float("inf"))),
 ]
 
 

@@ -263,13 +263,22 @@ def test_damaged_descriptions_are_refused(workdir, name, content, message):
 
 def test_a_damaged_checkpoint_is_refused(workdir):
     shutil.rmtree(workdir / "checkpoints" / "encoder" / "8" / "state")
-    with pytest.raises(ValueError, match="8: expected a whole checkpoint of this model, found"):
+    with pytest.raises(ValueError, match=r"expected a whole checkpoint of this model, found in .*8 "):
         emogan.load(workdir)
+
+
+def test_the_checkpoint_before_a_damaged_one_is_used_and_said(workdir, capsys):
+    folder = workdir / "checkpoints" / "encoder"
+    expected = emogan.load(workdir).encode(np.zeros((1, 48, 48), np.uint8))
+    shutil.copytree(folder / "8", folder / "9")
+    shutil.rmtree(folder / "9" / "state")
+    assert (emogan.load(workdir).encode(np.zeros((1, 48, 48), np.uint8)) == expected).all()
+    assert f"warning: {folder / '9'}: damaged, passed over for step 8; " in capsys.readouterr().err
 
 
 def test_networks_of_another_kind_are_refused(workdir):
     config = config_lib.from_json((workdir / "config.json").read_text())
     config.model.batch_norm = False
     config_lib.save(config, workdir / "config.json")
-    with pytest.raises(ValueError, match="8: expected a whole checkpoint of this model, found"):
+    with pytest.raises(ValueError, match=r"expected a whole checkpoint of this model, found in .*8 "):
         emogan.load(workdir)

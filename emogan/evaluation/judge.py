@@ -138,8 +138,7 @@ def from_run(workdir: pathlib.Path) -> Judge:
     if done < steps:
         raise ValueError(f"{workdir}: expected a finished phase classifier ({steps} steps), found {done or 'no'} steps")
     phase = classifier.make(config, len(names), steps, _no_faces(names))
-    with checkpoint.Checkpoints(folder, config.run.keep_checkpoints) as checkpoints:
-        state = checkpoints.restore(phase.init(jax.random.key(0)))
+    state = checkpoint.read(folder, phase.init(jax.random.key(0))).state
     halves = jax.tree.map(lambda leaf: np.asarray(leaf, np.float16), state.average)
     card = {"data": about["name"], "split": about["split"], "faces": about["examples"]}
     card |= {"fingerprint": about["fingerprint"], "settings": dataclasses.asdict(settings), "seed": config.seed}

@@ -1,8 +1,18 @@
 """Checkpoints of one phase; the only file that knows Orbax."""
 
+import contextlib
+import dataclasses
+import gc
 import hashlib
+import json
 import logging
 import pathlib
+import re
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -10,13 +20,29 @@ import numpy as np
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
+from emogan import untrusted
+from emogan.train import hosts, writers
+
+_ABANDONED_SECONDS = 0.2  # within which reads of local files end
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used: what was expected, what was found, what to do."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """A whole checkpoint: after which step, the state, and what was told beside it."""
+
+    step: int
+    state: Any
+    about: dict[str, Any]
+
+
 class Checkpoints:
-    """The checkpoints of one phase in one folder: the newest few, written in the background, each one whole or absent.
+    """The checkpoints that a training writes into one folder: the newest few, each one whole or absent.
+
+    They are written in the background. What a killed process left half-written is deleted.
 
     Args:
       directory: where they lie; made if missing.
@@ -24,8 +50,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: pathlib.Path, keep: int = 2):
-        # Orbax logs every save at INFO and WARNING; what a user needs to know is told by the loop.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        _hush()
         self._directory = pathlib.Path(directory).absolute()
         self._checkpointer = ocp.training.Checkpointer(
             self._directory,
@@ -36,68 +61,182 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        # What ended the training is told, and not that the last save then failed too.
+        with contextlib.suppress(OSError) if kind else contextlib.nullcontext():
+            self.close()
 
     @property
     def latest_step(self) -> int | None:
-        """The step of the newest whole checkpoint, or None."""
-        latest = self._checkpointer.latest
-        return None if latest is None else latest.step
+        """The step of the newest checkpoint, or None; after `restore` it is the one restored."""
+        return newest_step(self._directory) or None
 
     def save(self, step: int, state: Any, about: dict[str, Any]) -> None:
-        """Saves a state in the background; `about` is small JSON that `restore` gives back.
+        """Saves a state in the background; `about` is small JSON that comes back with it.
 
         The state's arrays may be donated as soon as this returns.
+
+        Raises:
+          OSError: if this save, or the one before, cannot be written, as on a full disk.
         """
         # Orbax loads a flipped byte silently, so the checksum is ours to keep.
-        metadata = {"checksum": checksum(state), **about}
-        self._checkpointer.save_async(step, state, force=True, custom_metadata=metadata)
+        metadata = {"checksum": _sealed(checksum(state), about), **about}
+        with self._writing():
+            self._checkpointer.save_async(step, state, force=True, custom_metadata=metadata)
 
     def about(self) -> dict[str, Any]:
-        """Returns the newest checkpoint's `about`.
+        """Returns what is told beside the newest checkpoint that can be read.
 
         Raises:
-          CheckpointError: if there is no checkpoint.
+          CheckpointError: if there is none.
         """
-        return dict(self._checkpointer.metadata(self._newest()).custom_metadata)
+        for step in reversed(_steps(self._directory)):
+            # As in `_newest_whole`, which tells of them.
+            with contextlib.suppress(Exception), _quiet_reads():
+                return _about(self._directory / str(step))
+        raise CheckpointError(f"{self._directory}: expected a checkpoint, found none; train first")
 
     def restore(self, target: Any) -> Any:
-        """Returns the newest state, with the structure, types and placement of `target`.
+        """Returns the newest whole state, with the structure, types and placement of `target`.
+
+        Damaged checkpoints that are newer than it are told of and deleted: the training makes them anew.
 
         Raises:
-          CheckpointError: if there is no checkpoint, or it was damaged, or it is of another model.
+          CheckpointError: if there is no checkpoint, or none is a whole one of this model; then none is deleted.
         """
-        step = self._newest()
-        where = self._directory / str(step)
-        try:
-            state = self._checkpointer.load(step, target)
-        except Exception as error:  # Orbax, TensorStore and JSON each have their own, and they change with versions
-            reason = " ".join(str(error).split())[:200]
-            raise CheckpointError(
-                f"{where}: expected a whole checkpoint of this model, found {type(error).__name__}: {reason}; "
-                "delete this folder to continue from the one before"
-            ) from error
-        if checksum(state) != self.about()["checksum"]:
-            raise CheckpointError(
-                f"{where}: expected the bytes that were saved, found others; "
-                "delete this folder to continue from the one before"
-            )
-        return state
+        saved, damaged = _newest_whole(self._directory, target)
+        if damaged:
+            if hosts.is_first():
+                for step in damaged:
+                    shutil.rmtree(self._directory / str(step))
+            hosts.meet("damaged checkpoints are deleted")
+            self._checkpointer.reload()
+        return saved.state
 
     def wait(self) -> None:
-        """Returns when the last save is whole on disk."""
-        self._checkpointer.wait()
+        """Returns when the last save is whole on disk.
+
+        Raises:
+          OSError: if it cannot be written.
+        """
+        with self._writing():
+            self._checkpointer.wait()
 
     def close(self) -> None:
-        """Waits for the last save and lets go of the folder."""
-        self._checkpointer.close()
+        """Waits for the last save and lets go of the folder.
 
-    def _newest(self) -> int:
-        step = self.latest_step
-        if step is None:
-            raise CheckpointError(f"{self._directory}: expected a checkpoint, found none; train first")
-        return step
+        Raises:
+          OSError: if the last save cannot be written.
+        """
+        with self._writing():
+            self._checkpointer.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # TensorStore has its own for what the system refuses
+            raise OSError(
+                f"{self._directory}: expected to write a checkpoint, found: {_reason(error)}; "
+                "those before it are kept, and the same command continues from there"
+            ) from error
+
+
+def read(directory: pathlib.Path, target: Any) -> Saved:
+    """Returns the newest whole checkpoint of a folder, which may be one that a training writes to.
+
+    Args:
+      directory: where the checkpoints lie; nothing in it is changed.
+      target: gives the state's structure, types and placement.
+
+    Raises:
+      CheckpointError: if there is no checkpoint, or none is a whole one of this model.
+    """
+    _hush()
+    return _newest_whole(pathlib.Path(directory).absolute(), target)[0]
+
+
+def _newest_whole(directory: pathlib.Path, target: Any) -> tuple[Saved, list[int]]:
+    """Returns the newest whole checkpoint, and the steps of newer ones, which are damaged."""
+    damaged = {}
+    for step in reversed(_steps(directory)):
+        found, reason = None, "others could not read it"
+        try:
+            with _quiet_reads():
+                found = _load(directory / str(step), target)
+        except Exception as error:  # Orbax, TensorStore and JSON each have their own, and they change with versions
+            reason = _reason(error)
+        if hosts.all_of(found is not None):
+            for other, why in damaged.items():
+                writers.warn(f"{directory / str(other)}: damaged, passed over for step {step}; {why}")
+            return found, list(damaged)
+        damaged[step] = reason
+    if not damaged:
+        raise CheckpointError(f"{directory}: expected a checkpoint, found none; train first")
+    raise CheckpointError(
+        f"{directory}: expected a whole checkpoint of this model, found in "
+        + "; in ".join(f"{directory / str(step)} {why}" for step, why in damaged.items())
+        + "; delete this folder to train the phase from its beginning"
+    )
+
+
+def _load(where: pathlib.Path, target: Any) -> Saved:
+    about = _about(where)
+    kept = about.pop("checksum")
+    state = ocp.load(where, target)
+    found = checksum(state)
+    if kept not in (_sealed(found, about), found):  # once, the checksum was of the state alone
+        raise CheckpointError("expected the bytes that were saved, found others")
+    return Saved(int(where.name), state, about)
+
+
+def _reason(error: Exception) -> str:
+    """Returns what an error says in one short line; TensorStore's long ones hold the system's own."""
+    while error.__cause__:
+        error = error.__cause__
+    system = re.search(r"([^:]+) \[os_error_code=", str(error))
+    return system[1].strip() if system else untrusted.reason(error)
+
+
+@contextlib.contextmanager
+def _quiet_reads() -> Iterator[None]:
+    """Lets reads that fail raise, and nothing else: Orbax abandons the others, which tell of it from their threads."""
+    hooks, disabled = (sys.excepthook, sys.unraisablehook), logging.root.manager.disable
+    sys.excepthook, sys.unraisablehook = lambda *told: None, lambda told: None
+    logging.disable()
+    try:
+        yield
+    except Exception:
+        time.sleep(_ABANDONED_SECONDS)
+        with warnings.catch_warnings(action="ignore"):
+            gc.collect()
+        raise
+    finally:
+        sys.excepthook, sys.unraisablehook = hooks
+        logging.disable(disabled)
+
+
+def _about(where: pathlib.Path) -> dict[str, Any]:
+    about = dict(ocp.metadata(where).custom_metadata or {})
+    if "checksum" not in about:
+        raise CheckpointError("expected a checksum beside the state, found none")
+    return about
+
+
+def _sealed(state: str, about: dict[str, Any]) -> str:
+    return hashlib.sha256((state + json.dumps(about, sort_keys=True)).encode()).hexdigest()
+
+
+def _hush() -> None:
+    # Orbax logs every save at INFO and WARNING, and a damaged file at ERROR; what a user needs to know is told here.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+
+
+def _steps(directory: pathlib.Path) -> list[int]:
+    """Returns the steps of all checkpoints in a folder in order; those half-written have other names."""
+    if not directory.is_dir():
+        return []
+    return sorted(int(child.name) for child in directory.iterdir() if child.name.isdigit() and child.is_dir())
 
 
 def checksum(state: Any) -> str:
@@ -119,6 +258,4 @@ def _gathered(leaf: Any) -> Any:
 
 def newest_step(directory: pathlib.Path) -> int:
     """Returns the step of the newest checkpoint in a folder, or 0; the folder may be one that a training writes to."""
-    if not directory.is_dir():
-        return 0
-    return max((int(child.name) for child in directory.iterdir() if child.name.isdigit()), default=0)
+    return max(_steps(directory), default=0)

@@ -56,6 +56,11 @@ def agreed(value: int) -> int:
     return int(multihost_utils.broadcast_one_to_all(np.int32(value))) if are_many() else value
 
 
+def all_of(value: bool) -> bool:
+    """Returns whether it is so in all processes."""
+    return bool(np.all(multihost_utils.process_allgather(np.bool_(value)))) if are_many() else value
+
+
 def meet(place: str) -> None:
     """Returns when all processes are at the same place."""
     if are_many():

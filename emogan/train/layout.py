@@ -80,6 +80,12 @@ class Layout:
         """Returns a placed tree of replicated arrays without the axis of devices that pmap gives it."""
         return jax.tree.map(lambda leaf: leaf[0], tree) if self.mode == "pmap" else tree
 
+    def target(self, shapes: Any) -> Any:
+        """Returns the shapes, types and placement of what `whole` gives of a placed state of these shapes."""
+        here = jax.sharding.SingleDeviceSharding(self.mesh.local_devices[0])
+        placed = self.shardings(shapes) if self.is_meshed else jax.tree.map(lambda leaf: here, shapes)
+        return jax.tree.map(lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes, placed)
+
     def restored(self, tree: Any) -> Any:
         """Returns what was loaded in the shape and place of `whole`, as `place_state` would have it."""
         return self.place_state(tree) if self.mode == "pmap" else tree

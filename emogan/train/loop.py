@@ -1,5 +1,6 @@
 """Trains a phase: iterate, sample, log, save. It knows no particular phase."""
 
+import contextlib
 import pathlib
 import time
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.train import checkpoint, hosts, parallel, writers
+from emogan.train import checkpoint, hosts, interrupt, parallel, writers
 from emogan.train import layout as layout_lib
 from emogan.train import profile as profile_lib
 from emogan.train import state as state_lib
@@ -35,8 +36,9 @@ def train(
     about: dict[str, Any],
     profile: pathlib.Path | None = None,
     layout: layout_lib.Layout | None = None,
+    signals: interrupt.Signals | None = None,
 ) -> Any:
-    """Returns the phase's state after `total_steps`, beginning from the newest checkpoint if there is one.
+    """Returns the phase's state after `total_steps`, beginning from the newest whole checkpoint if there is one.
 
     Args:
       phase: what to train.
@@ -50,17 +52,24 @@ def train(
       about: saved beside every checkpoint.
       profile: where a trace of some steps goes, if one is wanted.
       layout: the devices; the first one alone if not given.
+      signals: what may end the training after any chunk, with a checkpoint.
 
     Raises:
       TrainingError: if a loss is no longer finite, or the phase's diagnosis is to stop.
+      checkpoint.CheckpointError: if there are checkpoints, and none is a whole one of this phase.
+      interrupt.Interrupted: after a signal, when the checkpoint is on disk.
+      OSError: if something cannot be written.
     """
     layout = layout or layout_lib.single()
     init_key, chunk_key, sample_key = jax.random.split(key, 3)
-    state = layout.place_state(phase.init(init_key))
+    if checkpoints.latest_step:
+        target = layout.target(jax.eval_shape(phase.init, init_key))
+        state = layout.restored(checkpoints.restore(target))
+    else:
+        state = layout.place_state(phase.init(init_key))
     step = checkpoints.latest_step or 0
-    if step:
-        state = layout.restored(checkpoints.restore(layout.whole(state)))
     if step >= total_steps:
+        writers.say(f"{phase.name:8s} finished already at step {step}")
         return layout.whole(state)
     placed = layout.place(data)
     shown = layout.whole(layout.place_state({"image": data.images[:SHOWN], "label": data.labels[:SHOWN]}))
@@ -68,7 +77,9 @@ def train(
     chunk = parallel.make_chunk(phase, len(data), batch_size, longest, layout)
     sample = jax.jit(phase.sample, out_shardings=layout.replicated)
 
-    with writer_of(step) as writer, profile_lib.Profile(profile) as trace:
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(writer_of(step))
+        trace = stack.enter_context(profile_lib.Profile(profile))
         if step == 0:
             _sample(writer, phase, sample(layout.whole(state), shown, sample_key), step)
         count = 1  # the first chunk compiles, the second tells how long a step takes
@@ -78,20 +89,27 @@ def train(
             stop = min(_next(step, run.sample_every), _next(step, run.checkpoint_every), total_steps)
             made = trace.limit(min(count, stop - step))
             state, metrics = chunk(state, placed, chunk_key, made)
+            if signals and timed is None and count == 1:
+                stack.enter_context(signals.deferred())  # only now, since the first chunk compiles
             rows = {name: values[:made] for name, values in jax.device_get(metrics).items()}
             step += made
             writer.steps(step, rows)
             _examine(phase, step - made, rows)
             if step % run.sample_every == 0 or step == total_steps:
                 _sample(writer, phase, sample(layout.whole(state), shown, sample_key), step)
-            if step % run.checkpoint_every == 0 or step == total_steps:
+            stopped = signals.caught() if signals else ""
+            if stopped and step < total_steps:
+                writers.say(f"{phase.name:8s} {stopped}: stopping at step {step}, with a checkpoint")
+            if step % run.checkpoint_every == 0 or step == total_steps or stopped:
                 writer.sync()
                 checkpoints.save(step, layout.whole(state), about)
+            if stopped:
+                break
             if timed is not None:
                 count = hosts.agreed(max(1, min(longest, round(CHUNK_SECONDS * made / (time.monotonic() - began)))))
             timed = step
             trace.after(made)
-    checkpoints.wait()
+        checkpoints.wait()
     return layout.whole(state)
 
 

@@ -1,11 +1,24 @@
 """experiments/train.py as a user calls it: --dry_run, and one line for each thing that may be wrong."""
 
 import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from emogan import config as config_lib
 from emogan import presets
+from emogan.train import checkpoint, interrupt, lock
+
+TINY = (
+    *("--config.data.size=64", "--config.model.width=2", "--config.model.latent_size=6", "--phase=gan"),
+    *("--config.gan.batch_size=16", "--config.gan.epochs=500", "--config.gan.on_collapse=warn"),
+    *("--config.run.tensorboard=False", "--config.run.checkpoint_every=100", "--workdir=run"),
+)
 
 
 def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(call_script, tmp_path):
@@ -45,6 +58,19 @@ WRONG = {
     "missing data": (["--config=paper", "--data_dir=nowhere", "--dry_run"], "nowhere"),
     "no data given": (["--config=paper", "--dry_run"], "expected --data_dir=PATH to fer2013.csv"),
     "unknown phase": (["--phase=decoder"], "decoder"),
+    "learning rate that is no number": (
+        ["--config.gan.learning_rate=nan"],
+        "gan.learning_rate: expected 1e-08 to 1.0, found nan",
+    ),
+    "learning rate too large": (
+        ["--config.encoder.learning_rate=100"],
+        "encoder.learning_rate: expected 1e-08 to 1.0, found 100",
+    ),
+    "width too large": (["--config.model.width=100000"], "model.width: expected 1 to 1024, found 100000"),
+    "folder that cannot be written to": (
+        ["--workdir=/dev/null/run"],
+        "/dev/null/run: expected a folder to write to, found: Not a directory; choose another --workdir",
+    ),
     "unknown flag": (["--datset=toyfaces"], "datset"),
     "data below a batch": (
         ["--config.data.size=10", "--dry_run"],
@@ -63,3 +89,79 @@ def test_what_is_wrong_ends_in_one_line_and_status_2(call_script, tmp_path, argu
     assert message in lines[0]
     assert result.stdout == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_second_process_in_a_folder_is_refused(call_script, tmp_path):
+    with lock.held(tmp_path / "run"):
+        result = call_script("train.py", *TINY, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.splitlines() == [
+        f"error: run: expected no other process in this folder, found process {os.getpid()} on {os.uname().nodename}; "
+        "let it end, or choose another --workdir"
+    ]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [lock.NAME]
+
+
+@pytest.fixture
+def start_training(tmp_path):
+    """Starts `TINY`, and waits until it has said something; returns the process and the file of what it says."""
+    started = []
+
+    def start(sign, *before):
+        script = pathlib.Path(__file__).parents[2] / "experiments" / "train.py"
+        log = tmp_path / f"log{len(started)}"
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(script.parents[1]),
+            "JAX_PLATFORMS": "cpu",
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        }
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [*before, sys.executable, str(script), *TINY],
+                cwd=tmp_path,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        started.append(process)
+        end = time.monotonic() + 200
+        while sign not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.01)
+        return process, log
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_signals_end_a_run_with_the_status_to_continue(start_training, tmp_path):
+    checkpoints = tmp_path / "run" / "checkpoints" / "gan"
+    process, log = start_training("writing to run")  # what follows is the compilation
+    process.send_signal(signal.SIGINT)
+    assert process.wait(100) == interrupt.EXIT_STATUS, log.read_text()
+    assert log.read_text().splitlines()[-1] == "stopped by SIGINT; the same command continues"
+    assert not checkpoint.newest_step(checkpoints)
+
+    process, log = start_training("images/s")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(100) == interrupt.EXIT_STATUS, log.read_text()
+    step = checkpoint.newest_step(checkpoints)
+    assert log.read_text().splitlines()[-2:] == [
+        f"gan      SIGTERM: stopping at step {step}, with a checkpoint",
+        "stopped by SIGTERM; the same command continues",
+    ]
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().split('"step"')) == step + 1
+
+    # A disk that has no room for the next checkpoint.
+    limited = ("sh", "-c", 'ulimit -f 20; exec "$@"', "sh")
+    process, log = start_training("error:", *limited)
+    assert process.wait(100) == 2
+    last = log.read_text().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "found: File too large; " in last  # in a checkpoint, or in the lines before it
+    assert "the same command continues" in last
+    assert checkpoint.newest_step(checkpoints) == step

@@ -1,6 +1,10 @@
 """Checkpoints come back bit for bit, and damaged ones are told from whole ones."""
 
+import contextlib
 import gc
+import pickle
+import resource
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +49,10 @@ def saved(folder, *steps, keep=2, **about):
     return folder
 
 
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def largest_file(folder):
     return max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
 
@@ -85,27 +93,110 @@ def test_arrays_may_be_donated_as_soon_as_save_returns(tmp_path):
         assert checkpoint.checksum(checkpoints.restore(blank(make_state()))) == expected
 
 
-@pytest.mark.parametrize("where", [0.25, 0.5, 0.75])
-def test_flipped_byte_is_refused_with_the_folder_named(tmp_path, where):
-    folder = saved(tmp_path / "c", 7)
-    path = largest_file(folder / "7")
+def flip(folder, where=0.5):
+    path = largest_file(folder)
     content = bytearray(path.read_bytes())
     content[int(where * len(content))] ^= 0x10
     path.write_bytes(content)
-    with checkpoint.Checkpoints(folder) as checkpoints, pytest.raises(checkpoint.CheckpointError) as caught:
-        checkpoints.restore(blank(make_state()))
-    assert str(folder / "7") in str(caught.value)
-    assert "delete this folder" in str(caught.value)
 
 
-def test_truncated_file_is_refused_with_the_folder_named(tmp_path):
-    folder = saved(tmp_path / "c", 7)
-    path = largest_file(folder / "7")
+def cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGES = {
+    "flipped byte": flip,
+    "another flipped byte": lambda folder: flip(folder, 0.8),
+    "cut": lambda folder: cut(largest_file(folder)),
+    "metadata cut": lambda folder: cut(folder / "_CHECKPOINT_METADATA"),
+    "what is told changed": lambda folder: (folder / "_CHECKPOINT_METADATA").write_text(
+        (folder / "_CHECKPOINT_METADATA").read_text().replace('"gan_step":12', '"gan_step":13').replace(": 12", ": 13")
+    ),
+    "half deleted": lambda folder: shutil.rmtree(folder / "state"),
+    "emptied": lambda folder: [shutil.rmtree(folder), folder.mkdir()],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_checkpoint_is_named_and_passed_over_for_the_one_before(tmp_path, capfd, damage):
+    folder = saved(tmp_path / "c", 4, 8, gan_step=12)
+    DAMAGES[damage](folder / "8")
+    before = contents(folder)
+    assert checkpoint.read(folder, blank(make_state())).step == 4
+    assert contents(folder) == before  # who only reads changes nothing
+    with checkpoint.Checkpoints(folder) as checkpoints:
+        assert checkpoint.checksum(checkpoints.restore(blank(make_state()))) == checkpoint.checksum(make_state(4))
+        assert checkpoints.latest_step == 4
+        assert checkpoints.about()["step"] == 4
+        said = capfd.readouterr().err.splitlines()
+        assert len(said) == 2, said
+        assert all(line.startswith(f"warning: {folder / '8'}: damaged, passed over for step 4; ") for line in said)
+        checkpoints.save(8, make_state(8), {})
+    assert sorted(path.name for path in folder.iterdir()) == ["4", "8"]
+    assert checkpoint.checksum(checkpoint.read(folder, blank(make_state())).state) == checkpoint.checksum(make_state(8))
+
+
+def test_without_a_whole_checkpoint_each_is_named_and_none_deleted(tmp_path):
+    folder = saved(tmp_path / "c", 4, 8)
+    flip(folder / "4")
+    cut(largest_file(folder / "8"))
     with checkpoint.Checkpoints(folder) as checkpoints, pytest.raises(checkpoint.CheckpointError) as caught:
         checkpoints.restore(blank(make_state()))
-    assert str(folder / "7") in str(caught.value)
-    assert "\n" not in str(caught.value)
+    text = str(caught.value)
+    assert all(str(folder / step) in text for step in ("4", "8"))
+    assert "delete this folder to train the phase from its beginning" in text
+    assert "\n" not in text
+    assert sorted(path.name for path in folder.iterdir()) == ["4", "8"]
+
+
+@contextlib.contextmanager
+def no_file_beyond(size):
+    """The system refuses what a full disk would, but with File too large."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_save_that_cannot_be_written_raises_and_those_before_are_whole(tmp_path):
+    folder = saved(tmp_path / "c", 4)
+    with no_file_beyond(20_000), pytest.raises(OSError, match="expected to write a checkpoint") as caught:
+        saved(folder, 8)
+    assert str(caught.value).startswith(f"{folder}: expected to write a checkpoint, found: File too large; ")
+    with checkpoint.Checkpoints(folder) as checkpoints:
+        assert checkpoints.latest_step == 4
+        assert checkpoint.checksum(checkpoints.restore(blank(make_state()))) == checkpoint.checksum(make_state(4))
+        checkpoints.save(8, make_state(8), {})
+    assert sorted(path.name for path in folder.iterdir()) == ["4", "8"]
+
+
+def test_what_a_killed_save_left_is_deleted_though_nothing_is_saved(tmp_path):
+    folder = saved(tmp_path / "c", 4)
+    shutil.copytree(folder / "4", folder / "8.orbax-checkpoint-tmp")
+    with checkpoint.Checkpoints(folder) as checkpoints:
+        checkpoints.restore(blank(make_state()))
+    assert [path.name for path in folder.iterdir()] == ["4"]
+
+
+def test_restoring_loads_no_pickle(tmp_path, monkeypatch):
+    folder = saved(tmp_path / "c", 4)
+
+    def refuse(*arguments, **options):
+        raise AssertionError("a pickle was loaded")
+
+    for name in ("Unpickler", "_Unpickler", "load", "loads"):
+        monkeypatch.setattr(pickle, name, refuse)
+    assert checkpoint.read(folder, blank(make_state())).step == 4
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"\x80\x04\x95" in path.read_bytes()]
+
+
+def test_checkpoint_whose_checksum_is_of_the_state_alone_is_still_read(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "_sealed", lambda state, about: state)
+        folder = saved(tmp_path / "c", 4, gan_step=12)
+    assert checkpoint.read(folder, blank(make_state())).about == {"step": 4, "gan_step": 12}
 
 
 def test_bytes_that_were_not_saved_are_refused(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,8 @@ from flax import struct
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.train import checkpoint, loop, writers
+from emogan.train import checkpoint, interrupt, loop, writers
+from emogan.train import layout as layout_lib
 from emogan.train import state as state_lib
 
 DATA = dataset.Dataset(np.zeros((10, 48, 48), np.uint8), np.arange(10, dtype=np.int32) % 7)
@@ -30,7 +32,9 @@ def walk_phase(nan_after=-1, diagnose=lambda metrics: None):
         return Walk(jnp.zeros((), jnp.int32), jax.random.normal(key, (3,)))
 
     def step(state, batch, key, *, axis_name=None):
-        push = jax.random.normal(key, (3,)) + batch["label"].sum() * jnp.arange(1, 4)
+        labels = batch["label"].sum()
+        labels = jax.lax.psum(labels, axis_name) if axis_name else labels
+        push = jax.random.normal(key, (3,)) + labels * jnp.arange(1, 4)
         count = state.step + 1
         loss = jnp.where(count == nan_after, jnp.nan, push.sum())
         return Walk(count, 0.9 * state.place + push), {"loss": loss, "count": count}
@@ -41,7 +45,7 @@ def walk_phase(nan_after=-1, diagnose=lambda metrics: None):
     return state_lib.Phase("walk", init, step, sample, (), diagnose)
 
 
-def train(workdir, phase, total_steps, key=0, about=None, **run_options):
+def train(workdir, phase, total_steps, key=0, about=None, layout=None, signals=None, batch_size=3, **run_options):
     run = config_lib.RunConfig(**{"sample_every": 4, "checkpoint_every": 3, **run_options})
     with checkpoint.Checkpoints(workdir / "checkpoints", run.keep_checkpoints) as checkpoints:
         return loop.train(
@@ -49,11 +53,13 @@ def train(workdir, phase, total_steps, key=0, about=None, **run_options):
             DATA,
             key=jax.random.key(key),
             total_steps=total_steps,
-            batch_size=3,
+            batch_size=batch_size,
             run=run,
             checkpoints=checkpoints,
-            writer_of=lambda step: writers.Writer(workdir, "walk", step, total_steps, 3, False),
+            writer_of=lambda step: writers.Writer(workdir, "walk", step, total_steps, batch_size, False),
             about=about or {},
+            layout=layout,
+            signals=signals,
         )
 
 
@@ -122,6 +128,64 @@ def test_finished_run_trains_no_more(tmp_path):
     again = train(tmp_path, walk_phase(nan_after=5), 5)
     assert checkpoint.checksum(again) == checkpoint.checksum(first)
     assert (tmp_path / "metrics.jsonl").read_text() == before
+
+
+def test_damaged_checkpoint_is_passed_over_and_its_steps_are_made_again(tmp_path, capsys):
+    whole = train(tmp_path / "whole", walk_phase(), 11)
+    train(tmp_path / "damaged", walk_phase(), 8)
+    (tmp_path / "damaged" / "checkpoints" / "8" / "_CHECKPOINT_METADATA").write_text("{")
+    again = train(tmp_path / "damaged", walk_phase(), 11)
+    damaged = tmp_path / "damaged" / "checkpoints" / "8"
+    assert f"warning: {damaged}: damaged, passed over for step 6; " in capsys.readouterr().err
+    assert checkpoint.checksum(again) == checkpoint.checksum(whole)
+    assert rows(tmp_path / "damaged") == rows(tmp_path / "whole")
+    assert kept(tmp_path / "damaged") == [9, 11]
+
+
+def test_damaged_checkpoint_of_a_finished_run_is_made_again(tmp_path):
+    whole = train(tmp_path, walk_phase(), 8)
+    (tmp_path / "checkpoints" / "8" / "_CHECKPOINT_METADATA").write_text("{")
+    assert checkpoint.checksum(train(tmp_path, walk_phase(), 8)) == checkpoint.checksum(whole)
+    assert kept(tmp_path) == [6, 8]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_after_the_chunk_with_a_checkpoint(tmp_path, capsys, number):
+    whole = train(tmp_path / "whole", walk_phase(), 13)
+    raised = diagnose_at_with(5, lambda: signal.raise_signal(number))
+
+    def stopped():
+        with interrupt.Signals() as signals:
+            train(tmp_path / "stopped", walk_phase(diagnose=raised), 13, signals=signals)
+
+    with pytest.raises(interrupt.Interrupted, match=f"stopped by {number.name}; the same command continues"):
+        stopped()
+    step = kept(tmp_path / "stopped")[-1]
+    assert step == steps(tmp_path / "stopped")[-1]
+    assert 5 <= step <= 6
+    assert f"walk     {number.name}: stopping at step {step}, with a checkpoint" in capsys.readouterr().out
+    again = train(tmp_path / "stopped", walk_phase(), 13)
+    assert checkpoint.checksum(again) == checkpoint.checksum(whole)
+    assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
+
+
+def diagnose_at_with(step, act):
+    """A diagnosis that does something after a step, and finds nothing."""
+    return lambda metrics: act() if metrics["count"] == step else None
+
+
+def test_run_goes_on_with_another_number_of_devices(tmp_path):
+    options = {"batch_size": 4, "sample_every": 3}
+    whole = train(tmp_path / "whole", walk_phase(), 12, **options)
+    ways = [("jit", 1), ("jit", 4), ("pmap", 4), ("jit", 1)]
+    for stop, (mode, devices) in zip((3, 6, 9, 12), ways, strict=True):
+        layout = layout_lib.make(config_lib.ParallelConfig(mode=mode, devices=devices))
+        moved = train(tmp_path / "moved", walk_phase(), stop, layout=layout, **options)
+    np.testing.assert_allclose(moved.place, whole.place, rtol=1e-6)
+    assert int(moved.step) == 12
+    for found, expected in zip(rows(tmp_path / "moved"), rows(tmp_path / "whole"), strict=True):
+        assert (found["step"], found["count"]) == (expected["step"], expected["count"])
+        assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
 
 
 def test_another_key_is_another_run(tmp_path):
