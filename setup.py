@@ -38,6 +38,7 @@ setuptools.setup(
             "onnx>=1.17",
             "onnxruntime>=1.20",
             "pytest>=8.3",
+            "pytest-xdist>=3.6",
             "ruff>=0.9",
             "scikit-learn>=1.5",
         ],

@@ -102,6 +102,10 @@ def test_second_process_in_a_folder_is_refused(call_script, tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == [lock.NAME]
 
 
+# What runs in the background of a shell ignores SIGINT, and so would what it starts.
+LISTEN = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
+
+
 @pytest.fixture
 def start_training(tmp_path):
     """Starts `TINY`, and waits until it has said something; returns the process and the file of what it says."""
@@ -118,7 +122,7 @@ def start_training(tmp_path):
         }
         with log.open("w") as output:
             process = subprocess.Popen(
-                [*before, sys.executable, str(script), *TINY],
+                [sys.executable, "-c", LISTEN, *before, sys.executable, str(script), *TINY],
                 cwd=tmp_path,
                 env=environment,
                 stdout=output,

@@ -210,7 +210,7 @@ def bad(inputs, trained_workdir, tmp_path_factory):
         ("floats", ["floats.npy: expected faces uint8 [N, 48, 48]", "found float64 [5, 48, 48]"]),
         ("flat", ["flat.npy: expected faces uint8 [N, 48, 48]", "found uint8 [5, 2304]"]),
         ("no faces", ["none.npy: expected at least one face"]),
-        ("objects", ["objects.npy: expected an array that numpy.save wrote, found Object arrays"]),
+        ("objects", ["objects.npy: expected an array that numpy.save wrote, found Array can't be memory-mapped"]),
         ("text", ["text.npy: expected an array that numpy.save wrote"]),
         ("emotion", ["expected an emotion out of angry, disgusted", "'cheerful'"]),
         ("output kind", ["--output: expected a folder, NAME.png or NAME.npy, found", "made.jpg"]),

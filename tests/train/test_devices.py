@@ -45,11 +45,11 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", PHASES)
+# Where things lie is the same for all phases.
+@pytest.mark.parametrize(
+    ("name", "way"), [(name, way) for name in PHASES for way in WAYS if name == "gan" or "," not in way]
+)
 def test_four_devices_train_as_one(name, way, on_one):
-    if name != "gan" and "," in way:
-        pytest.skip("where things lie is the same for all phases")
     expected, metrics = on_one(name)
     found, found_metrics = twenty_steps.updates(name, twenty_steps.config_of(devices=4, **WAYS[way]))
     assert twenty_steps.distance(found, expected) < SAME
@@ -66,7 +66,7 @@ def test_the_steps_move_the_networks(name, on_one):
 
 
 @pytest.mark.parametrize("what", ["gradients", "statistics"])
-@pytest.mark.parametrize("name", PHASES)
+@pytest.mark.parametrize("name", ["gan", "encoder"])
 def test_without_the_averaging_it_is_another_training(name, what, on_one, monkeypatch):
     whole = state_lib.mean_over
 
@@ -83,7 +83,7 @@ def test_without_the_averaging_it_is_another_training(name, what, on_one, monkey
     assert twenty_steps.distance(found, on_one(name)[0]) > 10 * SAME
 
 
-@pytest.mark.parametrize("name", PHASES)
+@pytest.mark.parametrize("name", ["gan", "encoder"])
 def test_batch_norm_of_each_device_is_the_same_both_ways_and_another_than_global(name, on_one):
     made = [
         twenty_steps.updates(name, twenty_steps.config_of(devices=4, mode=mode, batch_norm="device"))[0]
@@ -93,11 +93,8 @@ def test_batch_norm_of_each_device_is_the_same_both_ways_and_another_than_global
     assert twenty_steps.distance(made[0], on_one(name)[0]) > 10 * SAME
 
 
-@pytest.mark.parametrize("name", ["gan", "encoder"])
-@pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.parametrize(("name", "devices"), [("gan", 4), ("encoder", 1)])
 def test_microbatches_add_up_to_the_batch(name, devices, on_one):
-    if name == "encoder" and devices == 4:
-        pytest.skip("as for gan")
     expected, _ = twenty_steps.updates(name, without_batch_norm(devices=1))
     found, _ = twenty_steps.updates(name, twenty_steps.config_of(devices=devices, microbatches=4))
     assert twenty_steps.distance(found, expected) < SAME
