@@ -9,7 +9,7 @@ import json
 import pathlib
 from typing import Any
 
-from emogan import files
+from emogan import files, untrusted
 
 PHASES = ("gan", "encoder", "classifier")
 
@@ -191,9 +191,9 @@ def from_json(text: str) -> Config:
       ValueError: if the text is not JSON, or has a field or a type that no configuration has.
     """
     try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"expected a configuration as JSON, found {error}") from error
+        values = untrusted.from_json(text)
+    except ValueError as error:
+        raise ValueError(f"expected a configuration as JSON, found {error}; train the run again") from error
     return _from_dict(Config, values, "")
 
 
@@ -241,17 +241,16 @@ def _from_dict(cls: type, values: Any, prefix: str) -> Any:
     if not isinstance(values, dict):
         raise ValueError(f"{prefix or 'config'}: expected an object, found {values!r:.100}")
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        name = unknown[0] if unknown[0].isidentifier() else repr(unknown[0])
-        raise ValueError(f"{prefix}{name:.100}: expected a field out of {', '.join(fields)}")
+    if unknown := sorted(set(values) - set(fields)):
+        name = prefix + untrusted.shown(unknown[0])
+        raise ValueError(f"{name}: expected a field out of {', '.join(fields)}, found another")
     arguments = {}
     for name, value in values.items():
         kind = fields[name].type
         if dataclasses.is_dataclass(kind):
             arguments[name] = _from_dict(kind, value, f"{prefix}{name}.")
             continue
-        if kind is float and type(value) is int:
+        if kind is float and type(value) is int and abs(value) < 1 << 63:
             value = float(value)
         if type(value) is not kind:
             raise ValueError(f"{prefix}{name}: expected {kind.__name__}, found {value!r:.100}")

@@ -22,5 +22,5 @@ def label(name: str) -> int:
     word = name.strip().lower()
     word = ALIASES.get(word, word)
     if word not in EMOTIONS:
-        raise ValueError(f"expected an emotion out of {', '.join(EMOTIONS)}, found {name!r}")
+        raise ValueError(f"expected an emotion out of {', '.join(EMOTIONS)}, found {name!r:.60}")
     return EMOTIONS.index(word)

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import errno
-import json
 import pathlib
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 
 from emogan import config as config_lib
 from emogan import data as data_lib
-from emogan import figures, files
+from emogan import figures, files, run_folder, untrusted
 from emogan.data import dataset
 from emogan.train import checkpoint, classifier, encoder, gan, hosts, interrupt, lock, loop, writers
 from emogan.train import layout as layout_lib
@@ -243,10 +242,9 @@ def _refuse_stale_encoder(workdir: pathlib.Path, sizes: Plan) -> None:
 
 
 def _refuse_other_run(config: config_lib.Config, workdir: pathlib.Path) -> None:
-    path = workdir / "config.json"
-    if not path.exists():
+    if not (workdir / "config.json").exists():
         return
-    changed = config_lib.differences(config_lib.from_json(path.read_text()), config)
+    changed = config_lib.differences(run_folder.read_config(workdir), config)
     if changed:
         raise ValueError(
             f"{workdir}: expected the configuration that it was begun with, found {'; '.join(changed)}; "
@@ -261,8 +259,12 @@ def _settle(config: config_lib.Config, workdir: pathlib.Path, data: dataset.Data
     found["class_names"] = list(data.class_names)
     path = workdir / "data.json"
     if path.exists():
-        before = json.loads(path.read_text())
-        changed = [f"{name}: {before[name]} -> {found[name]}" for name in before if before[name] != found[name]]
+        before = run_folder.read_about_data(workdir)
+        changed = [
+            f"{untrusted.shown(name)}: {untrusted.shown(value)} -> {found.get(name)}"
+            for name, value in before.items()
+            if value != found.get(name)
+        ]
         if changed:
             raise ValueError(
                 f"{workdir}: expected the data that it was begun with, found {'; '.join(changed)}; "

@@ -5,6 +5,7 @@ import ctypes
 import hashlib
 import pathlib
 import platform
+import resource
 
 import jax
 
@@ -39,6 +40,19 @@ def keep_compiled(folder: pathlib.Path | None = None) -> None:
     folder = folder or files.cache_dir() / f"compiled-{_machine()}"
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def memory() -> dict[str, float]:
+    """Returns `peak_mib` of the process's resident memory, and on Linux `resident_mib`, the present."""
+    found = {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        # getrusage counts what the parent had when it began this process; VmHWM does not.
+        for name, field in (("peak_mib", "VmHWM"), ("resident_mib", "VmRSS")):
+            if field in lines:
+                found[name] = int(lines[field].split()[0]) / 1024
+    return found
 
 
 def _machine() -> str:

@@ -1,7 +1,6 @@
 """What a run's folder says of itself: config.json and data.json."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -27,8 +26,17 @@ def read(workdir: pathlib.Path) -> RunFolder:
       FileNotFoundError: if the folder is no run's.
       ValueError: if a file in it is broken, or a value out of its range.
     """
-    config = _read(workdir / "config.json", _config)
-    return RunFolder(config, *_read(workdir / "data.json", _data))
+    return RunFolder(read_config(workdir), *_read(workdir / "data.json", _data))
+
+
+def read_config(workdir: pathlib.Path) -> config_lib.Config:
+    """Returns the configuration of a run's folder; else as `read`."""
+    return _read(workdir / "config.json", _config)
+
+
+def read_about_data(workdir: pathlib.Path) -> dict[str, Any]:
+    """Returns what data.json of a run's folder says; else as `read`."""
+    return _read(workdir / "data.json", _data)[2]
 
 
 def _read(path: pathlib.Path, parse: Callable[[str], Any]) -> Any:
@@ -39,7 +47,7 @@ def _read(path: pathlib.Path, parse: Callable[[str], Any]) -> Any:
             f"{path.parent}: expected a run's folder, found no {path.name} in it; "
             "make one with experiments/train.py --workdir=..."
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
@@ -53,8 +61,8 @@ def _data(text: str) -> tuple[tuple[str, ...], int, dict[str, Any]]:
     """Returns the names of the classes, the number of examples, and all that the file says."""
     expected = "expected class_names and examples as JSON"
     try:
-        about = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        about = untrusted.from_json(text)
+    except ValueError as error:
         raise ValueError(f"{expected}, found {error}; train the run again") from error
     about = about if isinstance(about, dict) else {}
     names, examples = about.get("class_names"), about.get("examples")

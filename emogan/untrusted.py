@@ -1,19 +1,31 @@
 """Reads files that anyone may have written: what they claim to hold is checked before memory is spent on it."""
 
+import json
 import pathlib
 import warnings
+import zipfile
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-MOST_TEXT = 1 << 24  # bytes
+MOST_TEXT = 1 << 22  # bytes; as Python objects JSON takes up to thirty times as many
+MOST_DEPTH = 30  # of JSON
 MOST_ARRAY = 1 << 30  # bytes
-MOST_IMAGE = 1 << 28  # bytes of its file; Pillow reads some kinds as a whole
+MOST_IMAGE = 1 << 26  # bytes of its file; Pillow reads some kinds as a whole
 MOST_PIXELS = 1 << 25  # of an image: 5792 x 5792
+MOST_SCANS = 100  # of a JPEG, each of which may go over all its pixels; common ones have ten
 
 # Pillow knows more, among them kinds that it hands to other programs.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others without a bound on memory
+
+_SHOWN = 120  # characters of a name
+_HEADER = 1 << 16  # bytes: more than numpy.save writes before the values
+_START_OF_SCAN = b"\xff\xda"  # which the pixels of a JPEG never hold
 
 
 def read_text(path: pathlib.Path) -> str:
@@ -21,13 +33,38 @@ def read_text(path: pathlib.Path) -> str:
 
     Raises:
       FileNotFoundError, NotADirectoryError: if there is no such file.
-      ValueError: if it is longer than `MOST_TEXT`, or not UTF-8.
+      ValueError: if it is longer than `MOST_TEXT`, not UTF-8, or no regular file.
     """
+    if path.exists() and not path.is_file():  # to open a pipe would wait for its writer
+        raise ValueError("expected a file, found a folder, a device or a pipe")
     with path.open("rb") as file:
         content = file.read(MOST_TEXT + 1)
     if len(content) > MOST_TEXT:
         raise ValueError(f"expected at most {MOST_TEXT >> 20} MiB of text, found more")
-    return content.decode()
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"expected text in UTF-8, found {reason(error)}") from error
+
+
+def from_json(text: str) -> Any:
+    """Returns what a text in JSON holds.
+
+    Raises:
+      ValueError: if it is not JSON, or nested more than `MOST_DEPTH` deep.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(f"JSON that is nested more than {MOST_DEPTH} deep") from error
+    level = [value]
+    for _ in range(MOST_DEPTH + 1):
+        level = [one for one in level if isinstance(one, dict | list)]
+        deeper = bool(level)
+        level = [part for one in level for part in (one.values() if isinstance(one, dict) else one)]
+    if deeper:  # whoever walks through it by recursion would end in RecursionError
+        raise ValueError(f"JSON that is nested more than {MOST_DEPTH} deep")
+    return value
 
 
 def read_array(path: pathlib.Path) -> np.ndarray:
@@ -37,15 +74,45 @@ def read_array(path: pathlib.Path) -> np.ndarray:
       ValueError: if there is none, it is cut or damaged, or it has more than `MOST_ARRAY` bytes.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sizes that overflow
-            # A map costs no memory, and there is none of a file that is shorter than its header says.
-            array = np.lib.format.open_memmap(path, mode="r")
-            if array.nbytes > MOST_ARRAY:
-                raise ValueError(f"{array.dtype} {list(array.shape)}, more than {MOST_ARRAY >> 30} GiB")
-            return np.array(array)
+        _check_file(path, MOST_ARRAY + _HEADER)
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers in the form of Python 2, and of sizes that overflow
+            return np.lib.format.read_array(file, allow_pickle=False)
     except Exception as error:  # a damaged header leads to errors of many kinds
-        raise ValueError(f"{path}: expected an array that numpy.save wrote, found {reason(error)}") from error
+        raise ValueError(
+            f"{path}: expected an array that numpy.save wrote, found {reason(error)}; write it again with numpy.save"
+        ) from error
+
+
+def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Returns the arrays of a .npz file by name; pickles are never read.
+
+    Raises:
+      ValueError: if it is none, it is cut or damaged, or its arrays have more than `MOST_ARRAY` bytes.
+    """
+    try:
+        _check_file(path, MOST_ARRAY + _HEADER)
+        with zipfile.ZipFile(path) as archive:
+            check_members(archive.infolist(), MOST_ARRAY)
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file.items())
+    except Exception as error:  # NumPy and zipfile have each their own for a damaged file
+        raise ValueError(f"{path}: expected arrays that numpy.savez wrote, found {reason(error)}") from error
+
+
+def check_members(members: Sequence[zipfile.ZipInfo], most: int) -> None:
+    """Checks that members of a .zip can be unpacked within a bound on memory, when each is read in parts.
+
+    Raises:
+      ValueError: if they unpack to more than `most` bytes, or one is packed in another way than `PACKINGS`.
+    """
+    size = sum(member.file_size for member in members)
+    if size > most:
+        raise ValueError(f"{size:,} bytes when unpacked, where at most {most:,} were expected")
+    for member in members:
+        if member.compress_type not in PACKINGS:
+            name = zipfile.compressor_names.get(member.compress_type, member.compress_type)
+            raise ValueError(f"members packed by {name}, where deflated or stored ones were expected")
 
 
 def read_gray(path: pathlib.Path, formats: tuple[str, ...] = FORMATS) -> PIL.Image.Image:
@@ -54,12 +121,11 @@ def read_gray(path: pathlib.Path, formats: tuple[str, ...] = FORMATS) -> PIL.Ima
     Gray is the luma of ITU-R 601, and what is transparent becomes white.
 
     Raises:
-      ValueError: if there is no image of these formats, it is damaged or empty, it has more than `MOST_PIXELS`, or its
-        file more than `MOST_IMAGE` bytes.
+      ValueError: if there is no image of these formats, it is damaged or empty, it has more than `MOST_PIXELS` or
+        `MOST_SCANS`, or its file more than `MOST_IMAGE` bytes.
     """
     try:
-        if path.stat().st_size > MOST_IMAGE:
-            raise ValueError(f"a file of more than {MOST_IMAGE >> 20} MiB")
+        _check_file(path, MOST_IMAGE)
         with warnings.catch_warnings():
             # Pillow warns of what a reader can do nothing about: odd metadata, and sizes below those that it refuses.
             warnings.simplefilter("ignore")
@@ -67,15 +133,40 @@ def read_gray(path: pathlib.Path, formats: tuple[str, ...] = FORMATS) -> PIL.Ima
                 if not 0 < image.width * image.height <= MOST_PIXELS:
                     limit = f"where 1 to {MOST_PIXELS:,} pixels were expected"
                     raise ValueError(f"{image.width}x{image.height}, {limit}")
+                if image.format == "JPEG" and path.read_bytes().count(_START_OF_SCAN) > MOST_SCANS:
+                    raise ValueError(f"a JPEG of more than {MOST_SCANS} scans")
                 return _gray(PIL.ImageOps.exif_transpose(image))
     except Exception as error:  # Pillow's decoders have each their own for damaged data
-        raise ValueError(f"{path}: expected an image, found {reason(error)}") from error
+        found = "a file that is no image" if isinstance(error, PIL.UnidentifiedImageError) else reason(error)
+        raise ValueError(
+            f"{escaped(str(path))}: expected an image, found {found}; save it as 8-bit PNG or JPEG, or leave it out"
+        ) from error
 
 
 def reason(error: Exception) -> str:
     """Returns in one short line what a library's error says."""
+    if isinstance(error, RecursionError):
+        return "parts that are nested without an end"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())[:200] or type(error).__name__
+    return escaped(" ".join(text.split())[:200]) or type(error).__name__
+
+
+def shown(name: object) -> str:
+    """Returns a name that someone else chose, such as a file's in an archive, in one short line."""
+    name = str(name)
+    return escaped(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
+
+
+def escaped(text: str) -> str:
+    """Returns a text with what would end the line or steer a terminal written as in Python."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _check_file(path: pathlib.Path, most: int) -> None:
+    if path.exists() and not path.is_file():
+        raise ValueError("a folder, a device or a pipe")
+    if path.stat().st_size > most:
+        raise ValueError(f"a file of more than {most >> 20} MiB")
 
 
 def _gray(image: PIL.Image.Image) -> PIL.Image.Image:

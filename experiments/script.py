@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
-from emogan import process
+from emogan import process, untrusted
 
 
 def run(main: Callable[[Sequence[str]], None], arguments: bool = False) -> None:
@@ -22,7 +22,7 @@ def run(main: Callable[[Sequence[str]], None], arguments: bool = False) -> None:
 
 def fail(message: object) -> None:
     """Ends the program with one line on standard error and status 2."""
-    text = " ".join(str(message).split())
+    text = untrusted.escaped(" ".join(str(message).split()))
     print(f"error: {text}", file=sys.stderr, flush=True)
     sys.exit(2)
 

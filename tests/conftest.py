@@ -2,12 +2,17 @@
 
 import pathlib
 
+import hypothesis
 import jax
 import pytest
 from jax import lax
 
 jax.config.update("jax_num_cpu_devices", 4)  # before the first use of a device
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The same examples everywhere; a slow machine is no fault.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("same")
 
 from emogan import config as config_lib  # noqa: E402
 from emogan import pipeline, presets  # noqa: E402

@@ -65,7 +65,6 @@ ORDER = [
     "train.loop",
     "transfer",
     "face_files",
-    "hostile",
     "grids",
     "transfer_files",
     "curves",
@@ -122,8 +121,13 @@ ORDER = [
     "benchmark.scaling_report",
     "benchmark.scaling",
     "benchmark.noise_scale",
+    "testing.mutations",
+    "testing.hostile",
+    "testing.cases",
+    "testing.fuzz",
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = [*FILES, *sorted((PACKAGE.parent / "experiments").glob("*.py"))]
 HEAVY = ("tensorflow_datasets", "ml_collections", "matplotlib", "tensorboardX")
 
 
@@ -156,7 +160,7 @@ def own(dotted):
 
 def test_every_file_has_its_place():
     # The __init__ files of the other packages hold a docstring, or the names that a notebook needs.
-    assert sorted(set(MODULES) - {"", "models", "train", "evaluation", "benchmark"}) == sorted(ORDER)
+    assert sorted(set(MODULES) - {"", "models", "train", "evaluation", "benchmark", "testing"}) == sorted(ORDER)
 
 
 @each_module
@@ -207,6 +211,21 @@ def test_public_names_have_docstrings(module):
 
     visit(tree, "")
     assert not missing
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE.parent)))
+def test_nothing_is_unpickled(path):
+    tree = ast.parse(path.read_text())
+    assert not {name.split(".")[0] for name in imported(tree)} & {"pickle", "cPickle", "dill", "cloudpickle", "joblib"}
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        of = ast.unparse(node.func.value)
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        if (of in ("np", "numpy") and node.func.attr == "load") or ast.unparse(node.func).endswith("format.read_array"):
+            assert given.get("allow_pickle") == "False", f"line {node.lineno}"
+        if of == "torch" and node.func.attr == "load":
+            assert given.get("weights_only") == "True", f"line {node.lineno}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -7,8 +7,6 @@ are called from here by name, and may take and return whatever can be pickled.
 import contextlib
 import importlib
 import multiprocessing
-import pathlib
-import resource
 import time
 from multiprocessing.connection import Connection
 from typing import Any
@@ -104,7 +102,7 @@ def _serve(connection: Connection, target: str, settings: settings_lib.Settings)
         contestant = getattr(importlib.import_module(module), name)(settings)
 
     def memory() -> dict[str, float]:
-        return _process_memory() | (contestant.device_memory() if hasattr(contestant, "device_memory") else {})
+        return process.memory() | (contestant.device_memory() if hasattr(contestant, "device_memory") else {})
 
     def answer(method: str, *arguments: Any) -> Any:
         return memory() if method == "memory" else getattr(contestant, method)(*arguments)
@@ -126,16 +124,3 @@ def _attempt(function: Any, *arguments: Any) -> tuple[bool, Any]:
     except Exception as error:  # whatever it is, it is told on the other side
         lines = str(error).strip().splitlines() or [""]
         return False, f"{type(error).__name__}: {lines[0]}"
-
-
-def _process_memory() -> dict[str, float]:
-    """Returns the peak and the present of the process's resident memory, in MiB."""
-    found = {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
-    status = pathlib.Path("/proc/self/status")
-    if status.exists():
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-        # getrusage counts what the parent had when it began this process; VmHWM does not.
-        for name, field in (("peak_mib", "VmHWM"), ("resident_mib", "VmRSS")):
-            if field in lines:
-                found[name] = int(lines[field].split()[0]) / 1024
-    return found

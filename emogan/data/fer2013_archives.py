@@ -2,7 +2,9 @@
 
 import bz2
 import contextlib
+import functools
 import gzip
+import io
 import lzma
 import pathlib
 import stat
@@ -22,10 +24,17 @@ PARTIAL_CSV = ("train.csv", "test.csv")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 SUFFIXES = (".zip", *TAR_SUFFIXES)
 
-# Three times the largest form. What is packed tightest unpacks to a million times its size, and in the end to any.
+_UNPACK = (
+    ((".gz", ".tgz"), lambda stream: gzip.GzipFile(fileobj=stream)),
+    ((".xz", ".txz"), lzma.LZMAFile),
+    ((".bz2",), bz2.BZ2File),
+)
+
+# Three times the largest form. Packed data unpack to a thousand times their size, packed twice to a million times.
 _MOST_UNPACKED = 1 << 30
 _LONGEST_HEADER = 1 << 13  # bytes of what tar knows of a member beyond a name of 100 characters
-_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others without a bound on memory
+_LONGEST_LIST = 1 << 25  # bytes in which a .zip lists its members
+_MOST_NAMED = 5  # members in a message
 
 # What the standard library raises over damage; RuntimeError holds its words for passwords, unknown kinds and recursion.
 _BROKEN = (
@@ -61,7 +70,7 @@ def read(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer2013_row
 
 
 def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer2013_rows.Progress) -> str:
-    with zipfile.ZipFile(path) as archive:
+    with _ShortReads(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
         members = {info.filename: info for info in archive.infolist() if _is_regular(info)}
         by_name: dict[str, zipfile.ZipInfo] = {}
         for name, info in members.items():
@@ -69,7 +78,7 @@ def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer201
 
         @contextlib.contextmanager
         def opened(info: zipfile.ZipInfo) -> Iterator[BinaryIO]:
-            _check_members(_inside(path, info.filename), [info])
+            _check_members(path, [info])
             with archive.open(info) as f:
                 yield fer2013_csv.buffered(f, info.file_size, progress)
 
@@ -79,8 +88,8 @@ def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer201
                     return fer2013_csv.read(stream, _inside(path, by_name[name].filename), by_name[name].filename, rows)
         images = sorted(name for name in members if fer2013_folders.parse_name(name))
         if images:
-            _check_members(str(path), [members[name] for name in images])
-            return _read_zipped_images(archive, images, _inside(path, ""), rows, progress)
+            _check_members(path, [members[name] for name in images])
+            return _read_zipped_images(archive, images, str(path), rows, progress)
         for name, info in by_name.items():
             if name.endswith(TAR_SUFFIXES):
                 with opened(info) as stream:
@@ -95,13 +104,19 @@ def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer201
         return "+".join(digests)
 
 
-def _read_zipped_images(archive, images, prefix, rows, progress) -> str:
+def _read_zipped_images(archive, images, where, rows, progress) -> str:
+    prefix = _inside(where, "")
     fer2013_folders.check_classes(images, prefix, rows)
+
+    def content(info: zipfile.ZipInfo) -> bytes:
+        with archive.open(info) as f:
+            return f.read(info.file_size)  # without a number zipfile unpacks it all before it compares with its size
 
     def contents():
         for done, name in enumerate(images, start=1):
-            rows.count(str(archive.filename))
-            yield name, archive.getinfo(name).file_size, lambda name=name: archive.read(name)
+            rows.count(where)
+            info = archive.getinfo(name)
+            yield name, info.file_size, functools.partial(content, info)
             if done % 256 == 0 or done == len(images):
                 progress(done, len(images))
 
@@ -118,12 +133,16 @@ def _read_tar(stream: BinaryIO, name: str, where: str, rows: fer2013_rows.Collec
         nonlocal digest
         for member in archive:
             rows.count(where)
+            # tarfile would keep every member, and with each a copy of what the headers for all of them say.
+            archive.members.clear()
+            archive.pax_headers.clear()
             # To skip what is not there, tarfile would take as many steps as its size has blocks.
             _check_unpacked(_inside(where, member.name), member.size)
             path = pathlib.PurePosixPath(member.name)
             if not member.isreg() or any(fer2013_folders.is_hidden(part) for part in path.parts):
                 continue
-            names.append(member.name)
+            if len(names) <= _MOST_NAMED:
+                names.append(member.name)
             if path.name.lower() in FULL_CSV and digest is None:
                 digest = fer2013_csv.read(archive.extractfile(member), _inside(where, member.name), path.name, rows)
             elif digest is None and fer2013_folders.parse_name(str(path)):
@@ -144,6 +163,15 @@ def _read_tar(stream: BinaryIO, name: str, where: str, rows: fer2013_rows.Collec
     if digest is None:
         raise ValueError(_nothing(where, names))
     return digest
+
+
+class _ShortReads(io.BufferedReader):
+    """A file that gives at most `_LONGEST_LIST` bytes at once: zipfile reads the list of its members as a whole."""
+
+    def read(self, size: int = -1) -> bytes:
+        if size > _LONGEST_LIST:
+            raise zipfile.BadZipFile(f"a list of members of {size:,} bytes")
+        return super().read(size)
 
 
 class _Member(tarfile.TarInfo):
@@ -168,42 +196,36 @@ class _Member(tarfile.TarInfo):
 def _decompressed(stream: BinaryIO, name: str, where: str) -> Iterator[BinaryIO]:
     """Gives what a tar unpacks to, as a stream that raises ValueError beyond `_MOST_UNPACKED`."""
     name = name.lower()
-    plain = contextlib.nullcontext(stream)
-    if name.endswith((".gz", ".tgz")):
-        plain = gzip.GzipFile(fileobj=stream)
-    if name.endswith((".xz", ".txz")):
-        plain = lzma.LZMAFile(stream)  # noqa: SIM115
-    if name.endswith(".bz2"):
-        plain = bz2.BZ2File(stream)
-    with plain as unpacked:
+    unpack = next((unpack for suffixes, unpack in _UNPACK if name.endswith(suffixes)), contextlib.nullcontext)
+    with unpack(stream) as unpacked:
         yield fer2013_csv.buffered(unpacked, _MOST_UNPACKED, lambda done, _: _check_unpacked(where, done))
 
 
-def _check_members(where: str, infos: Sequence[zipfile.ZipInfo]) -> None:
-    _check_unpacked(where, sum(info.file_size for info in infos))
-    for info in infos:
-        if info.compress_type not in _PACKINGS:
-            name = zipfile.compressor_names.get(info.compress_type, info.compress_type)
-            raise ValueError(f"{where}: expected a .zip that is deflated or stored, found {name}; pack it anew")
+def _check_members(path: pathlib.Path, infos: Sequence[zipfile.ZipInfo]) -> None:
+    try:
+        untrusted.check_members(infos, _MOST_UNPACKED)
+    except ValueError as e:
+        raise ValueError(f"{path}: expected FER2013 in a .zip, found {e}; pack it anew") from e
 
 
 def _check_unpacked(where: str, size: int) -> None:
     if not 0 <= size <= _MOST_UNPACKED:
-        raise ValueError(f"{where}: expected at most {_MOST_UNPACKED >> 30} GiB when unpacked, found {size:,} bytes")
+        expected = f"expected at most {_MOST_UNPACKED:,} bytes when unpacked"
+        raise ValueError(f"{where}: {expected}, found {size:,}; FER2013 has a third of that")
 
 
 def _is_regular(info: zipfile.ZipInfo) -> bool:
     """Returns whether a member is a plain file that can be read without a password."""
-    if info.is_dir() or info.flag_bits & 1 or stat.S_ISLNK(info.external_attr >> 16):
+    if not info.filename or info.is_dir() or info.flag_bits & 1 or stat.S_ISLNK(info.external_attr >> 16):
         return False
     return not any(fer2013_folders.is_hidden(part) for part in pathlib.PurePosixPath(info.filename).parts)
 
 
 def _inside(archive: pathlib.Path | str, member: str) -> str:
-    return f"{archive}: {fer2013_folders.shown(member)}"
+    return f"{archive}: {untrusted.shown(member)}"
 
 
 def _nothing(where: str, names: list[str]) -> str:
-    shown = ", ".join(map(fer2013_folders.shown, names[:5])) + (", ..." if len(names) > 5 else "")
+    shown = ", ".join(map(untrusted.shown, names[:_MOST_NAMED])) + (", ..." if len(names) > _MOST_NAMED else "")
     expected = f"expected an archive that holds {', '.join(FULL_CSV)} or images train/<class>/*.jpg"
     return f"{where}: {expected}, found {shown or 'nothing that can be read'}"

@@ -57,12 +57,17 @@ def read(stream: BinaryIO, where: str, name: str, rows: fer2013_rows.Collector) 
     if header.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{where}: expected text in UTF-8, found UTF-16; save it as CSV in UTF-8")
     names = [_clean(name).decode(errors="replace").lower() for name in header.removeprefix(b"\xef\xbb\xbf").split(b",")]
+    if len(header) == _LONGEST_ROW:
+        raise ValueError(f"{where}: expected at most {_LONGEST_ROW - 1} characters in its first row, found more")
     if "pixels" not in names:
         found = ", ".join(_show(name) for name in names[:4])
         raise ValueError(f"{where}: expected columns emotion, pixels and Usage in its first row, found {found}")
     if "emotion" not in names:
         rows.unlabelled.append(where)
         return hashlib.sha256(header).hexdigest()
+    for column in ("emotion", "pixels", "usage"):
+        if (count := names.count(column)) > 1:
+            raise ValueError(f"{where}: expected one column {column}, found {count}; leave out all but one")
     fixed_split = None
     if "usage" not in names:
         fixed_split = "test" if pathlib.PurePosixPath(name).name.lower() == "test.csv" else "train"
@@ -74,7 +79,6 @@ def read(stream: BinaryIO, where: str, name: str, rows: fer2013_rows.Collector) 
 def _read_rows(stream, header, names, fixed_split, where, rows) -> str:
     emotion, pixels = names.index("emotion"), names.index("pixels")
     usage = names.index("usage") if fixed_split is None else None
-    splits: dict[bytes, str | None] = {}
     digest = hashlib.sha256(header)
     number = 1
     while line := stream.readline(_LONGEST_ROW):
@@ -99,12 +103,10 @@ def _read_rows(stream, header, names, fixed_split, where, rows) -> str:
             continue
         split = fixed_split
         if usage is not None:
-            word = fields[usage]
-            if word not in splits:
-                splits[word] = fer2013_rows.split_of_usage(_clean(word).decode(errors="replace"))
-            split = splits[word]
+            word = _clean(fields[usage])
+            split = fer2013_rows.split_of_usage(word.decode(errors="replace"))
             if split is None:
-                found = _show(_clean(word))
+                found = _show(word)
                 message = f"expected Usage Training, PublicTest or PrivateTest, found {found}"
                 rows.bad(f"{where} row {number}: {message}")
                 continue

@@ -9,8 +9,7 @@ import pathlib
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 
-import PIL
-from PIL import Image
+import PIL.Image
 
 from emogan import emotions, untrusted
 from emogan.data import dataset, fer2013_rows
@@ -19,7 +18,7 @@ FOLDERS = ("train", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _FORMATS = ("JPEG", "PNG")  # whatever a name says; Pillow hands some others to other programs
-_SHOWN = 120  # characters of a name
+_MOST_CLASSES = 100  # folders beside each other, of which seven are known
 _MOST_BYTES = 1 << 20  # of an image's file: a hundred times what its pixels take
 
 # What else Pillow reads (16 bits, CMYK, floats) has no one obvious gray in 0..255.
@@ -29,12 +28,6 @@ _MODES = ("L", "LA", "P", "RGB", "RGBA", "1")
 def is_hidden(name: str) -> bool:
     """Returns whether a file or folder is litter of an operating system rather than data."""
     return (name.startswith(".") and name not in (".", "..")) or name == "__MACOSX"
-
-
-def shown(name: str) -> str:
-    """Returns a name from an archive in one short line, whatever it holds."""
-    name = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
-    return name if name.isprintable() else repr(name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,13 +125,16 @@ def check_classes(
       ValueError: if they are not, unless `rows` is told to skip; then it takes a remark.
     """
     classes = {(name.folder, name.class_name): path.rpartition("/")[0] for path in paths if (name := parse_name(path))}
+    if len(classes) > _MOST_CLASSES:
+        raise ValueError(f"{prefix}: expected train and test with seven class folders each, found {len(classes):,}")
     present: dict[str, set[int]] = {}
     for (folder, class_name), path in classes.items():
         try:
             present.setdefault(folder, set()).add(emotions.label(class_name))
         except ValueError as e:
-            _problem(rows, f"{prefix}{shown(path)}: {e}")
+            _problem(rows, f"{prefix}{untrusted.shown(path)}: {e}")
     for path in empty_classes:
+        path = untrusted.shown(path)
         _problem(rows, f"{prefix}{path}: expected images (.jpg, .png) in every class folder, found none")
         folder, class_name = path.lower().split("/")
         with contextlib.suppress(ValueError):
@@ -155,8 +151,8 @@ def read_images(
     """Adds images to `rows`, ordered by split and file name, and returns the SHA-256 of names and contents.
 
     `contents` gives paths that `parse_name` understands, each with its size and a function that reads it; `prefix`
-    precedes a path in messages. Of an animation the first frame is read. The order is that of file names without their
-    class folders, so that it does not betray the label and is the same in every form that names the images alike.
+    precedes a path in messages. The order is that of file names without their class folders, so that it does not betray
+    the label and is the same in every form that names the images alike. Of an animation the first frame is read.
 
     Raises:
       ValueError: if an image is not a 48x48 gray or colour picture.
@@ -170,14 +166,14 @@ def read_images(
         except ValueError:
             continue  # `check_classes` has had its say about the whole folder.
         if size > _MOST_BYTES:
-            limit = f"an image of at most {_MOST_BYTES >> 20} MiB"
-            rows.bad(f"{prefix}{shown(path)}: expected {limit}, found {size:,} bytes")
+            at_most = f"an image of at most {_MOST_BYTES >> 20} MiB"
+            rows.bad(f"{prefix}{untrusted.shown(path)}: expected {at_most}, found {size:,} bytes")
             continue
         try:
             data = read()
             pixels = _decode(data)
         except (OSError, ValueError) as e:
-            rows.bad(f"{prefix}{shown(path)}: expected a 48x48 image, found {untrusted.reason(e)}")
+            rows.bad(f"{prefix}{untrusted.shown(path)}: expected a 48x48 image, found {untrusted.reason(e)}")
             continue
         digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape"))
         digest.update(data)
@@ -211,7 +207,7 @@ def _decode(data: bytes) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 if image.size != size:
                     raise ValueError(f"{image.size[0]}x{image.size[1]}")
                 if image.mode not in _MODES:

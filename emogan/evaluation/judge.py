@@ -13,7 +13,7 @@ import flax.traverse_util
 import jax
 import numpy as np
 
-from emogan import files, run_folder
+from emogan import files, run_folder, untrusted
 from emogan.data import dataset
 from emogan.evaluation import identity
 from emogan.models import classifier as classifier_lib
@@ -110,15 +110,15 @@ def from_file(path: pathlib.Path) -> Judge:
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected a judge's .npz, found none; train one with --config=judge")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file.items())
-        card = json.loads(arrays.pop("card").tobytes())
+        arrays = untrusted.read_arrays(path)
+        card = untrusted.from_json(arrays.pop("card").tobytes().decode())
         variables = flax.traverse_util.unflatten_dict(arrays, sep="/")
-        judge = Judge(card["width"], tuple(card["class_names"]), variables, card)
-    except Exception as error:  # NumPy, zipfile and JSON have each their own for a broken file
-        raise ValueError(f"{path}: expected a judge, found {type(error).__name__}: {error}") from error
-    if judge.checksum != card["checksum"]:
-        raise ValueError(f"{path}: expected weights with checksum {card['checksum'][:16]}, found others; copy it again")
+        judge, checksum = Judge(card["width"], tuple(card["class_names"]), variables, card), str(card["checksum"])
+    except Exception as error:  # arrays and a card of any shape lead to errors of many kinds
+        found = f"{type(error).__name__}: {untrusted.reason(error)}"
+        raise ValueError(f"{path}: expected a judge, found {found}; copy it again") from error
+    if judge.checksum != checksum:
+        raise ValueError(f"{path}: expected weights with checksum {checksum[:16]!r}, found others; copy it again")
     return judge
 
 

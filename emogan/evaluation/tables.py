@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import json
 import math
 import pathlib
 import textwrap
@@ -64,9 +63,10 @@ def load(path: pathlib.Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"expected a result, found no file {path}; run experiments/evaluate.py --workdir=...")
     try:
-        result = json.loads(untrusted.read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"expected JSON, found {path} broken ({error}); run experiments/evaluate.py again") from error
+        result = untrusted.from_json(untrusted.read_text(path))
+    except ValueError as error:
+        why = untrusted.reason(error)
+        raise ValueError(f"expected JSON, found {path} broken ({why}); run experiments/evaluate.py again") from error
     check(result, str(path))
     return result
 
@@ -80,7 +80,8 @@ def check(result: Any, where: str = "the result") -> None:
 
     def need(holds: bool, expected: str, found: Any) -> None:
         if not holds:
-            raise ValueError(f"expected {expected}, found {found!s:.200} in {where}; run experiments/evaluate.py again")
+            shown = untrusted.shown(found)
+            raise ValueError(f"expected {expected}, found {shown} in {where}; run experiments/evaluate.py again")
 
     need(isinstance(result, dict), "a JSON object", type(result).__name__)
     need(result.get("format") == FORMAT, f"format {FORMAT}", f"format {result.get('format')}")
@@ -92,20 +93,21 @@ def check(result: Any, where: str = "the result") -> None:
     names = []
     for one in result["contestants"]:
         need(isinstance(one, dict) and {"name", "kind", "about", "scores"} <= set(one), "a contestant", one)
-        need(isinstance(one["scores"], dict), f"scores of {one['name']!r}", one["scores"])
+        need(isinstance(one["name"], str) and isinstance(one["about"], str), "a contestant's name and text", one)
+        need(isinstance(one["scores"], dict), "scores of a contestant", one["scores"])
         need(one["kind"] in KINDS, f"a contestant's kind among {', '.join(KINDS)}", repr(one["kind"]))
         need(one["name"] not in names, "a name for each contestant", f"{one['name']!r} twice")
         names.append(one["name"])
         for name, score in one["scores"].items():
             need(name.removesuffix(CLEAN) in scores.METRICS, "a known metric", repr(name))
             numbers = [score.get(key, "none") for key in ("value", "error")] if isinstance(score, dict) else ["none"]
-            need(
-                all(isinstance(number, float | int | None) for number in numbers), f"value and error of '{name}'", score
-            )
+            need(all(x is None or _is_number(x) for x in numbers), f"value and error of '{name}'", score)
     shape = (len(result["classes"]),) * 3
     for name, counts in result["verdicts"].items():
         need(name in names, "verdicts of contestants only", f"those of {name!r}")
-        need(np.array(counts, object).shape == shape, f"verdicts {list(shape)} of {name!r}", "another shape")
+        counts = np.array(counts, object)
+        need(counts.shape == shape, f"verdicts {list(shape)} of {untrusted.shown(name)!r}", "another shape")
+        need(all(map(_is_number, counts.flat)), f"counts as verdicts of {untrusted.shown(name)!r}", "others")
 
 
 def format_score(metric_name: str, score: Mapping[str, float | None] | None) -> str:
@@ -271,6 +273,11 @@ def _merge(titles: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> dict[st
         same = len(values) == len(parts) and all(value == values[0] for value in values)
         merged |= {name: values[0]} if same else of
     return merged
+
+
+def _is_number(value: Any) -> bool:
+    # JSON may hold whole numbers that no float can.
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 63)
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

@@ -2,8 +2,10 @@
 
 import json
 import pathlib
+import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import PIL.Image
@@ -75,6 +77,11 @@ def inputs(tmp_path_factory, faces):
     np.save(folder / "none.npy", faces[:0])
     np.save(folder / "objects.npy", np.array([{}, None]), allow_pickle=True)
     (folder / "text.npy").write_text("text")
+    with (folder / "huge.npy").open("wb") as file:
+        file.truncate(1 << 32)
+    bomb = bytearray((many / "face0.png").read_bytes())
+    bomb[16:24] = struct.pack(">II", 60_000, 60_000)
+    (folder / "bomb.png").write_bytes(bomb[:29] + struct.pack(">I", zlib.crc32(bomb[12:29])) + bomb[33:])
     return folder
 
 
@@ -173,6 +180,8 @@ def bad(inputs, trained_workdir, tmp_path_factory):
         "no input": {"input": inputs / "absent.png"},
         "no image": {"input": inputs / "bad.png"},
         "cut image": {"input": inputs / "cut.png"},
+        "bomb": {"input": inputs / "bomb.png"},
+        "huge array": {"input": inputs / "huge.npy"},
         "empty folder": {"input": inputs / "empty"},
         "floats": {"input": inputs / "floats.npy"},
         "flat": {"input": inputs / "flat.npy"},
@@ -206,11 +215,13 @@ def bad(inputs, trained_workdir, tmp_path_factory):
         ("no input", ["absent.png: expected an image, a folder of images or a .npy file, found nothing"]),
         ("no image", ["bad.png: expected an image, found"]),
         ("cut image", ["cut.png: expected an image, found"]),
+        ("bomb", ["bomb.png: expected an image, found Image size (3600000000 pixels) exceeds limit"]),
+        ("huge array", ["huge.npy: expected an array that numpy.save wrote, found a file of more than 1024 MiB"]),
         ("empty folder", ["empty: expected images (", "found none"]),
         ("floats", ["floats.npy: expected faces uint8 [N, 48, 48]", "found float64 [5, 48, 48]"]),
         ("flat", ["flat.npy: expected faces uint8 [N, 48, 48]", "found uint8 [5, 2304]"]),
         ("no faces", ["none.npy: expected at least one face"]),
-        ("objects", ["objects.npy: expected an array that numpy.save wrote, found Array can't be memory-mapped"]),
+        ("objects", ["objects.npy: expected an array that numpy.save wrote, found Object arrays"]),
         ("text", ["text.npy: expected an array that numpy.save wrote"]),
         ("emotion", ["expected an emotion out of angry, disgusted", "'cheerful'"]),
         ("output kind", ["--output: expected a folder, NAME.png or NAME.npy, found", "made.jpg"]),
