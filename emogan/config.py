@@ -9,9 +9,10 @@ import json
 import pathlib
 from typing import Any
 
-from emogan import files, untrusted
+from emogan import files, ranges, untrusted
+from emogan.phase_configs import ClassifierConfig, EncoderConfig, GanConfig, JointConfig, TranslatorConfig
 
-PHASES = ("gan", "encoder", "classifier")
+PHASES = ("gan", "encoder", "classifier", "joint")
 
 # The fields are not frozen because ml_collections overrides them one by one from flags.
 
@@ -26,8 +27,8 @@ class DataConfig:
     on_bad_row: str = "error"  # FER2013: error, or skip (counts and reports)
 
     def check(self) -> None:
-        _one_of("data.on_bad_row", self.on_bad_row, ("error", "skip"))
-        _between("data.size", self.size, 0, 10**7)
+        ranges.one_of("data.on_bad_row", self.on_bad_row, ("error", "skip"))
+        ranges.between("data.size", self.size, 0, 10**7)
         if self.name not in ("toyfaces", "fer2013") and not self.name.startswith("tfds:"):
             raise ValueError(f"data.name: expected toyfaces, fer2013 or tfds:NAME, found {self.name!r:.100}")
 
@@ -42,82 +43,17 @@ class ModelConfig:
     encoder_labels: bool = False  # E(x, y), as in the authors' code, instead of the paper's E(x)
     encoder_output: str = "tanh"  # tanh keeps E(x) within the uniform prior; linear is the paper's words
     batch_norm: bool = True
+    critic_norm: bool = True  # whether D has it, too; a penalty on D's gradients wants none there
     resampling: str = "strided"  # strided convolutions, or pooled: what the paper says strides improve on
     precision: str = "float32"  # bfloat16: of features and products in G, D and E; all that is kept stays float32
 
     def check(self) -> None:
-        _between("model.width", self.width, 1, 1024)
-        _between("model.latent_size", self.latent_size, 1, 4096)
-        _one_of("model.latent_distribution", self.latent_distribution, ("uniform", "normal"))
-        _one_of("model.encoder_output", self.encoder_output, ("tanh", "linear"))
-        _one_of("model.precision", self.precision, ("float32", "bfloat16"))
-        _one_of("model.resampling", self.resampling, ("strided", "pooled"))
-
-
-@dataclasses.dataclass
-class GanConfig:
-    """Phase `gan`: G against D. Section 2.2.1 of the paper."""
-
-    epochs: int = 50
-    batch_size: int = 64
-    learning_rate: float = 2e-4
-    b1: float = 0.5
-    generator_steps: int = 1  # updates of G per update of D
-    ema_decay: float = 0.999  # of the averaged G that samples and edits are drawn with; 0 switches it off
-    collapse_steps: int = 500  # so many steps in which D tells nothing apart count as a collapse; 0 never checks
-    on_collapse: str = "stop"  # stop, or warn
-
-    def check(self) -> None:
-        _optimisation("gan", self)
-        _between("gan.generator_steps", self.generator_steps, 1, 100)
-        _between("gan.ema_decay", self.ema_decay, 0.0, 0.999999)
-        _between("gan.collapse_steps", self.collapse_steps, 0, 10**6)
-        _one_of("gan.on_collapse", self.on_collapse, ("stop", "warn"))
-
-
-@dataclasses.dataclass
-class EncoderConfig:
-    """Phase `encoder`: E learns to invert the finished G. Section 2.2.2 of the paper."""
-
-    epochs: int = 50
-    batch_size: int = 64
-    learning_rate: float = 2e-4
-    b1: float = 0.5
-    ema_decay: float = 0.999  # of the averaged E that edits are made with; 0 switches it off
-    image_loss: float = 1.0  # weight of eq. (14), |x - G(E(x) given y)|^2
-    latent_loss: float = 0.0  # weight of eq. (13), |z - E(G(z given y))|^2
-
-    def check(self) -> None:
-        _optimisation("encoder", self)
-        _between("encoder.ema_decay", self.ema_decay, 0.0, 0.999999)
-        _between("encoder.image_loss", self.image_loss, 0.0, 1e6)
-        _between("encoder.latent_loss", self.latent_loss, 0.0, 1e6)
-        if self.image_loss == self.latent_loss == 0:
-            raise ValueError("encoder.image_loss and encoder.latent_loss: expected one above 0, found both 0")
-
-
-@dataclasses.dataclass
-class ClassifierConfig:
-    """Phase `classifier`: the judge, which names the emotion on a face."""
-
-    width: int = 32  # channels at 24 pixels; 1.7 million parameters
-    epochs: int = 40  # the learning rate falls to 0 over them
-    batch_size: int = 64
-    learning_rate: float = 0.05
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.1
-    ema_decay: float = 0.999  # of the averaged network, which is the judge
-
-    def check(self) -> None:
-        _between("classifier.width", self.width, 1, 1024)
-        _between("classifier.epochs", self.epochs, 1, 10**5)
-        _between("classifier.batch_size", self.batch_size, 2, 2**16)
-        _between("classifier.learning_rate", self.learning_rate, 1e-8, 10.0)
-        _between("classifier.momentum", self.momentum, 0.0, 0.9999)
-        _between("classifier.weight_decay", self.weight_decay, 0.0, 1.0)
-        _between("classifier.label_smoothing", self.label_smoothing, 0.0, 0.99)
-        _between("classifier.ema_decay", self.ema_decay, 0.0, 0.999999)
+        ranges.between("model.width", self.width, 1, 1024)
+        ranges.between("model.latent_size", self.latent_size, 1, 4096)
+        ranges.one_of("model.latent_distribution", self.latent_distribution, ("uniform", "normal"))
+        ranges.one_of("model.encoder_output", self.encoder_output, ("tanh", "linear"))
+        ranges.one_of("model.precision", self.precision, ("float32", "bfloat16"))
+        ranges.one_of("model.resampling", self.resampling, ("strided", "pooled"))
 
 
 @dataclasses.dataclass
@@ -130,9 +66,9 @@ class RunConfig:
     tensorboard: bool = True
 
     def check(self) -> None:
-        _between("run.sample_every", self.sample_every, 1, 10**6)
-        _between("run.checkpoint_every", self.checkpoint_every, 1, 10**6)
-        _between("run.keep_checkpoints", self.keep_checkpoints, 1, 1000)
+        ranges.between("run.sample_every", self.sample_every, 1, 10**6)
+        ranges.between("run.checkpoint_every", self.checkpoint_every, 1, 10**6)
+        ranges.between("run.keep_checkpoints", self.keep_checkpoints, 1, 1000)
 
 
 @dataclasses.dataclass
@@ -147,12 +83,12 @@ class ParallelConfig:
     optimizer: str = "replicated"  # its state, likewise
 
     def check(self) -> None:
-        _one_of("parallel.mode", self.mode, ("auto", "jit", "pmap"))
-        _between("parallel.devices", self.devices, 0, 2**16)
-        _one_of("parallel.batch_norm", self.batch_norm, ("global", "device"))
-        _between("parallel.microbatches", self.microbatches, 1, 4096)
-        _one_of("parallel.data", self.data, ("replicated", "sharded"))
-        _one_of("parallel.optimizer", self.optimizer, ("replicated", "sharded"))
+        ranges.one_of("parallel.mode", self.mode, ("auto", "jit", "pmap"))
+        ranges.between("parallel.devices", self.devices, 0, 2**16)
+        ranges.one_of("parallel.batch_norm", self.batch_norm, ("global", "device"))
+        ranges.between("parallel.microbatches", self.microbatches, 1, 4096)
+        ranges.one_of("parallel.data", self.data, ("replicated", "sharded"))
+        ranges.one_of("parallel.optimizer", self.optimizer, ("replicated", "sharded"))
 
 
 @dataclasses.dataclass
@@ -167,16 +103,19 @@ class Config:
     gan: GanConfig = dataclasses.field(default_factory=GanConfig)
     encoder: EncoderConfig = dataclasses.field(default_factory=EncoderConfig)
     classifier: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
+    translator: TranslatorConfig = dataclasses.field(default_factory=TranslatorConfig)
+    joint: JointConfig = dataclasses.field(default_factory=JointConfig)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
     parallel: ParallelConfig = dataclasses.field(default_factory=ParallelConfig)
 
     def check(self) -> None:
         """Raises ValueError, naming the field, if a value is out of its range."""
-        _between("seed", self.seed, 0, 2**31 - 1)
+        ranges.between("seed", self.seed, 0, 2**31 - 1)
         for name in self.phases.split(","):
-            _one_of("phases", name, PHASES)
-        for part in (self.data, self.model, self.gan, self.encoder, self.classifier, self.run, self.parallel):
-            part.check()
+            ranges.one_of("phases", name, PHASES)
+        for part in vars(self).values():
+            if dataclasses.is_dataclass(part):
+                part.check()
 
 
 def to_json(config: Config) -> str:
@@ -256,21 +195,3 @@ def _from_dict(cls: type, values: Any, prefix: str) -> Any:
             raise ValueError(f"{prefix}{name}: expected {kind.__name__}, found {value!r:.100}")
         arguments[name] = value
     return cls(**arguments)
-
-
-def _optimisation(name: str, phase: GanConfig | EncoderConfig) -> None:
-    _between(f"{name}.epochs", phase.epochs, 1, 10**5)
-    # Batch norm over a single example would send every feature to its offset.
-    _between(f"{name}.batch_size", phase.batch_size, 2, 2**16)
-    _between(f"{name}.learning_rate", phase.learning_rate, 1e-8, 1.0)
-    _between(f"{name}.b1", phase.b1, 0.0, 0.9999)
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}: expected {' or '.join(choices)}, found {value!r:.100}")
-
-
-def _between(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{name}: expected {low} to {high}, found {value}")

@@ -42,6 +42,24 @@ _PANELS = (
         (_Line("real_logit", "real faces"), _Line("fake_logit", "generated faces")),
     ),
     _Panel("gan", "how far D tells faces apart", "standard deviation", (_Line("logit_spread", "D's logits"),)),
+    _Panel(
+        "joint",
+        "losses",
+        "loss",
+        (_Line("discriminator_loss", "D, real + edited"), _Line("generator_loss", "E and G")),
+    ),
+    _Panel(
+        "joint",
+        "emotions named",
+        "share",
+        (_Line("edit_accuracy", "wanted ones, on edits"), _Line("discriminator_accuracy", "by D, on real faces")),
+    ),
+    _Panel(
+        "joint",
+        "distance to the source",
+        "gray levels a pixel",
+        (_Line("reconstruction", "under the own label"), _Line("change", "under another")),
+    ),
     _Panel("encoder", "loss", "squared error a face", (_Line("loss", "E"),)),
     _Panel(
         "encoder",

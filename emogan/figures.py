@@ -45,8 +45,9 @@ def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
     if samples:
         picture = samples_picture({step: images.load_png(path) for step, path in samples.items()}, per_epoch["gan"])
         paths.append(_save(picture, folder / "fig5_samples.png"))
-    done = checkpoint.newest_step(workdir / "checkpoints" / "encoder")
-    if "encoder" in per_epoch and done >= config.encoder.epochs * per_epoch["encoder"]:
+    last = transfer.last_phase(config)
+    done = checkpoint.newest_step(workdir / "checkpoints" / last)
+    if last in per_epoch and done >= getattr(config, last).epochs * per_epoch[last]:
         paths += _draw_transfers(config, transfer.load(workdir), folder)
     return paths
 

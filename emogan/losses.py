@@ -1,24 +1,73 @@
 """Losses, one value per example; the caller averages."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
 import jax.numpy as jnp
-import optax
+from flax import linen as nn
 
 from emogan import types
 
 
-def discriminator_real(logits: types.Logits) -> types.Logits:
-    """Returns D's cross-entropy on real faces, -log D(x), [B] (Goodfellow et al. 2014, eq. (1))."""
-    return optax.sigmoid_binary_cross_entropy(logits, jnp.ones_like(logits))
+class Adversarial(NamedTuple):
+    """What D and G pay for D's logits [B] of real faces and of generated ones, each (real, fake) -> [B].
+
+    Attributes:
+      discriminator: D's loss.
+      generator: G's loss.
+      relativistic: whether G's loss depends on the real logits.
+    """
+
+    discriminator: Callable[[types.Logits, types.Logits], types.Logits]
+    generator: Callable[[types.Logits, types.Logits], types.Logits]
+    relativistic: bool = False
 
 
-def discriminator_fake(logits: types.Logits) -> types.Logits:
-    """Returns D's cross-entropy on generated faces, -log(1 - D(G(z))), [B] (Goodfellow et al. 2014, eq. (1))."""
-    return optax.sigmoid_binary_cross_entropy(logits, jnp.zeros_like(logits))
+ADVERSARIAL = {
+    # -log D(x) - log(1 - D(G(z))), and the non-saturating -log D(G(z)) (Goodfellow et al. 2014, eq. (1), section 3)
+    "cross_entropy": Adversarial(
+        lambda real, fake: nn.softplus(-real) + nn.softplus(fake), lambda real, fake: nn.softplus(-fake)
+    ),
+    # the estimate of the Wasserstein distance (Arjovsky et al. 2017, eq. (2) and algorithm 1)
+    "wasserstein": Adversarial(lambda real, fake: fake - real, lambda real, fake: -fake),
+    # with a = 0, b = c = 1 (Mao et al. 2017, eq. (9))
+    "least_squares": Adversarial(
+        lambda real, fake: ((real - 1) ** 2 + fake**2) / 2, lambda real, fake: (fake - 1) ** 2 / 2
+    ),
+    # (Lim and Ye 2017; Miyato et al. 2018, eq. (16) and (17))
+    "hinge": Adversarial(lambda real, fake: nn.relu(1 - real) + nn.relu(1 + fake), lambda real, fake: -fake),
+    # which of a real face and a generated one is the more real (Jolicoeur-Martineau 2019; Huang et al. 2024, eq. (2))
+    "relativistic": Adversarial(
+        lambda real, fake: nn.softplus(fake - real), lambda real, fake: nn.softplus(real - fake), True
+    ),
+}
 
 
-def generator(logits: types.Logits) -> types.Logits:
-    """Returns G's non-saturating loss, -log D(G(z)), [B] (Goodfellow et al. 2014, section 3)."""
-    return optax.sigmoid_binary_cross_entropy(logits, jnp.ones_like(logits))
+def squared_slope(critic: Callable[[types.Images], types.Logits], faces: types.Images) -> types.Logits:
+    """Returns |dD/dx|^2 at each face, [B]: twice the penalty R1 at real faces, R2 at generated (Mescheder et al. 2018).
+
+    Args:
+      critic: D with its labels; its answer for a face must not depend on the others.
+      faces: [B, 48, 48, 1].
+    """
+    slopes = jax.grad(lambda faces: jnp.sum(critic(faces)))(faces)
+    return jnp.sum(jnp.square(slopes), axis=(1, 2, 3))
+
+
+def gradient_penalty(
+    critic: Callable[[types.Images], types.Logits], real: types.Images, fake: types.Images, mix: jax.Array
+) -> types.Logits:
+    """Returns (|dD/dx| - 1)^2 between real and generated faces, [B] (Gulrajani et al. 2017, eq. (3)).
+
+    Args:
+      critic: as `squared_slope`.
+      real, fake: faces [B, 48, 48, 1].
+      mix: where between them, [B] in 0..1, from fake to real.
+    """
+    mix = mix[:, None, None, None]
+    # The root has no slope at 0.
+    return jnp.square(jnp.sqrt(squared_slope(critic, mix * real + (1 - mix) * fake) + 1e-12) - 1.0)
 
 
 def reconstruction(images: types.Images, reconstructions: types.Images) -> types.Logits:

@@ -15,7 +15,7 @@ from emogan import config as config_lib
 from emogan import data as data_lib
 from emogan import figures, files, run_folder, untrusted
 from emogan.data import dataset
-from emogan.train import checkpoint, classifier, encoder, gan, hosts, interrupt, lock, loop, writers
+from emogan.train import checkpoint, classifier, encoder, gan, hosts, interrupt, joint, lock, loop, recipes, writers
 from emogan.train import layout as layout_lib
 from emogan.train import state as state_lib
 
@@ -57,14 +57,27 @@ def plan(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str]
         "encoder": (encoder.make_encoder(config.model, classes), image, labels),
         "classifier": (classifier.make_classifier(config.classifier, classes), image),
     }
-    members = {"gan": ("generator", "discriminator"), "encoder": ("generator", "encoder")}
+    sizes = config.translator
+    code = jax.ShapeDtypeStruct((1, *joint.code_shape(sizes)), jnp.float32)
+    networks |= {
+        "joint encoder": (joint.make_encoder(sizes, classes), image, labels),
+        "joint generator": (joint.make_generator(sizes, classes), code, labels),
+        "joint discriminator": (joint.make_discriminator(sizes, classes), image, labels),
+    }
+    members = {
+        "gan": ("generator", "discriminator"),
+        "encoder": ("generator", "encoder"),
+        "classifier": ("classifier",),
+        "joint": ("joint encoder", "joint generator", "joint discriminator"),
+    }
     parameters = {}
-    for name in dict.fromkeys(name for phase in phases for name in members.get(phase, (phase,))):
+    for name in dict.fromkeys(name for phase in phases for name in members[phase]):
         module, *inputs = networks[name]
         init = lambda key, *inputs, module=module: module.init(key, *inputs, train=False)  # noqa: E731
         parameters[name] = gan.parameter_count(jax.eval_shape(init, jax.random.key(0), *inputs)["params"])
     steps = {}
-    for name in dict.fromkeys(("gan", *phases) if "encoder" in phases else phases):  # E's checkpoints name their G
+    built_on = {"encoder": "gan", "joint": "classifier"}  # whose steps must be known
+    for name in dict.fromkeys(name for phase in phases for name in (built_on.get(phase, phase), phase)):
         settings = getattr(config, name)
         steps[name] = settings.epochs * dataset.steps_per_epoch(len(data), settings.batch_size)
     return Plan(parameters, steps, len(data), data.class_names)
@@ -121,7 +134,7 @@ def _run(
     )
     writers.say(f"writing to {workdir}; stop at any time, the same command continues")
     for name in phases:
-        made, about = _phase(name, config, workdir, sizes, layout)
+        made, about = _phase(name, config, workdir, data, sizes, layout)
         traces = workdir / "profile" / name if profile else None
         _train(made, config, workdir, data, sizes, about, traces, layout, signals)
     if hosts.are_many():
@@ -132,16 +145,24 @@ def _run(
 
 
 def _phase(
-    name: str, config: config_lib.Config, workdir: pathlib.Path, sizes: Plan, layout: layout_lib.Layout
+    name: str,
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    data: dataset.Dataset,
+    sizes: Plan,
+    layout: layout_lib.Layout,
 ) -> tuple[state_lib.Phase, dict]:
     """Returns a phase, and what its checkpoints say of what it was built on."""
     classes = len(sizes.class_names)
     if name == "gan":
         _refuse_stale_encoder(workdir, sizes)
-        return gan.make(config, classes), {}
+        return recipes.make_gan(config, classes), {}
     if name == "encoder":
         generator = load_generator(config, workdir, sizes, layout)
         return encoder.make(config, classes, generator), {"gan_step": sizes.steps["gan"]}
+    if name == "joint":
+        guide = load_guide(config, workdir, data, sizes, layout) if config.joint.guide else None
+        return joint.make(config, classes, sizes.steps[name], data.class_counts(), guide), {}
     return classifier.make(config, classes, sizes.steps[name], load_data(config, "valid")), {}
 
 
@@ -162,18 +183,42 @@ def load_generator(config: config_lib.Config, workdir: pathlib.Path, sizes: Plan
     Raises:
       ValueError: if phase `gan` has not finished there, or its last checkpoint is damaged.
     """
-    folder = workdir / "checkpoints" / "gan"
+    phase = recipes.make_gan(config, len(sizes.class_names))
+    return _finished(phase, "encoder", config, workdir, sizes, layout).best_generator
+
+
+def load_guide(
+    config: config_lib.Config, workdir: pathlib.Path, data: dataset.Dataset, sizes: Plan, layout: layout_lib.Layout
+) -> Any:
+    """Returns the variables of the finished classifier of a run, in the host's memory.
+
+    Raises:
+      ValueError: if phase `classifier` has not finished there.
+    """
+    phase = classifier.make(config, len(sizes.class_names), sizes.steps["classifier"], data)
+    return _finished(phase, "joint", config, workdir, sizes, layout).average
+
+
+def _finished(
+    phase: state_lib.Phase,
+    wanted_by: str,
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    sizes: Plan,
+    layout: layout_lib.Layout,
+) -> Any:
+    """Returns the last state of a phase that another one builds on, in the host's memory."""
+    name, folder = phase.name, workdir / "checkpoints" / phase.name
     done = checkpoint.newest_step(folder)
-    if done >= sizes.steps["gan"]:
-        shapes = jax.eval_shape(gan.make(config, len(sizes.class_names)).init, jax.random.key(0))
-        saved = checkpoint.read(folder, layout.target(shapes))
+    if done >= sizes.steps[name]:
+        saved = checkpoint.read(folder, layout.target(jax.eval_shape(phase.init, jax.random.key(0))))
         done = saved.step
-    if done < sizes.steps["gan"]:
+    if done < sizes.steps[name]:
         raise ValueError(
-            f"--phase=encoder: expected a finished phase gan in {workdir} ({sizes.steps['gan']} steps), "
-            f"found {done} steps; run --phase=gan (or --phase=all) with the same flags first"
+            f"--phase={wanted_by}: expected a finished phase {name} in {workdir} ({sizes.steps[name]} steps), "
+            f"found {done} steps; run --phase={name} (or --phase=all) with the same flags first"
         )
-    return jax.device_get(saved.state.best_generator)
+    return jax.device_get(saved.state)
 
 
 def _train(

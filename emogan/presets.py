@@ -1,6 +1,16 @@
 """The named configurations that a run begins from."""
 
-from emogan.config import Config, DataConfig, EncoderConfig, GanConfig, ModelConfig, RunConfig
+from emogan.config import (
+    ClassifierConfig,
+    Config,
+    DataConfig,
+    EncoderConfig,
+    GanConfig,
+    JointConfig,
+    ModelConfig,
+    RunConfig,
+    TranslatorConfig,
+)
 
 
 def quick() -> Config:
@@ -28,6 +38,112 @@ def paper() -> Config:
     )
 
 
+def wgan() -> Config:
+    """Returns the Wasserstein GAN as published, with clipped weights (Arjovsky et al. 2017, algorithm 1)."""
+    return Config(
+        preset="wgan",
+        data=DataConfig(name="fer2013"),
+        gan=GanConfig(
+            batch_size=320,  # 64 in each of D's five updates
+            loss="wasserstein",
+            penalty="clip",
+            penalty_weight=0.01,
+            critic_steps=5,
+            optimizer="rmsprop",
+            learning_rate=5e-5,
+        ),
+    )
+
+
+def wgan_gp() -> Config:
+    """Returns the Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, algorithm 1)."""
+    return Config(
+        preset="wgan_gp",
+        data=DataConfig(name="fer2013"),
+        model=ModelConfig(critic_norm=False),
+        gan=GanConfig(
+            batch_size=320,
+            loss="wasserstein",
+            penalty="gradient",
+            penalty_weight=10.0,
+            critic_steps=5,
+            learning_rate=1e-4,
+            b1=0.0,
+            b2=0.9,
+        ),
+    )
+
+
+def began() -> Config:
+    """Returns BEGAN, whose D is an auto-encoder (Berthelot et al. 2017, section 4.1), without batch norm."""
+    return Config(
+        preset="began",
+        data=DataConfig(name="fer2013"),
+        model=ModelConfig(batch_norm=False),
+        gan=GanConfig(loss="began", batch_size=16, learning_rate=1e-4),
+    )
+
+
+def cyclegan() -> Config:
+    """Returns cycle consistency over seven emotions, told to G and D (after Zhu et al. 2017, section 5 and 7)."""
+    return Config(
+        preset="cyclegan",
+        phases="joint",
+        data=DataConfig(name="fer2013"),
+        translator=TranslatorConfig(skip=False, blocks=3),
+        joint=JointConfig(
+            loss="least_squares",
+            cycle=10.0,
+            reconstruction=20.0,  # the identity loss, of weight 5, on the quarter of the faces that shall not change
+            **_PLAIN | {"own_share": 0.25},
+            learning_rate=2e-4,
+            b2=0.999,
+        ),
+    )
+
+
+def stargan() -> Config:
+    """Returns StarGAN's losses and weights at 48x48 (Choi et al. 2018, section 3 and 7.1), with this house's networks.
+
+    StarGAN joins the wanted label to the face that enters its generator, and so does this E.
+    """
+    return Config(
+        preset="stargan",
+        phases="joint",
+        data=DataConfig(name="fer2013"),
+        translator=TranslatorConfig(labels="encoder", skip=False, blocks=3, projection=False),
+        joint=JointConfig(
+            batch_size=80,  # 16 in each of D's five updates
+            loss="wasserstein",
+            critic_steps=5,
+            gradient_penalty=10.0,
+            cycle=10.0,
+            **_PLAIN | {"classification": 1.0},
+            learning_rate=1e-4,
+            b2=0.999,
+        ),
+    )
+
+
+def emogan() -> Config:
+    """Returns emogan's own recipe for real faces: E, G and D together, guided by a classifier."""
+    return Config(
+        preset="emogan",
+        phases="classifier,joint",
+        data=DataConfig(name="fer2013"),
+        classifier=ClassifierConfig(width=16, epochs=10),
+        joint=JointConfig(epochs=12),
+        run=RunConfig(sample_every=200, checkpoint_every=200),
+    )
+
+
+# What the published recipes have not, where `JointConfig` has it by default.
+_PLAIN = {
+    **dict.fromkeys(("slope_penalty", "classification", "guide", "keep", "own_share", "ema_decay"), 0.0),
+    **dict.fromkeys(("balanced", "augment"), False),
+}
+
+
 def judge() -> Config:
     """Returns the setting of the judge that ships with emogan: FER2013's `train`, an hour on two CPU cores."""
     return Config(
@@ -38,7 +154,7 @@ def judge() -> Config:
     )
 
 
-PRESETS = {"quick": quick, "paper": paper, "judge": judge}
+PRESETS = {make.__name__: make for make in (quick, emogan, paper, wgan, wgan_gp, began, cyclegan, stargan, judge)}
 
 
 def preset(name: str) -> Config:

@@ -14,7 +14,7 @@ from emogan import config as config_lib
 from emogan import emotions, images, run_folder, types
 from emogan.data import dataset
 from emogan.models import generator as generator_lib
-from emogan.train import checkpoint, encoder, gan
+from emogan.train import checkpoint, encoder, gan, joint, recipes
 from emogan.train import state as state_lib
 
 LARGEST_BATCH = 256
@@ -22,15 +22,18 @@ ALL = "all"
 
 Emotion = str | int | np.ndarray | jax.Array | Sequence[int]
 
+WEAR, SHALL_WEAR = "wear now", "shall wear"  # which labels an E(x, y) takes
+
 _SIZE = dataset.IMAGE_SIZE
 _ROUNDING = 1e-3  # how far beyond [-1, 1] a float image may lie, as resampling and float16 leave it
 
 
 class EmotionTransfer:
-    """A trained E and G, which set the emotion on faces.
+    """A trained E and G, which set the emotion on faces; `make` and `load` return one.
 
-    Faces are NumPy or JAX arrays [N, 48, 48] or [N, 48, 48, 1], uint8 in 0..255 or floats in [-1, 1]; N may be 0. An
-    emotion is a name, a label, labels [N], or "all" for every label in its order.
+    A latent is what E gives: Z numbers after phase `encoder`, a code [12, 12, C] after phase `joint`. Faces are NumPy
+    or JAX arrays [N, 48, 48] or [N, 48, 48, 1], uint8 in 0..255 or floats in [-1, 1]; N may be 0. An emotion is a name,
+    a label, labels [N], or "all" for every label in its order.
 
     Attributes:
       config: of the run.
@@ -46,27 +49,27 @@ class EmotionTransfer:
     ):
         self.config = config
         self.class_names = tuple(class_names)
-        E = encoder.make_encoder(config.model, len(class_names))
-        G = gan.make_generator(config.model, len(class_names))
+        E, G, self._code_shape, self._encoder_takes = _networks(config, len(class_names))
         on_device = jax.device_put((encoder_variables, generator_variables))
         self._encode = functools.partial(_encode, E, on_device[0])
         self._decode = functools.partial(_decode, G, on_device[1])
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
-        """Returns the latents float32 [N, Z] of faces.
+        """Returns the latents float32 [N, ...] of faces.
 
         Args:
           faces: see the class.
-          labels: the emotions that the faces wear now; only an E(x, y) (`model.encoder_labels`) needs them.
+          labels: only an E(x, y) needs them: under `model.encoder_labels` the emotions that the faces wear now, under
+            `translator.labels=encoder` those that they shall wear.
 
         Raises:
           ValueError: if the faces' shape, type or values are not those of the class, or labels are missing or wrong.
         """
         faces = _checked_faces(faces)
-        if labels is None and self.config.model.encoder_labels:
+        if labels is None and self._encoder_takes:
             raise ValueError(
-                "expected labels=..., the emotions that the faces wear now, since this run's encoder is E(x, y), "
-                "found none"
+                f"expected labels=..., the emotions that the faces {self._encoder_takes}, since this run's encoder is "
+                "E(x, y), found none"
             )
         # Bytes go to the device in the shape of data sets, floats in that of the networks.
         faces = faces.reshape(len(faces), _SIZE, _SIZE, *(() if faces.dtype == np.uint8 else (1,)))
@@ -74,7 +77,7 @@ class EmotionTransfer:
         return _in_batches(self._encode, faces, labels)
 
     def decode(self, latents: np.ndarray | jax.Array, emotion: Emotion) -> np.ndarray:
-        """Returns the faces float32 [N, 48, 48, 1] in [-1, 1] of latents [N, Z], or [C, N, 48, 48, 1] under "all".
+        """Returns the faces float32 [N, 48, 48, 1] in [-1, 1] of latents [N, ...], or [C, N, 48, 48, 1] under "all".
 
         Raises:
           ValueError: if the latents' shape or type, or the emotion, is not as expected.
@@ -97,8 +100,54 @@ class EmotionTransfer:
         faces = _checked_faces(faces)
         if not _is_all(emotion):
             self._labels(emotion, len(faces))  # a wrong one fails before the work of E
-        answer = self._decoded(self.encode(faces, labels), emotion, faces.dtype == np.uint8)
+        as_bytes = faces.dtype == np.uint8
+        if self._encoder_takes == SHALL_WEAR:
+            every = range(len(self.class_names)) if _is_all(emotion) else [emotion]
+            answers = [self._decoded(self.encode(faces, one), one, as_bytes) for one in every]
+            answer = np.stack(answers) if _is_all(emotion) else answers[0]
+        else:
+            answer = self._decoded(self.encode(faces, labels), emotion, as_bytes)
         return answer.reshape(*answer.shape[: 2 if _is_all(emotion) else 1], *faces.shape[1:])
+
+    def label(self, name: str) -> int:
+        """Returns the label of an emotion's name, in any case and, for the seven of FER2013, in either naming.
+
+        Raises:
+          ValueError: if no class has this name.
+        """
+        names = [known.lower() for known in self.class_names]
+        word = name.strip().lower()
+        if word not in names and self.class_names == emotions.EMOTIONS:
+            return emotions.label(name)
+        if word not in names:
+            raise ValueError(f"expected an emotion out of {', '.join(self.class_names)}, found {name!r}")
+        return names.index(word)
+
+    def _decoded(self, latents: Any, emotion: Emotion, as_bytes: bool) -> np.ndarray:
+        latents = _checked_latents(latents, self._code_shape)
+        decode = functools.partial(self._decode, as_bytes=as_bytes)
+        count, classes = len(latents), len(self.class_names)
+        if not _is_all(emotion):
+            return _in_batches(decode, latents, self._labels(emotion, count))
+        labels = np.arange(classes, dtype=np.int32).repeat(count)
+        answer = _in_batches(decode, np.tile(latents, (classes, *(1,) * len(self._code_shape))), labels)
+        return answer.reshape(classes, count, *answer.shape[1:])
+
+    def _labels(self, emotion: Emotion, count: int) -> np.ndarray:
+        """Returns labels int32 [count], checked."""
+        labels = np.asarray(self.label(emotion) if isinstance(emotion, str) else emotion)
+        if labels.size and not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(f"expected an emotion's name, a label or integer labels [{count}], found {labels.dtype}")
+        if labels.shape not in ((), (count,)):
+            raise ValueError(f"expected one label or labels [{count}], found {list(labels.shape)}")
+        wrong = labels[(labels < 0) | (labels >= len(self.class_names))]
+        if wrong.size:
+            raise ValueError(f"expected labels in 0..{len(self.class_names) - 1}, found {wrong.flat[0]}")
+        return np.broadcast_to(labels.astype(np.int32), (count,))
+
+
+class LatentTransfer(EmotionTransfer):
+    """One whose G draws faces from a prior over latents: the paper's, of the phases `gan` and `encoder`."""
 
     def sample_latents(self, count: int, seed: int = 0) -> np.ndarray:
         """Returns latents float32 [count, Z] drawn from the prior."""
@@ -116,41 +165,16 @@ class EmotionTransfer:
         latents = self.sample_latents(count, seed)
         return self._decoded(latents, np.reshape(labels, count), as_bytes=True)
 
-    def label(self, name: str) -> int:
-        """Returns the label of an emotion's name, in any case and, for the seven of FER2013, in either naming.
 
-        Raises:
-          ValueError: if no class has this name.
-        """
-        names = [known.lower() for known in self.class_names]
-        word = name.strip().lower()
-        if word not in names and self.class_names == emotions.EMOTIONS:
-            return emotions.label(name)
-        if word not in names:
-            raise ValueError(f"expected an emotion out of {', '.join(self.class_names)}, found {name!r}")
-        return names.index(word)
-
-    def _decoded(self, latents: Any, emotion: Emotion, as_bytes: bool) -> np.ndarray:
-        latents = _checked_latents(latents, self.config.model.latent_size)
-        decode = functools.partial(self._decode, as_bytes=as_bytes)
-        count, classes = len(latents), len(self.class_names)
-        if not _is_all(emotion):
-            return _in_batches(decode, latents, self._labels(emotion, count))
-        labels = np.arange(classes, dtype=np.int32).repeat(count)
-        answer = _in_batches(decode, np.tile(latents, (classes, 1)), labels)
-        return answer.reshape(classes, count, *answer.shape[1:])
-
-    def _labels(self, emotion: Emotion, count: int) -> np.ndarray:
-        """Returns labels int32 [count], checked."""
-        labels = np.asarray(self.label(emotion) if isinstance(emotion, str) else emotion)
-        if labels.size and not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(f"expected an emotion's name, a label or integer labels [{count}], found {labels.dtype}")
-        if labels.shape not in ((), (count,)):
-            raise ValueError(f"expected one label or labels [{count}], found {list(labels.shape)}")
-        wrong = labels[(labels < 0) | (labels >= len(self.class_names))]
-        if wrong.size:
-            raise ValueError(f"expected labels in 0..{len(self.class_names) - 1}, found {wrong.flat[0]}")
-        return np.broadcast_to(labels.astype(np.int32), (count,))
+def make(
+    config: config_lib.Config,
+    class_names: Sequence[str],
+    encoder_variables: state_lib.Variables,
+    generator_variables: state_lib.Variables,
+) -> EmotionTransfer:
+    """Returns the E and G of a configuration with these variables."""
+    kind = EmotionTransfer if _is_joint(config) else LatentTransfer
+    return kind(config, class_names, encoder_variables, generator_variables)
 
 
 def load(workdir: str | pathlib.Path) -> EmotionTransfer:
@@ -158,21 +182,41 @@ def load(workdir: str | pathlib.Path) -> EmotionTransfer:
 
     Raises:
       FileNotFoundError: if the folder is no run's.
-      ValueError: if its phase `encoder` has not finished, or a file in it is damaged.
+      ValueError: if its last phase has not finished, or a file in it is damaged.
     """
     workdir = pathlib.Path(workdir)
     run = run_folder.read(workdir)
     config, class_names, examples = run.config, run.class_names, run.examples
-    steps = config.encoder.epochs * dataset.steps_per_epoch(examples, config.encoder.batch_size)
-    folder = workdir / "checkpoints" / "encoder"
+    phase = last_phase(config)
+    settings = getattr(config, phase)
+    steps = settings.epochs * dataset.steps_per_epoch(examples, settings.batch_size)
+    folder = workdir / "checkpoints" / phase
     done = checkpoint.newest_step(folder)
     if done < steps:
         raise ValueError(
-            f"{workdir}: expected a finished phase encoder ({steps} steps), found {done or 'no'} steps; "
-            f"run experiments/train.py --phase=encoder (or all) with the flags of this run and --workdir={workdir}"
+            f"{workdir}: expected a finished phase {phase} ({steps} steps), found {done or 'no'} steps; "
+            f"run experiments/train.py --phase={phase} (or all) with the flags of this run and --workdir={workdir}"
         )
     state = checkpoint.read(folder, _target(config, len(class_names))).state
-    return EmotionTransfer(config, class_names, state.best_encoder, state.generator)
+    return make(config, class_names, state.best_encoder, state.generator)
+
+
+def last_phase(config: config_lib.Config) -> str:
+    """Returns the phase whose checkpoints hold the E and G of a run."""
+    return "joint" if _is_joint(config) else "encoder"
+
+
+def _is_joint(config: config_lib.Config) -> bool:
+    return "joint" in config.phases.split(",")
+
+
+def _networks(config: config_lib.Config, classes: int) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
+    """Returns E, G, the shape of a latent, and which label E takes, if it takes one."""
+    if _is_joint(config):
+        E, G = (make(config.translator, classes) for make in (joint.make_encoder, joint.make_generator))
+        return E, G, joint.code_shape(config.translator), SHALL_WEAR if config.translator.labels == "encoder" else ""
+    E, G = encoder.make_encoder(config.model, classes), gan.make_generator(config.model, classes)
+    return E, G, (config.model.latent_size,), WEAR if config.model.encoder_labels else ""
 
 
 def _is_all(emotion: Emotion) -> bool:
@@ -198,10 +242,11 @@ def _checked_faces(faces: Any) -> np.ndarray:
     return faces
 
 
-def _checked_latents(latents: Any, size: int) -> np.ndarray:
+def _checked_latents(latents: Any, shape: tuple[int, ...]) -> np.ndarray:
     latents = np.asarray(latents)
-    if latents.ndim != 2 or latents.shape[1] != size or not jnp.issubdtype(latents.dtype, jnp.floating):
-        raise ValueError(f"expected float latents [N, {size}], found {latents.dtype} {list(latents.shape)}")
+    if latents.ndim == 0 or latents.shape[1:] != shape or not jnp.issubdtype(latents.dtype, jnp.floating):
+        expected = ", ".join(map(str, shape))
+        raise ValueError(f"expected float latents [N, {expected}], found {latents.dtype} {list(latents.shape)}")
     return latents.astype(np.float32)
 
 
@@ -234,11 +279,14 @@ def _in_batches(function: Callable[..., jax.Array], rows: np.ndarray, labels: np
     return np.concatenate(answers)
 
 
-def _target(config: config_lib.Config, num_classes: int) -> encoder.EncoderState:
-    """Returns the shapes, types and placement of the last state of phase `encoder`; nothing is computed."""
+def _target(config: config_lib.Config, num_classes: int) -> encoder.EncoderState | joint.JointState:
+    """Returns the shapes, types and placement of the last state of the last phase; nothing is computed."""
 
-    def init(key: jax.Array) -> encoder.EncoderState:
-        generator = gan.make(config, num_classes).init(key).best_generator
+    def init(key: jax.Array) -> encoder.EncoderState | joint.JointState:
+        if _is_joint(config):
+            guide = joint.draw_guide(config, num_classes)
+            return joint.make(config, num_classes, 1, np.ones(num_classes), guide).init(key)
+        generator = recipes.make_gan(config, num_classes).init(key).best_generator
         return encoder.make(config, num_classes, generator).init(key)
 
     here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])

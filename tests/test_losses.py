@@ -1,24 +1,62 @@
 """Losses against values worked out by hand."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from emogan import losses
+from emogan import losses, phase_configs
 
-# sigmoid(ln 3) = 3/4
-LOGITS = np.array([0.0, np.log(3.0), -np.log(3.0)], np.float32)
+ZEROS = jnp.zeros((1, 48, 48, 1))
+
+LN3 = np.log(3.0)  # sigmoid(ln 3) = 3/4
+REAL = jnp.asarray([0.0, LN3, -LN3, 2.0])
+FAKE = jnp.asarray([0.0, -LN3, LN3, 0.5])
+WORKED_OUT = {
+    "cross_entropy": ([2 * np.log(2), 2 * np.log(4 / 3), 2 * np.log(4)], [np.log(2), np.log(4), np.log(4 / 3)]),
+    "wasserstein": ([0, -2 * LN3, 2 * LN3, -1.5], [0, LN3, -LN3, -0.5]),
+    "least_squares": ([0.5, ((LN3 - 1) ** 2 + LN3**2) / 2, ((LN3 + 1) ** 2 + LN3**2) / 2, 0.625], [0.5]),
+    "hinge": ([2, 0, 2 + 2 * LN3, 1.5], [0, LN3, -LN3, -0.5]),
+    # sigmoid(2 ln 3) = 9/10
+    "relativistic": ([np.log(2), np.log(10 / 9), np.log(10)], [np.log(2), np.log(10), np.log(10 / 9)]),
+}
 
 
-def test_discriminator_wants_real_faces_at_one_and_generated_at_zero():
-    expected = np.log([2.0, 4 / 3, 4.0])
-    np.testing.assert_allclose(losses.discriminator_real(jnp.asarray(LOGITS)), expected, rtol=1e-6)
-    np.testing.assert_allclose(losses.discriminator_fake(jnp.asarray(-LOGITS)), expected, rtol=1e-6)
+@pytest.mark.parametrize("name", losses.ADVERSARIAL)
+def test_adversarial_losses_are_those_worked_out_by_hand(name):
+    for found, expected in zip(losses.ADVERSARIAL[name][:2], WORKED_OUT[name], strict=True):
+        np.testing.assert_allclose(found(REAL, FAKE)[: len(expected)], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_configurations_know_the_adversarial_losses():
+    assert set(phase_configs.LOSSES) == set(losses.ADVERSARIAL)
 
 
 def test_generator_loss_is_the_non_saturating_one():
-    np.testing.assert_allclose(losses.generator(jnp.asarray(LOGITS)), np.log([2.0, 4 / 3, 4.0]), rtol=1e-6)
     far = jnp.asarray([-100.0])  # D is sure: the saturating form would give no gradient here
-    np.testing.assert_allclose(losses.generator(far), [100.0], rtol=1e-6)
+    np.testing.assert_allclose(losses.ADVERSARIAL["cross_entropy"].generator(0.0, far), [100.0], rtol=1e-6)
+
+
+def quadratic(faces):
+    """Its slope is 2x, whose squared length is four times that of x."""
+    return jnp.sum(faces**2, axis=(1, 2, 3))
+
+
+def test_squared_slope_of_a_parabola():
+    faces = jnp.zeros((2, 48, 48, 1)).at[0, 3, 4].set(0.5).at[1, 7].set(0.1)
+    np.testing.assert_allclose(losses.squared_slope(quadratic, faces), [1.0, 4 * 48 * 0.01], rtol=1e-5)
+
+
+def test_gradient_penalty_is_taken_between_real_and_generated_faces():
+    real, fake = jnp.zeros((3, 48, 48, 1)).at[:, 0, 0].set(2.0), jnp.zeros((3, 48, 48, 1))
+    # At (0, 1/4, 1) of the way the pixel is (0, 1/2, 2), and the slope (0, 1, 4).
+    found = losses.gradient_penalty(quadratic, real, fake, jnp.asarray([0.0, 0.25, 1.0]))
+    np.testing.assert_allclose(found, [1.0, 0.0, 9.0], atol=1e-4)
+
+
+def test_gradient_penalty_of_a_flat_critic_has_a_finite_gradient():
+    loss = lambda scale: losses.gradient_penalty(lambda x: scale * quadratic(x), ZEROS, ZEROS, jnp.zeros(1))[0]  # noqa: E731
+    assert np.isfinite(jax.grad(loss)(1.0))
 
 
 def test_reconstruction_sums_over_pixels_and_keeps_examples_apart():

@@ -32,7 +32,7 @@ def make_model(class_names=emogan.EMOTIONS, **model) -> emogan.EmotionTransfer:
         module = make(config.model, len(class_names))
         shapes = jax.eval_shape(functools.partial(module.init, train=False), jax.random.key(0), x, labels)
         variables.append(jax.tree_util.tree_map_with_path(draw, shapes))
-    return emogan.EmotionTransfer(config, class_names, *variables)
+    return transfer.make(config, class_names, *variables)
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ class EncoderState:
 
 def gan_step(G: Any, D: Any, optimizer: optax.GradientTransformation) -> Callable[..., Any]:
     """Returns a textbook (state, faces, labels, latents) -> (state, losses)."""
+    adversarial = losses.ADVERSARIAL["cross_entropy"]
 
     def step(state: GanState, faces: jax.Array, labels: jax.Array, latents: jax.Array):
         generator, discriminator = state.generator, state.discriminator
@@ -45,8 +46,7 @@ def gan_step(G: Any, D: Any, optimizer: optax.GradientTransformation) -> Callabl
             fake = jax.lax.stop_gradient(fake)
             real_logits, stats = state_lib.forward(D, params, discriminator.batch_stats, faces, labels)
             fake_logits, stats = state_lib.forward(D, params, stats, fake, labels)
-            real, fake = losses.discriminator_real(real_logits), losses.discriminator_fake(fake_logits)
-            return jnp.mean(real) + jnp.mean(fake), stats
+            return jnp.mean(adversarial.discriminator(real_logits, fake_logits)), stats
 
         (d_loss, stats), gradients = jax.value_and_grad(discriminator_loss, has_aux=True)(discriminator.params)
         discriminator = state_lib.update(discriminator, optimizer, gradients, stats)
@@ -54,7 +54,7 @@ def gan_step(G: Any, D: Any, optimizer: optax.GradientTransformation) -> Callabl
         def generator_loss(params):
             fake, stats = state_lib.forward(G, params, generator.batch_stats, latents, labels)
             logits, _ = state_lib.forward(D, discriminator.params, discriminator.batch_stats, fake, labels)
-            return jnp.mean(losses.generator(logits)), stats
+            return jnp.mean(adversarial.generator(0.0, logits)), stats
 
         (g_loss, stats), gradients = jax.value_and_grad(generator_loss, has_aux=True)(generator.params)
         generator = state_lib.update(generator, optimizer, gradients, stats)

@@ -45,7 +45,7 @@ class Transfer:
         generator = gan.make(config, classes).init(key).generator.variables
         state = encoder.make(config, classes, generator).init(key)
         self._variables = {"encoder": dict(state.encoder.variables), "generator": dict(generator)}
-        self._transfer = transfer.EmotionTransfer(
+        self._transfer = transfer.make(
             config, emotions.EMOTIONS, self._variables["encoder"], self._variables["generator"]
         )
         self._faces = faces(self._settings)

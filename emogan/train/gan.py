@@ -47,14 +47,21 @@ def make_generator(model: config_lib.ModelConfig, num_classes: int, axis_name: s
 def make_discriminator(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
     """Returns the module D of a configuration."""
     return discriminator_lib.Discriminator(
-        model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision
+        model.width, num_classes, model.batch_norm and model.critic_norm, model.resampling, axis_name, model.precision
     )
+
+
+def make_optimizer(settings: config_lib.GanConfig) -> optax.GradientTransformation:
+    """Returns the optimiser of a configuration."""
+    if settings.optimizer == "rmsprop":
+        return optax.rmsprop(settings.learning_rate, decay=0.99)
+    return optax.adam(settings.learning_rate, b1=settings.b1, b2=settings.b2)
 
 
 def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
     """Returns phase `gan` of a configuration, for labels in 0..num_classes - 1."""
     model, settings, parts = config.model, config.gan, config.parallel.microbatches
-    optimizer = optax.adam(settings.learning_rate, b1=settings.b1)
+    optimizer, adversarial = make_optimizer(settings), losses.ADVERSARIAL.get(settings.loss)
 
     def init(key: jax.Array) -> GanState:
         generator_key, discriminator_key = jax.random.split(key)
@@ -82,6 +89,9 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
             len(labels),
             axis_name,
         )
+        mix = state_lib.own_share(
+            lambda count: jax.random.uniform(jax.random.fold_in(key, 1), (count,)), len(labels), axis_name
+        )
 
         def generate(generator: state_lib.NetworkState, labels, latents):
             def draw(params):
@@ -89,48 +99,62 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
 
             return jax.vjp(draw, generator.params, has_aux=True)
 
-        # D's update does not move G, so the faces it sees, and the way back through them, serve G's first update too.
-        drawn = generate(state.generator, labels, latents) if parts == 1 else None
-
-        def discriminator_gradients(real, labels, latents):
+        def discriminator_gradients(discriminator, drawn, real, labels, latents, mix):
             fake = (drawn or generate(state.generator, labels, latents))[0]
             # In one pass, but normalised each by their own statistics, as DCGAN does.
             faces, both = jnp.concatenate([real, fake]), jnp.concatenate([labels, labels])
 
             def loss(params):
-                logits, stats = state_lib.forward(D, params, state.discriminator.batch_stats, faces, both, batches=2)
+                forward = functools.partial(state_lib.forward, D, params, discriminator.batch_stats)
+                logits, stats = forward(faces, both, batches=2)
                 real_logits, fake_logits = jnp.split(logits, 2)
-                loss_real = jnp.mean(losses.discriminator_real(real_logits))
-                loss_fake = jnp.mean(losses.discriminator_fake(fake_logits))
+                total = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
+                if settings.penalty == "gradient":
+                    critic = lambda faces: forward(faces, labels)[0]  # noqa: E731
+                    total += settings.penalty_weight * jnp.mean(losses.gradient_penalty(critic, real, fake, mix))
                 means = jnp.mean(real_logits), jnp.mean(fake_logits), jnp.mean(logits**2)
-                return loss_real + loss_fake, (stats, means)
+                return total, (stats, means)
 
-            (value, (stats, means)), gradients = jax.value_and_grad(loss, has_aux=True)(state.discriminator.params)
+            (value, (stats, means)), gradients = jax.value_and_grad(loss, has_aux=True)(discriminator.params)
             return gradients, stats, value, means
 
-        def generator_gradients(generator, drawn, labels, latents):
+        def generator_gradients(generator, drawn, real, labels, latents):
             fake, pullback, stats = drawn or generate(generator, labels, latents)
 
             def loss(faces):
-                logits, _ = state_lib.forward(D, discriminator.params, discriminator.batch_stats, faces, labels)
-                return jnp.mean(losses.generator(logits))
+                def critic(faces):
+                    return state_lib.forward(D, discriminator.params, discriminator.batch_stats, faces, labels)[0]
+
+                real_logits = critic(real) if adversarial.relativistic else 0.0
+                return jnp.mean(adversarial.generator(real_logits, critic(faces)))
 
             value, face_gradients = jax.value_and_grad(loss)(fake)
             return pullback(face_gradients)[0], stats, value
 
-        gradients, stats, d_loss, (real_logit, fake_logit, square) = state_lib.mean_of_parts(
-            discriminator_gradients, parts, real, labels, latents
-        )
-        discriminator = state_lib.update(
-            state.discriminator,
-            optimizer,
-            state_lib.mean_over(gradients, axis_name),
-            state_lib.mean_over(stats, axis_name),
-        )
+        discriminator = state.discriminator
+        for i in range(settings.critic_steps):
+            # Each of D's updates sees its own part of the batch; G's sees the last.
+            part = [x.reshape(-1, settings.critic_steps, *x.shape[1:])[:, i] for x in (real, labels, latents, mix)]
+            # D's update does not move G, so the faces it sees, and the way back through them, serve G's first too.
+            drawn = generate(state.generator, *part[1:3]) if parts == 1 else None
+            gradients, stats, d_loss, (real_logit, fake_logit, square) = state_lib.mean_of_parts(
+                functools.partial(discriminator_gradients, discriminator, drawn), parts, *part
+            )
+            discriminator = state_lib.update(
+                discriminator,
+                optimizer,
+                state_lib.mean_over(gradients, axis_name),
+                state_lib.mean_over(stats, axis_name),
+            )
+            if settings.penalty == "clip":
+                clipped = jax.tree.map(
+                    lambda leaf: jnp.clip(leaf, -settings.penalty_weight, settings.penalty_weight), discriminator.params
+                )
+                discriminator = discriminator.replace(params=clipped)
         generator = state.generator
         for i in range(settings.generator_steps):
             gradients_of = functools.partial(generator_gradients, generator, drawn if i == 0 else None)
-            gradients, stats, g_loss = state_lib.mean_of_parts(gradients_of, parts, labels, latents)
+            gradients, stats, g_loss = state_lib.mean_of_parts(gradients_of, parts, *part[:3])
             generator = state_lib.update(
                 generator, optimizer, state_lib.mean_over(gradients, axis_name), state_lib.mean_over(stats, axis_name)
             )
@@ -151,6 +175,7 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
         mean = (metrics["real_logit"] + metrics["fake_logit"]) / 2
         metrics["logit_spread"] = jnp.sqrt(jnp.maximum(square - mean**2, 0.0))
         collapsed = (metrics["logit_spread"] < 0.05) & (jnp.abs(metrics["discriminator_loss"] - COLLAPSED_LOSS) < 0.02)
+        collapsed &= settings.loss == "cross_entropy"
         collapsed_for = jnp.where(collapsed, state.collapsed_for + 1, 0)
         metrics["collapsed_for"] = collapsed_for
         return GanState(state.step + 1, generator, discriminator, average, collapsed_for), metrics

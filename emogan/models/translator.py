@@ -1,0 +1,171 @@
+"""E and G of a joint training: a face becomes a spatial code, and a code and a label a face again."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from emogan import types
+from emogan.models import conv
+
+CODE_SIZE = 12  # pixels of the code's sides
+_FOLD = 48 // CODE_SIZE
+_WEIGHTS = nn.initializers.he_normal()
+
+
+def fold(images: types.Images) -> jax.Array:
+    """Returns faces [B, 48, 48, 1] as maps [B, 12, 12, 16], one for each place in a square of 4x4 pixels."""
+    x = images.reshape(-1, CODE_SIZE, _FOLD, CODE_SIZE, _FOLD)
+    return x.transpose(0, 1, 3, 2, 4).reshape(-1, CODE_SIZE, CODE_SIZE, _FOLD * _FOLD)
+
+
+def unfold(maps: jax.Array) -> types.Images:
+    """Returns the faces [B, 48, 48, 1] of `fold`."""
+    x = maps.reshape(-1, CODE_SIZE, CODE_SIZE, _FOLD, _FOLD)
+    return x.transpose(0, 1, 3, 2, 4).reshape(-1, 48, 48, 1)
+
+
+def smooth(x: jax.Array) -> jax.Array:
+    """Returns maps [B, H, W, C] filtered by (1, 2, 1) / 4 in both directions, the border repeated.
+
+    It takes out what alternates from pixel to pixel, as the outputs of a transposed convolution of stride 2 do (Odena
+    et al. 2016); a classifier as guide would have E and G draw with it.
+    """
+    for axis in (1, 2):
+        padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)], mode="edge")
+        size = x.shape[axis]
+        before, after = (jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in (0, 2))
+        x = (before + 2 * x + after) / 4
+    return x
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation whose scale and bias are the label's, if there are labels (Dumoulin et al. 2017)."""
+
+    num_classes: int = 0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, labels: types.Labels | None = None) -> jax.Array:
+        channels, classes = x.shape[-1], max(self.num_classes, 1)
+        scale = self.param("scale", nn.initializers.ones_init(), (classes, channels))
+        bias = self.param("bias", nn.initializers.zeros_init(), (classes, channels))
+        mean = jnp.mean(x, (1, 2), keepdims=True)
+        var = jnp.mean(jnp.square(x - mean), (1, 2), keepdims=True)
+        if self.num_classes:
+            one_hot = jax.nn.one_hot(labels, self.num_classes, dtype=x.dtype)
+            scale, bias = one_hot @ scale, one_hot @ bias
+        return (x - mean) * jax.lax.rsqrt(var + 1e-5) * scale[:, None, None] + bias[:, None, None]
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    num_classes: int = 0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, labels: types.Labels | None = None) -> jax.Array:
+        y = x
+        for i in range(2):
+            y = conv.Conv(x.shape[-1], (3, 3), use_bias=False, kernel_init=_WEIGHTS, name=f"conv{i}")(y)
+            y = InstanceNorm(self.num_classes, name=f"norm{i}")(y, labels)
+            y = nn.relu(y) if i == 0 else y
+        return x + y
+
+
+class Encoder(nn.Module):
+    """E: two convolutions of stride 2, then residual blocks (the first half of StarGAN's generator, Choi et al. 2018).
+
+    Attributes:
+      width: channels at 24 pixels; the code has three times as many, and the 16 of the face itself under `skip`.
+      blocks: residual blocks at 12 pixels.
+      num_classes: how many label maps join the face; 0 for none.
+      skip: whether the code holds the face itself, by `fold`.
+    """
+
+    width: int
+    blocks: int
+    num_classes: int = 0
+    skip: bool = True
+
+    @nn.compact
+    def __call__(self, images: types.Images, labels: types.Labels, train: bool = False) -> jax.Array:
+        """Returns codes [B, 12, 12, C] of faces in [-1, 1]; `labels` are used only where `num_classes` > 0."""
+        del train  # there is nothing that training does otherwise
+        x = images
+        if self.num_classes:
+            maps = jax.nn.one_hot(labels, self.num_classes, dtype=x.dtype)[:, None, None]
+            x = jnp.concatenate([x, jnp.broadcast_to(maps, (*x.shape[:3], self.num_classes))], axis=-1)
+        for i, features in enumerate((self.width, 3 * self.width)):
+            x = conv.Conv(features, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name=f"conv{i}")(x)
+            x = nn.relu(InstanceNorm(name=f"norm{i}")(x))
+        for i in range(self.blocks):
+            x = Block(name=f"block{i}")(x)
+        return jnp.concatenate([fold(images), x], axis=-1) if self.skip else x
+
+
+class Generator(nn.Module):
+    """G: residual blocks, then two transposed convolutions of stride 2, with the label in every normalisation.
+
+    Under `skip` the last layer draws a face and a mask, and the mask says where the drawn face takes the place of the
+    one in the code (GANimation, Pumarola et al. 2018).
+
+    Attributes:
+      width, blocks, skip: as in `Encoder`.
+      num_classes: how many labels there are; 0 where E has been told.
+    """
+
+    width: int
+    blocks: int
+    num_classes: int
+    skip: bool = True
+
+    @nn.compact
+    def __call__(self, codes: jax.Array, labels: types.Labels, train: bool = False) -> types.Images:
+        """Returns faces [B, 48, 48, 1] in [-1, 1] for codes [B, 12, 12, C] and labels [B]."""
+        del train
+        x = codes[..., -3 * self.width :]
+        for i in range(self.blocks):
+            x = Block(self.num_classes, name=f"block{i}")(x, labels)
+        x = conv.ConvTranspose(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name="up0")(x)
+        x = nn.relu(InstanceNorm(self.num_classes, name="norm0")(smooth(x), labels))
+        # Small, so that the first faces are gray and the first mask is half open everywhere.
+        last = nn.initializers.normal(0.02)
+        x = smooth(conv.ConvTranspose(2 if self.skip else 1, (5, 5), (2, 2), kernel_init=last, name="up1")(x))
+        face = jnp.tanh(x[..., :1])
+        if not self.skip:
+            return face
+        source = unfold(codes[..., : _FOLD * _FOLD])
+        return source + nn.sigmoid(x[..., 1:]) * (face - source)
+
+
+class Critic(nn.Module):
+    """D: is a face from the data, and which emotion does it show? Without batch norm, so that each face is by itself.
+
+    Attributes:
+      width: channels of the first convolution; the others have 2, 4 and 8 times as many.
+      num_classes: how many labels there are.
+      projection: whether the label decides what counts as real (Miyato and Koyama 2018).
+    """
+
+    width: int
+    num_classes: int
+    projection: bool = True
+
+    @nn.compact
+    def __call__(
+        self, images: types.Images, labels: types.Labels, train: bool = False
+    ) -> tuple[types.Logits, jax.Array]:
+        """Returns logits [B], above 0 for faces held to be real, and logits [B, C] of the emotions."""
+        del train
+        x = images
+        for i, factor in enumerate((1, 2, 4, 8)):
+            x = conv.Conv(factor * self.width, (5, 5), (2, 2), kernel_init=_WEIGHTS, name=f"conv{i}")(x)
+            x = nn.leaky_relu(x, 0.2)
+        x = x.reshape(len(x), -1)
+        emotions = nn.Dense(self.num_classes, name="emotions")(x)
+        features = nn.leaky_relu(nn.Dense(8 * self.width, kernel_init=_WEIGHTS, name="features")(x), 0.2)
+        logits = nn.Dense(1, name="logit")(features)[:, 0]
+        if self.projection:
+            table = self.param("projection", nn.initializers.normal(0.02), (self.num_classes, features.shape[-1]))
+            one_hot = jax.nn.one_hot(labels, self.num_classes, dtype=x.dtype)
+            logits += jnp.sum(features * (one_hot @ table), axis=-1)
+        return logits, emotions

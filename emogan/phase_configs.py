@@ -1,0 +1,170 @@
+"""What the phases of a run do; `config` joins these."""
+
+import dataclasses
+
+from emogan import ranges
+
+LOSSES = ("cross_entropy", "wasserstein", "least_squares", "hinge", "relativistic")
+_WEIGHTS = (
+    *("adversarial", "gradient_penalty", "slope_penalty", "classification", "guide"),
+    *("reconstruction", "keep", "cycle"),
+)
+
+# Not frozen, for the reason that `config` gives.
+
+
+@dataclasses.dataclass
+class GanConfig:
+    """Phase `gan`: G against D. Section 2.2.1 of the paper."""
+
+    epochs: int = 50
+    batch_size: int = 64
+    learning_rate: float = 2e-4
+    b1: float = 0.5
+    b2: float = 0.999
+    optimizer: str = "adam"  # or rmsprop, which has no b1 and b2
+    loss: str = "cross_entropy"  # or another of `losses.ADVERSARIAL`, or began
+    diversity: float = 0.5  # gamma of BEGAN: the error of generated faces in that of real ones
+    penalty: str = "none"  # clip: D's weights; gradient: WGAN-GP's
+    penalty_weight: float = 0.0  # of the gradient penalty, or where weights are clipped
+    critic_steps: int = 1  # updates of D, each on its own part of the batch, before G's
+    generator_steps: int = 1  # updates of G, all on the last of those parts
+    ema_decay: float = 0.999  # of the averaged G that samples and edits are drawn with; 0 switches it off
+    collapse_steps: int = 500  # so many steps in which D tells nothing apart count as a collapse; 0 never checks
+    on_collapse: str = "stop"  # stop, or warn
+
+    def check(self) -> None:
+        _optimisation("gan", self)
+        ranges.between("gan.b2", self.b2, 0.0, 0.999999)
+        ranges.one_of("gan.optimizer", self.optimizer, ("adam", "rmsprop"))
+        ranges.one_of("gan.loss", self.loss, (*LOSSES, "began"))
+        ranges.between("gan.diversity", self.diversity, 0.0, 1.0)
+        ranges.one_of("gan.penalty", self.penalty, ("none", "clip", "gradient"))
+        ranges.between("gan.penalty_weight", self.penalty_weight, 0.0, 1000.0)
+        if (self.penalty != "none") != (self.penalty_weight > 0):
+            raise ValueError(
+                "gan.penalty_weight: expected above 0 with a penalty and 0 without, found "
+                f"{self.penalty_weight} with {self.penalty}"
+            )
+        _parts("gan", self)
+        ranges.between("gan.generator_steps", self.generator_steps, 1, 100)
+        ranges.between("gan.ema_decay", self.ema_decay, 0.0, 0.999999)
+        ranges.between("gan.collapse_steps", self.collapse_steps, 0, 10**6)
+        ranges.one_of("gan.on_collapse", self.on_collapse, ("stop", "warn"))
+
+
+@dataclasses.dataclass
+class EncoderConfig:
+    """Phase `encoder`: E learns to invert the finished G. Section 2.2.2 of the paper."""
+
+    epochs: int = 50
+    batch_size: int = 64
+    learning_rate: float = 2e-4
+    b1: float = 0.5
+    ema_decay: float = 0.999  # of the averaged E that edits are made with; 0 switches it off
+    image_loss: float = 1.0  # weight of eq. (14), |x - G(E(x) given y)|^2
+    latent_loss: float = 0.0  # weight of eq. (13), |z - E(G(z given y))|^2
+
+    def check(self) -> None:
+        _optimisation("encoder", self)
+        ranges.between("encoder.ema_decay", self.ema_decay, 0.0, 0.999999)
+        ranges.between("encoder.image_loss", self.image_loss, 0.0, 1e6)
+        ranges.between("encoder.latent_loss", self.latent_loss, 0.0, 1e6)
+        if self.image_loss == self.latent_loss == 0:
+            raise ValueError("encoder.image_loss and encoder.latent_loss: expected one above 0, found both 0")
+
+
+@dataclasses.dataclass
+class TranslatorConfig:
+    """The networks of phase `joint`."""
+
+    width: int = 32  # channels of E and G at 24 pixels; at 12, where the code is, three times as many
+    blocks: int = 2  # residual blocks at 12 pixels, of E and of G each
+    labels: str = "generator"  # where the wanted emotion enters: generator, as G(E(x) | y), or encoder, as StarGAN
+    skip: bool = True  # whether the code holds the face itself, of which G changes a part under a mask
+    critic_width: int = 48  # channels of D's first convolution; the others are 2, 4 and 8 times as wide
+    projection: bool = True  # whether D is told the label, or only names it
+
+    def check(self) -> None:
+        ranges.between("translator.width", self.width, 1, 1024)
+        ranges.between("translator.blocks", self.blocks, 1, 64)
+        ranges.one_of("translator.labels", self.labels, ("generator", "encoder"))
+        ranges.between("translator.critic_width", self.critic_width, 1, 1024)
+
+
+@dataclasses.dataclass
+class JointConfig:
+    """Phase `joint`: E, G and D together. Weights of 0 leave a term out of the step."""
+
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3  # falls to a twentieth, as half a cosine
+    critic_rate: float = 1.0  # D's learning rate in that of E and G
+    b1: float = 0.5
+    b2: float = 0.99
+    ema_decay: float = 0.998  # of the averaged E and G that edits are made with; 0 switches it off
+    loss: str = "relativistic"  # or another of `losses.ADVERSARIAL`
+    critic_steps: int = 1  # updates of D, each on its own part of the batch, before that of E and G
+    adversarial: float = 1.0  # weight of E's and G's adversarial loss
+    gradient_penalty: float = 0.0  # weight of WGAN-GP's, between real and edited faces
+    slope_penalty: float = 1.0  # of R1 and R2: at real and at edited faces, on a quarter of them
+    classification: float = 1.0  # weight of the emotion that D names: on real faces for D, on edits for E and G
+    guide: float = 2.0  # weight of the emotion that the classifier of this run names on the edits
+    reconstruction: float = 10.0  # weight of |x - x'| per pixel where the wanted emotion is the face's own
+    keep: float = 1.0  # weight of the same where it is not
+    cycle: float = 0.0  # weight of |x - G(E(x') | y)| per pixel
+    own_share: float = 0.25  # of the batch whose wanted emotion is the face's own
+    balanced: bool = True  # whether the other wanted emotions are uniform, or as frequent as in the data
+    augment: bool = True  # whether D and the classifier see faces changed at random
+
+    def check(self) -> None:
+        _optimisation("joint", self)
+        ranges.between("joint.critic_rate", self.critic_rate, 0.01, 100.0)
+        ranges.between("joint.b2", self.b2, 0.0, 0.999999)
+        ranges.between("joint.ema_decay", self.ema_decay, 0.0, 0.999999)
+        ranges.one_of("joint.loss", self.loss, LOSSES)
+        _parts("joint", self)
+        ranges.between("joint.own_share", self.own_share, 0.0, 1.0)
+        for name in _WEIGHTS:
+            ranges.between(f"joint.{name}", getattr(self, name), 0.0, 1000.0)
+
+
+@dataclasses.dataclass
+class ClassifierConfig:
+    """Phase `classifier`: the judge, which names the emotion on a face."""
+
+    width: int = 32  # channels at 24 pixels; 1.7 million parameters
+    epochs: int = 40  # the learning rate falls to 0 over them
+    batch_size: int = 64
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    ema_decay: float = 0.999  # of the averaged network, which is the judge
+
+    def check(self) -> None:
+        ranges.between("classifier.width", self.width, 1, 1024)
+        ranges.between("classifier.epochs", self.epochs, 1, 10**5)
+        ranges.between("classifier.batch_size", self.batch_size, 2, 2**16)
+        ranges.between("classifier.learning_rate", self.learning_rate, 1e-8, 10.0)
+        ranges.between("classifier.momentum", self.momentum, 0.0, 0.9999)
+        ranges.between("classifier.weight_decay", self.weight_decay, 0.0, 1.0)
+        ranges.between("classifier.label_smoothing", self.label_smoothing, 0.0, 0.99)
+        ranges.between("classifier.ema_decay", self.ema_decay, 0.0, 0.999999)
+
+
+def _optimisation(name: str, phase: GanConfig | EncoderConfig | JointConfig) -> None:
+    ranges.between(f"{name}.epochs", phase.epochs, 1, 10**5)
+    # Batch norm over a single example would send every feature to its offset.
+    ranges.between(f"{name}.batch_size", phase.batch_size, 2, 2**16)
+    ranges.between(f"{name}.learning_rate", phase.learning_rate, 1e-8, 1.0)
+    ranges.between(f"{name}.b1", phase.b1, 0.0, 0.9999)
+
+
+def _parts(name: str, phase: GanConfig | JointConfig) -> None:
+    ranges.between(f"{name}.critic_steps", phase.critic_steps, 1, 100)
+    if phase.batch_size < 2 * phase.critic_steps or phase.batch_size % phase.critic_steps:
+        raise ValueError(
+            f"{name}.batch_size: expected a multiple of {name}.critic_steps, {phase.critic_steps}, with at least 2 "
+            f"faces a part, found {phase.batch_size}"
+        )

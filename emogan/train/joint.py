@@ -1,0 +1,246 @@
+"""Phase `joint`: E, G and D learn together to set the emotion on real faces."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from emogan import augment, images, losses, types
+from emogan import config as config_lib
+from emogan.models import classifier as classifier_lib
+from emogan.models import translator
+from emogan.train import state as state_lib
+
+SHOWN = 8  # faces of a sample
+_LAST_RATE = 0.05  # of the first learning rate
+_GRAY = 127.5  # gray levels in a unit of float images
+_PENALISED = 4  # one face in so many has its slopes penalised, whose cost is that of two more steps of D
+
+
+@struct.dataclass
+class JointState:
+    """E and G as one network, D, the moving average of E and G, and the classifier that guides them, or {}."""
+
+    step: jax.Array
+    translator: state_lib.NetworkState
+    discriminator: state_lib.NetworkState
+    average: types.Params
+    guide: state_lib.Variables
+
+    @property
+    def best_params(self) -> types.Params:
+        """The parameters of E and G: averaged, where there is an average."""
+        return self.average if self.average else self.translator.params
+
+    @property
+    def best_encoder(self) -> state_lib.Variables:
+        """The variables of E."""
+        return {"params": self.best_params["encoder"]}
+
+    @property
+    def generator(self) -> state_lib.Variables:
+        """The variables of G."""
+        return {"params": self.best_params["generator"]}
+
+
+def make_encoder(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Encoder:
+    """Returns the module E of a configuration."""
+    told = num_classes if settings.labels == "encoder" else 0
+    return translator.Encoder(settings.width, settings.blocks, told, settings.skip)
+
+
+def make_generator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Generator:
+    """Returns the module G of a configuration."""
+    told = num_classes if settings.labels == "generator" else 0
+    return translator.Generator(settings.width, settings.blocks, told, settings.skip)
+
+
+def make_discriminator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Critic:
+    """Returns the module D of a configuration."""
+    return translator.Critic(settings.critic_width, num_classes, settings.projection)
+
+
+def code_shape(settings: config_lib.TranslatorConfig) -> tuple[int, int, int]:
+    """Returns the shape of a code."""
+    return translator.CODE_SIZE, translator.CODE_SIZE, 3 * settings.width + (16 if settings.skip else 0)
+
+
+def draw_guide(config: config_lib.Config, num_classes: int, key: jax.Array | None = None) -> state_lib.Variables | None:
+    """Returns the first variables of the classifier that a configuration asks for as a guide, if it does."""
+    if not config.joint.guide:
+        return None
+    module = classifier_lib.Classifier(config.classifier.width, num_classes)
+    return module.init(jax.random.key(0) if key is None else key, jnp.zeros((1, 48, 48, 1)), train=False)
+
+
+def make(
+    config: config_lib.Config,
+    num_classes: int,
+    total_steps: int,
+    class_counts: Any,
+    guide: state_lib.Variables | None = None,
+) -> state_lib.Phase:
+    """Returns phase `joint` of a configuration.
+
+    Args:
+      config: see `config.JointConfig`.
+      num_classes: how many labels there are.
+      total_steps: the length of the schedule.
+      class_counts: how many training faces each label has, [C].
+      guide: the variables of the classifier, which `joint.guide` > 0 needs.
+    """
+    settings, sizes = config.joint, config.translator
+    E, G = make_encoder(sizes, num_classes), make_generator(sizes, num_classes)
+    D = make_discriminator(sizes, num_classes)
+    namer = classifier_lib.Classifier(config.classifier.width, num_classes)
+    adversarial = losses.ADVERSARIAL[settings.loss]
+    schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, _LAST_RATE)
+    optimizer = optax.adam(schedule, b1=settings.b1, b2=settings.b2)
+    faster = lambda step: settings.critic_rate * schedule(step)  # noqa: E731
+    critic_optimizer = optax.adam(faster, b1=settings.b1, b2=settings.b2)
+    frequency = jnp.asarray(class_counts, jnp.float32) / sum(class_counts)
+    # Added to D's answers in training, so that a rare emotion is not held to be rare in edits (Ren et al. 2020).
+    prior = jnp.log(jnp.maximum(frequency, 1e-6)) if settings.balanced else jnp.zeros(num_classes)
+
+    def init(key: jax.Array) -> JointState:
+        keys = jax.random.split(key, 3)
+        face, label = jnp.zeros((1, 48, 48, 1)), jnp.zeros((1,), jnp.int32)
+
+        def draw():
+            codes, encoder = E.init_with_output(keys[0], face, label)
+            return {"encoder": encoder["params"], "generator": G.init(keys[1], codes, label)["params"]}
+
+        params = jax.jit(draw)()
+        both = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
+        critic = jax.jit(D.init)(keys[2], face, label)["params"]
+        average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
+        return JointState(
+            jnp.zeros((), jnp.int32),
+            both,
+            state_lib.NetworkState(critic, {}, jax.jit(critic_optimizer.init)(critic)),
+            average,
+            jax.tree.map(jnp.asarray, dict(guide or {})),
+        )
+
+    def edit(params: types.Params, faces: types.Images, labels: types.Labels) -> types.Images:
+        codes = E.apply({"params": params["encoder"]}, faces, labels)
+        return G.apply({"params": params["generator"]}, codes, labels)
+
+    def changed(faces: types.Images, keys: jax.Array) -> types.Images:
+        return augment.all_of(faces, keys) if settings.augment else faces
+
+    def step(
+        state: JointState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
+    ) -> tuple[JointState, types.Metrics]:
+        count = len(batch["label"])
+        keys = jax.random.split(key, 4)
+        share = functools.partial(state_lib.own_share, count=count, axis_name=axis_name)
+        faces, labels = images.to_float(batch["image"]), batch["label"]
+        wanted = share(lambda count: draw_wanted(keys[0], count, num_classes, settings.balanced, frequency))
+        own = share(lambda count: jax.random.uniform(keys[1], (count,)) < settings.own_share)
+        mix = share(lambda count: jax.random.uniform(keys[2], (count,)))
+        looks = share(lambda count: jax.random.split(keys[3], (count, 4)))
+        wanted = jnp.where(own, labels, wanted)
+
+        def critic_loss(params, edits, faces, labels, wanted, mix, looks):
+            real, fake = changed(faces, looks[:, 0]), changed(edits, looks[:, 1])
+            both = jnp.concatenate([labels, wanted])
+            logits, emotions = D.apply({"params": params}, jnp.concatenate([real, fake]), both)
+            real_logits, fake_logits = jnp.split(logits, 2)
+            named = optax.softmax_cross_entropy_with_integer_labels(emotions[: len(labels)] + prior[None], labels)
+            loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
+            total = loss + (jnp.mean(named) if settings.classification else 0.0)
+            if settings.slope_penalty:
+                some = max(len(labels) // _PENALISED, 1)
+                chosen = jnp.concatenate([labels[-some:], wanted[-some:]])
+                critic = lambda faces: D.apply({"params": params}, faces, chosen)[0]  # noqa: E731
+                slopes = losses.squared_slope(critic, jnp.concatenate([real[-some:], fake[-some:]]))
+                total += settings.slope_penalty * jnp.mean(slopes)  # the mean over both is the sum of half of each
+            if settings.gradient_penalty:
+                critic = lambda faces: D.apply({"params": params}, faces, wanted)[0]  # noqa: E731
+                slopes = losses.gradient_penalty(critic, real, fake, mix)
+                total += settings.gradient_penalty * jnp.mean(slopes)
+            right = jnp.mean(jnp.argmax(emotions[: len(labels)], axis=1) == labels)
+            return total, {
+                "discriminator_loss": loss,
+                "real_logit": jnp.mean(real_logits),
+                "fake_logit": jnp.mean(fake_logits),
+                "discriminator_accuracy": right,
+            }
+
+        def edit_loss(edits, params, discriminator, faces, labels, wanted, looks):
+            seen, other = changed(edits, looks[:, 2]), (wanted != labels).astype(jnp.float32)
+            fake_logits, emotions = D.apply({"params": discriminator}, seen, wanted)
+            real_logits = 0.0
+            if adversarial.relativistic:
+                real_logits = D.apply({"params": discriminator}, changed(faces, looks[:, 0]), labels)[0]
+            apart = jnp.mean(jnp.abs(edits - faces), axis=(1, 2, 3))
+            terms = {
+                "adversarial": jnp.mean(adversarial.generator(real_logits, fake_logits)),
+                "reconstruction": jnp.mean(apart * (1 - other)),
+                "keep": jnp.mean(apart * other),
+            }
+            if settings.classification:
+                named = optax.softmax_cross_entropy_with_integer_labels(emotions, wanted)
+                terms["classification"] = jnp.mean(named * other)
+            if settings.guide:
+                emotions, _ = namer.apply(state.guide, changed(edits, looks[:, 3]), train=False)
+                named = optax.softmax_cross_entropy_with_integer_labels(emotions, wanted)
+                terms["guide"] = jnp.mean(named * other)
+            if settings.cycle:
+                back = edit(params, edits, labels)
+                terms["cycle"] = jnp.mean(jnp.abs(back - faces))
+            total = sum(getattr(settings, name) * term for name, term in terms.items())
+            right = (jnp.argmax(emotions, axis=1) == wanted) * other
+            return total, {
+                "generator_loss": terms["adversarial"],
+                "reconstruction": _GRAY * terms["reconstruction"] / jnp.maximum(1 - jnp.mean(other), 1e-6),
+                "change": _GRAY * terms["keep"] / jnp.maximum(jnp.mean(other), 1e-6),
+                "edit_accuracy": jnp.mean(right) / jnp.maximum(jnp.mean(other), 1e-6),
+            }
+
+        discriminator = state.discriminator
+        for i in range(settings.critic_steps):
+            whole = (faces, labels, wanted, mix, looks)
+            part = [x.reshape(-1, settings.critic_steps, *x.shape[1:])[:, i] for x in whole]
+            # D's update does not move E and G, so the edits it sees, and the way back through them, serve theirs too.
+            draw = functools.partial(edit, faces=part[0], labels=part[2])
+            edits, pullback = jax.vjp(draw, state.translator.params)
+            gradients, critic_metrics = jax.grad(critic_loss, has_aux=True)(discriminator.params, edits, *part)
+            gradients = state_lib.mean_over(gradients, axis_name)
+            discriminator = state_lib.update(discriminator, critic_optimizer, gradients, {})
+        slopes, metrics = jax.grad(edit_loss, argnums=(0, 1), has_aux=True)(
+            edits, state.translator.params, discriminator.params, *part[:3], part[4]
+        )
+        # Of the cycle, the way back depends on the parameters by itself.
+        gradients = jax.tree.map(jnp.add, pullback(slopes[0])[0], slopes[1])
+        both = state_lib.update(state.translator, optimizer, state_lib.mean_over(gradients, axis_name), {})
+        average = state.average
+        if settings.ema_decay:
+            average = state_lib.moving_average(average, both.params, settings.ema_decay, state.step.astype(jnp.float32))
+        metrics = state_lib.mean_over({**critic_metrics, **metrics}, axis_name)
+        return JointState(state.step + 1, both, discriminator, average, state.guide), metrics
+
+    def sample(state: JointState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
+        del key
+        faces = images.to_float(batch["image"][:SHOWN])
+        labels = jnp.repeat(jnp.arange(num_classes), len(faces))
+        edits = edit(state.best_params, jnp.tile(faces, (num_classes, 1, 1, 1)), labels)
+        columns = jnp.concatenate([faces[None], edits.reshape(num_classes, *faces.shape)])
+        return images.to_bytes(columns.swapaxes(0, 1)).reshape(-1, num_classes + 1, 48, 48), {}
+
+    def diagnose(metrics: Mapping[str, float]) -> None:
+        del metrics
+
+    return state_lib.Phase("joint", init, step, sample, ("original",), diagnose)
+
+
+def draw_wanted(key: jax.Array, count: int, num_classes: int, balanced: bool, frequency: jax.Array) -> types.Labels:
+    """Returns labels [count], uniform where `balanced`, else as frequent as `frequency` [C] says."""
+    if balanced:
+        return jax.random.randint(key, (count,), 0, num_classes)
+    return jax.random.categorical(key, jnp.log(jnp.maximum(frequency, 1e-6)), shape=(count,)).astype(jnp.int32)

@@ -1,0 +1,86 @@
+"""E, G and D of phase `joint`: what each can and cannot see."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from emogan.models import translator
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+KEY = jax.random.key(2)
+FACES = jax.random.uniform(KEY, (3, 48, 48, 1), minval=-1.0)
+LABELS = jnp.asarray([0, 3, 6])
+
+
+def test_fold_keeps_each_square_of_pixels_together_and_unfold_undoes_it():
+    maps = translator.fold(FACES)
+    np.testing.assert_array_equal(maps[1, 2, 5], FACES[1, 8:12, 20:24, 0].reshape(-1))
+    np.testing.assert_array_equal(translator.unfold(maps), FACES)
+
+
+def test_smooth_takes_out_what_alternates_and_keeps_what_is_flat():
+    alternating = jnp.indices((8, 8)).sum(0) % 2
+    maps = jnp.stack([alternating, jnp.full((8, 8), 3.0)], axis=-1)[None]
+    found = translator.smooth(maps)
+    np.testing.assert_allclose(found[0, 1:-1, 1:-1, 0], 0.5)
+    np.testing.assert_allclose(found[0, ..., 1], 3.0)
+
+
+def test_instance_norm_gives_each_face_the_mean_and_spread_of_its_label():
+    module = translator.InstanceNorm(7)
+    maps = 5 + 3 * jax.random.normal(KEY, (3, 12, 12, 2))
+    params = {"scale": jnp.arange(14.0).reshape(7, 2), "bias": -jnp.arange(14.0).reshape(7, 2)}
+    found = module.apply({"params": params}, maps, LABELS)
+    np.testing.assert_allclose(found.mean((1, 2)), params["bias"][LABELS], atol=1e-4)
+    np.testing.assert_allclose(found.std((1, 2)), params["scale"][LABELS], rtol=1e-3, atol=1e-4)
+
+
+def networks(labels_at="generator", skip=True):
+    at_encoder = labels_at == "encoder"
+    E = translator.Encoder(4, 1, 7 if at_encoder else 0, skip)
+    G = translator.Generator(4, 1, 0 if at_encoder else 7, skip)
+    codes, encoder = E.init_with_output(KEY, FACES, LABELS)
+    return E, G, encoder, G.init(KEY, codes, LABELS), codes
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_only_the_network_that_is_told_the_label_depends_on_it(skip):
+    other = (LABELS + 1) % 7
+    for at in ("generator", "encoder"):
+        E, G, encoder, generator, codes = networks(at, skip)
+        # Norms of all labels begin alike.
+        generator = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(KEY, leaf.shape), generator)
+        told = (
+            jnp.abs(E.apply(encoder, FACES, other) - codes).max(),
+            jnp.abs(G.apply(generator, codes, other) - G.apply(generator, codes, LABELS)).max(),
+        )
+        assert [change > 1e-3 for change in told] == [at == "encoder", at == "generator"]
+        assert codes.shape == (3, 12, 12, 12 + (16 if skip else 0))
+
+
+def test_a_closed_mask_leaves_the_face_as_it_is_and_an_open_one_takes_the_drawn_face():
+    _, G, _, generator, codes = networks()
+    for mask, expected in ((-50.0, FACES), (50.0, jnp.tanh(0.7))):
+        last = {"kernel": jnp.zeros_like(generator["params"]["up1"]["kernel"]), "bias": jnp.asarray([0.7, mask])}
+        found = G.apply({"params": {**generator["params"], "up1": last}}, codes, LABELS)
+        np.testing.assert_allclose(found, jnp.broadcast_to(expected, found.shape), atol=1e-6)
+
+
+def test_without_skip_the_face_itself_is_not_in_the_code():
+    _, G, _, generator, codes = networks(skip=False)
+    assert codes.shape[-1] == 12
+    assert G.apply(generator, codes, LABELS).shape == FACES.shape
+
+
+@pytest.mark.parametrize("projection", [True, False])
+def test_critic_sees_each_face_by_itself_and_the_label_by_projection_only(projection):
+    D = translator.Critic(2, 7, projection)
+    params = D.init(KEY, FACES, LABELS)
+    logits, emotions = D.apply(params, FACES, LABELS)
+    assert (logits.shape, emotions.shape) == ((3,), (3, 7))
+    alone = D.apply(params, FACES[1:2], LABELS[1:2])
+    np.testing.assert_allclose(alone[0], logits[1:2], rtol=1e-4, atol=1e-5)
+    other_logits, other_emotions = D.apply(params, FACES, (LABELS + 1) % 7)
+    np.testing.assert_allclose(other_emotions, emotions)
+    assert (jnp.abs(other_logits - logits).max() > 1e-4) == projection

@@ -1,0 +1,187 @@
+"""Phase `joint` against its losses written out plainly."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from emogan import config as config_lib
+from emogan import images, losses
+from emogan.data import toyfaces
+from emogan.train import joint
+
+KEY = jax.random.key(5)
+COUNTS = np.array([40, 5, 40, 72, 48, 31, 49])
+WEIGHTS = {"adversarial": 0.7, "classification": 0.5, "reconstruction": 3.0, "keep": 2.0, "cycle": 1.5, "guide": 0.9}
+
+
+def config_of(**options):
+    settings = {"batch_size": 8, "augment": False, **WEIGHTS, **options}
+    return config_lib.Config(
+        translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2),
+        classifier=config_lib.ClassifierConfig(width=2),
+        joint=config_lib.JointConfig(**settings),
+    )
+
+
+def begin(config):
+    phase = joint.make(config, 7, 100, COUNTS, joint.draw_guide(config, 7, jax.random.key(8)))
+    state = phase.init(jax.random.key(1))
+    # Larger, so that one can see through networks of width 2.
+    grow = lambda tree: jax.tree.map(lambda leaf: 3 * leaf if leaf.ndim > 1 else leaf, tree)  # noqa: E731
+    params, critic = grow(state.translator.params), grow(state.discriminator.params)
+    return phase, state.replace(
+        translator=state.translator.replace(params=params), discriminator=state.discriminator.replace(params=critic)
+    )
+
+
+@pytest.fixture(scope="module")
+def faces():
+    data = toyfaces.load("train", 0, 8)
+    return {"image": jnp.asarray(data.images), "label": jnp.asarray(data.labels)}
+
+
+def draws(batch, config):
+    """The wanted labels that the step draws from its key."""
+    keys, settings = jax.random.split(KEY, 4), config.joint
+    wanted = joint.draw_wanted(keys[0], 8, 7, settings.balanced, jnp.asarray(COUNTS / COUNTS.sum()))
+    own = jax.random.uniform(keys[1], (8,)) < settings.own_share
+    return jnp.where(own, batch["label"], wanted)
+
+
+def edit(config, params, faces, labels):
+    E, G = joint.make_encoder(config.translator, 7), joint.make_generator(config.translator, 7)
+    return G.apply({"params": params["generator"]}, E.apply({"params": params["encoder"]}, faces, labels), labels)
+
+
+def first_gradients(network, b1=0.5):
+    """The gradients that Adam's first moment holds after one step."""
+    return jax.tree.map(lambda mu: mu / (1 - b1), network.opt_state[0].mu)
+
+
+def assert_close(found, expected, rtol=2e-3):
+    scale = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(expected))
+    assert scale > 1e-4
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * scale), found, expected)
+
+
+def cross_entropy(logits, labels):
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+
+
+def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces):
+    config = config_of(slope_penalty=0.3, gradient_penalty=0.0)
+    phase, state = begin(config)
+    new, metrics = jax.jit(phase.step)(state, faces, KEY)
+    D, real, labels = joint.make_discriminator(config.translator, 7), images.to_float(faces["image"]), faces["label"]
+    wanted = draws(faces, config)
+    fake = edit(config, state.translator.params, real, wanted)
+
+    def loss(params):
+        critic = lambda x, y: D.apply({"params": params}, x, y)  # noqa: E731
+        logits, emotions = critic(real, labels)
+        total = jnp.mean(jax.nn.softplus(critic(fake, wanted)[0] - logits))
+        total += jnp.mean(cross_entropy(emotions + np.log(COUNTS / COUNTS.sum())[None], labels))
+        for x, y in ((real[-2:], labels[-2:]), (fake[-2:], wanted[-2:])):  # a quarter of each
+            slopes = losses.squared_slope(lambda x, y=y: critic(x, y)[0], x)
+            total += 0.3 * jnp.mean(slopes) / 2
+        return total
+
+    assert_close(first_gradients(new.discriminator), jax.jit(jax.grad(loss))(state.discriminator.params))
+    assert metrics["real_logit"] != metrics["fake_logit"]
+
+
+def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces):
+    config = config_of()
+    phase, state = begin(config)
+    new, metrics = jax.jit(phase.step)(state, faces, KEY)
+    D, real, labels = joint.make_discriminator(config.translator, 7), images.to_float(faces["image"]), faces["label"]
+    wanted = draws(faces, config)
+    other = np.asarray(wanted != labels)
+    assert 0 < other.sum() < 8
+
+    def loss(params):
+        fake = edit(config, params, real, wanted)
+        logits, emotions = D.apply({"params": new.discriminator.params}, fake, wanted)
+        real_logits, _ = D.apply({"params": new.discriminator.params}, real, labels)
+        guided, _ = joint.classifier_lib.Classifier(2, 7).apply(state.guide, fake, train=False)
+        apart = jnp.mean(jnp.abs(fake - real), (1, 2, 3))
+        back = jnp.mean(jnp.abs(edit(config, params, fake, labels) - real))
+        return (
+            0.7 * jnp.mean(jax.nn.softplus(real_logits - logits))
+            + 0.5 * jnp.mean(cross_entropy(emotions, wanted) * other)
+            + 0.9 * jnp.mean(cross_entropy(guided, wanted) * other)
+            + jnp.mean(apart * jnp.where(other, 2.0, 3.0))
+            + 1.5 * back
+        )
+
+    assert_close(first_gradients(new.translator), jax.jit(jax.grad(loss))(state.translator.params))
+    fake = edit(config, state.translator.params, real, wanted)
+    apart = 127.5 * jnp.mean(jnp.abs(fake - real), (1, 2, 3))
+    np.testing.assert_allclose(metrics["change"], apart[other].mean(), rtol=1e-4)
+    np.testing.assert_allclose(metrics["reconstruction"], apart[~other].mean(), rtol=1e-4)
+
+
+def test_several_critic_steps_see_a_part_each(faces):
+    config = config_of(critic_steps=2, slope_penalty=0.0, gradient_penalty=0.0)
+    phase, state = begin(config)
+    new, _ = jax.jit(phase.step)(state, faces, KEY)
+    D, real, labels = joint.make_discriminator(config.translator, 7), images.to_float(faces["image"]), faces["label"]
+    wanted = draws(faces, config)
+
+    def loss(params, part):
+        fake = edit(config, state.translator.params, real[part], wanted[part])
+        logits, emotions = D.apply({"params": params}, real[part], labels[part])
+        named = cross_entropy(emotions + np.log(COUNTS / COUNTS.sum())[None], labels[part])
+        edited, _ = D.apply({"params": params}, fake, wanted[part])
+        return jnp.mean(jax.nn.softplus(edited - logits)) + jnp.mean(named)
+
+    optimizer = optax.adam(
+        optax.cosine_decay_schedule(config.joint.learning_rate, 100, 0.05), b1=0.5, b2=config.joint.b2
+    )
+    params = state.discriminator.params
+    moments = optimizer.init(params)
+    for i in range(2):
+        gradients = jax.jit(jax.grad(lambda params, i=i: loss(params, slice(i, None, 2))))(params)
+        updates, moments = optimizer.update(gradients, moments)
+        params = optax.apply_updates(params, updates)
+    assert_close(new.discriminator.opt_state[0].mu, moments[0].mu, rtol=1e-2)
+    assert int(new.discriminator.opt_state[0].count) == 2
+    assert int(new.translator.opt_state[0].count) == 1
+
+
+def test_gradient_penalty_and_augmentation_change_the_critics_gradients(faces):
+    found = []
+    for options in ({}, {"gradient_penalty": 10.0}, {"augment": True}):
+        phase, state = begin(config_of(slope_penalty=0.0, **options))
+        found.append(first_gradients(jax.jit(phase.step)(state, faces, KEY)[0].discriminator))
+    for other in found[1:]:
+        with pytest.raises(AssertionError):
+            assert_close(other, found[0])
+
+
+def test_wanted_emotions_are_uniform_or_those_of_the_data():
+    frequency = jnp.asarray(COUNTS / COUNTS.sum())
+    for balanced, expected in ((True, np.full(7, 1 / 7)), (False, frequency)):
+        wanted = joint.draw_wanted(KEY, 20_000, 7, balanced, frequency)
+        np.testing.assert_allclose(np.bincount(wanted, minlength=7) / 20_000, expected, atol=0.01)
+
+
+def test_average_follows_and_is_what_edits_are_made_with(faces):
+    phase, state = begin(config_of())
+    state = state.replace(average=jax.tree.map(jnp.copy, state.translator.params))
+    new, _ = jax.jit(phase.step)(state, faces, KEY)
+    expected = jax.tree.map(lambda a, n: 0.1 * a + 0.9 * n, state.average, new.translator.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), new.average, expected)
+    assert new.best_encoder["params"] is new.average["encoder"]
+    assert new.generator["params"] is new.average["generator"]
+    without = new.replace(average={})
+    assert without.generator["params"] is new.translator.params["generator"]
+
+
+def test_sample_shows_each_face_before_its_edits(faces):
+    phase, state = begin(config_of())
+    shown, _ = jax.jit(phase.sample)(state, faces, KEY)
+    assert shown.shape == (8, 8, 48, 48)
+    np.testing.assert_array_equal(shown[:, 0], faces["image"])
