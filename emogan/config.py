@@ -116,6 +116,11 @@ class Config:
         for part in vars(self).values():
             if dataclasses.is_dataclass(part):
                 part.check()
+        if "joint" in self.phases.split(",") and self.parallel.microbatches > 1:
+            raise ValueError(
+                f"parallel.microbatches: expected 1 with phase joint, found {self.parallel.microbatches}; "
+                "give it a smaller joint.batch_size"
+            )
 
 
 def to_json(config: Config) -> str:

@@ -1,12 +1,15 @@
 """Strictness for all tests, and what several of them share."""
 
 import pathlib
+import signal
 
 import hypothesis
 import jax
 import pytest
 from jax import lax
 
+# What runs in the background of a shell ignores SIGINT, and so would what the tests of signals start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 jax.config.update("jax_num_cpu_devices", 4)  # before the first use of a device
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -171,6 +171,12 @@ def test_parts_of_a_batch_must_be_whole():
         config.check()
 
 
+def test_phase_joint_takes_no_microbatches():
+    config = changed(presets.stargan(), "parallel.microbatches", 2)
+    with pytest.raises(ValueError, match=r"parallel\.microbatches: expected 1 with phase joint, found 2"):
+        config.check()
+
+
 def test_stargan_is_the_published_one():
     settings = presets.stargan().joint
     assert (settings.loss, settings.gradient_penalty, settings.critic_steps) == ("wasserstein", 10.0, 5)

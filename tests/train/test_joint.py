@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from emogan import config as config_lib
-from emogan import images, losses
+from emogan import curves, images, losses
 from emogan.data import toyfaces
 from emogan.train import joint
 
@@ -185,3 +185,11 @@ def test_sample_shows_each_face_before_its_edits(faces):
     shown, _ = jax.jit(phase.sample)(state, faces, KEY)
     assert shown.shape == (8, 8, 48, 48)
     np.testing.assert_array_equal(shown[:, 0], faces["image"])
+
+
+def test_curves_name_only_metrics_that_are_recorded(faces):
+    phase, state = begin(config_of())
+    recorded = jax.eval_shape(phase.step, state, faces, KEY)[1]
+    lines = [line.metric for panel in curves._PANELS if panel.phase == "joint" for line in panel.lines]
+    assert len(lines) == 6
+    assert set(lines) <= set(recorded)

@@ -35,7 +35,7 @@ def config_of(**parallel_options):
 def phase_of(name, config):
     """The phase with SGD in the place of Adam; the classifier has SGD anyway."""
     adam = optax.adam
-    optax.adam = lambda rate, b1: optax.sgd(RATES[name])
+    optax.adam = lambda rate, **_: optax.sgd(RATES[name])
     try:
         if name == "classifier":
             return classifier.make(config, 7, STEPS, toyfaces.load("valid", 0, 8))
