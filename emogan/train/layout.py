@@ -80,6 +80,15 @@ class Layout:
         """Returns a placed tree of replicated arrays without the axis of devices that pmap gives it."""
         return jax.tree.map(lambda leaf: leaf[0], tree) if self.mode == "pmap" else tree
 
+    def settled(self, tree: Any) -> Any:
+        """Returns a tree of placed arrays; where they lie on several CPU devices, only once they are computed.
+
+        All virtual CPU devices share few threads. Whatever is dispatched while a program with a collective still runs
+        can take the thread that its last device needs; the others then wait until XLA ends the process (40 s).
+        """
+        shared = self.count > 1 and self.mesh.devices.flat[0].platform == "cpu"
+        return jax.block_until_ready(tree) if shared else tree
+
     def target(self, shapes: Any) -> Any:
         """Returns the shapes, types and placement of what `whole` gives of a placed state of these shapes."""
         here = jax.sharding.SingleDeviceSharding(self.mesh.local_devices[0])

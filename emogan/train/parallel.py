@@ -74,13 +74,13 @@ def make_chunk(
         loop_alone = jax.jit(loop, donate_argnums=0)
 
     def in_one_dispatch(state: Any, data: state_lib.Batch, key: jax.Array, count: jax.Array):
-        state, metrics = loop_alone(state, data, key, count)
+        state, metrics = layout.settled(loop_alone(state, data, key, count))
         return state, layout.whole(metrics)
 
     def step_by_step(state: Any, data: state_lib.Batch, key: jax.Array, count: int):
-        carry = (state, *begin_alone(state, data, key))
+        carry = (state, *layout.settled(begin_alone(state, data, key)))
         for i in range(count):
-            carry = move_alone(i, carry, data, key)
+            carry = layout.settled(move_alone(i, carry, data, key))
         return carry[0], layout.whole(carry[2])
 
     if one_dispatch is None:
