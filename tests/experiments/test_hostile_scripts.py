@@ -99,8 +99,7 @@ def test_fuzz_counts_inputs_without_a_fault_and_leaves_nothing(call_script, tmp_
     assert not list(tmp_path.iterdir())
 
 
-def test_fuzz_ends_with_status_1_and_keeps_the_input_at_fault(call_script, tmp_path):
+def test_fuzz_ends_with_status_1_after_a_fault(call_script, tmp_path):
     result = call_script("fuzz.py", "--inputs=7", "--seconds=0", "--output=kept", cwd=tmp_path)
     assert result.returncode == 1, result.stderr
     assert "results: 0 inputs, input 0: no answer within 0 s" in result.stdout
-    assert (tmp_path / "kept").is_dir()
