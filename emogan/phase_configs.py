@@ -110,6 +110,7 @@ class JointConfig:
     slope_penalty: float = 1.0  # of R1 and R2: at real and at edited faces, on a quarter of them
     classification: float = 1.0  # weight of the emotion that D names: on real faces for D, on edits for E and G
     guide: float = 2.0  # weight of the emotion that the classifier of this run names on the edits
+    confidence: float = 1.0  # of D and of the classifier in the wanted emotion, beyond which an edit gains nothing
     reconstruction: float = 10.0  # weight of |x - x'| per pixel where the wanted emotion is the face's own
     keep: float = 1.0  # weight of the same where it is not
     cycle: float = 0.0  # weight of |x - G(E(x') | y)| per pixel
@@ -125,6 +126,7 @@ class JointConfig:
         ranges.one_of("joint.loss", self.loss, LOSSES)
         _parts("joint", self)
         ranges.between("joint.own_share", self.own_share, 0.0, 1.0)
+        ranges.between("joint.confidence", self.confidence, 0.01, 1.0)
         for name in _WEIGHTS:
             ranges.between(f"joint.{name}", getattr(self, name), 0.0, 1000.0)
 
@@ -141,8 +143,10 @@ class ClassifierConfig:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     ema_decay: float = 0.999  # of the averaged network, which is the judge
+    attack: float = 0.0  # length of the change against it that every face is given, over all pixels; see `attack`
 
     def check(self) -> None:
+        ranges.between("classifier.attack", self.attack, 0.0, 100.0)
         ranges.between("classifier.width", self.width, 1, 1024)
         ranges.between("classifier.epochs", self.epochs, 1, 10**5)
         ranges.between("classifier.batch_size", self.batch_size, 2, 2**16)

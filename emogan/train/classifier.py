@@ -50,6 +50,20 @@ def accuracies(logits: jax.Array, labels: types.Labels) -> tuple[jax.Array, jax.
     return jnp.mean(right), recalls.sum() / (counts > 0).sum()
 
 
+def attack(slopes: jax.Array, length: float) -> jax.Array:
+    """Returns the changes [B, 48, 48, 1] of a Euclidean length that raise a loss most, to first order.
+
+    A classifier trained on faces so changed has slopes that look like faces (Santurkar et al. 2019, who take more
+    steps), so that E and G, which follow them, must draw what people would see too.
+
+    Args:
+      slopes: of the loss at each face, [B, 48, 48, 1].
+      length: of each change, in units of [-1, 1] images, over all pixels.
+    """
+    norms = jnp.sqrt(jnp.sum(jnp.square(slopes), axis=(1, 2, 3), keepdims=True))
+    return length * slopes / jnp.maximum(norms, 1e-12)
+
+
 def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: dataset.Dataset) -> state_lib.Phase:
     """Returns phase `classifier`: SGD with Nesterov momentum, a learning rate that rises and then falls to 0.
 
@@ -89,8 +103,13 @@ def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: d
             value = jnp.mean(optax.softmax_cross_entropy(logits, targets))
             return value, (stats, {"loss": value, "accuracy": accuracies(logits, labels)[0]})
 
+        def slopes(params, faces, labels, targets):
+            if settings.attack:
+                faces += attack(jax.grad(lambda faces: loss(params, faces, labels, targets)[0])(faces), settings.attack)
+            return jax.grad(loss, has_aux=True)(params, faces, labels, targets)
+
         gradients, (stats, metrics) = state_lib.mean_of_parts(
-            functools.partial(jax.grad(loss, has_aux=True), state.network.params),
+            functools.partial(slopes, state.network.params),
             config.parallel.microbatches,
             faces,
             batch["label"],

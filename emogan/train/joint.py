@@ -1,6 +1,7 @@
 """Phase `joint`: E, G and D learn together to set the emotion on real faces."""
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -130,6 +131,11 @@ def make(
         codes = E.apply({"params": params["encoder"]}, faces, labels)
         return G.apply({"params": params["generator"]}, codes, labels)
 
+    def unnamed(emotions: types.Logits, wanted: types.Labels) -> jax.Array:
+        # Without an end, the emotion would be overdrawn until no person looked so.
+        least = -math.log(settings.confidence)
+        return jnp.maximum(optax.softmax_cross_entropy_with_integer_labels(emotions, wanted), least)
+
     def changed(faces: types.Images, keys: jax.Array) -> types.Images:
         return augment.all_of(faces, keys) if settings.augment else faces
 
@@ -185,12 +191,10 @@ def make(
                 "keep": jnp.mean(apart * other),
             }
             if settings.classification:
-                named = optax.softmax_cross_entropy_with_integer_labels(emotions, wanted)
-                terms["classification"] = jnp.mean(named * other)
+                terms["classification"] = jnp.mean(unnamed(emotions, wanted) * other)
             if settings.guide:
                 emotions, _ = namer.apply(state.guide, changed(edits, looks[:, 3]), train=False)
-                named = optax.softmax_cross_entropy_with_integer_labels(emotions, wanted)
-                terms["guide"] = jnp.mean(named * other)
+                terms["guide"] = jnp.mean(unnamed(emotions, wanted) * other)
             if settings.cycle:
                 back = edit(params, edits, labels)
                 terms["cycle"] = jnp.mean(jnp.abs(back - faces))

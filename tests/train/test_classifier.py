@@ -50,6 +50,19 @@ def test_learning_rate_rises_and_falls_to_zero(phase, batch):
     assert moved[6] > 1e-4
 
 
+def test_attacked_faces_are_changed_by_so_much_against_the_network(phase, batch, valid):
+    settings = config_lib.ClassifierConfig(width=2, learning_rate=0.05, ema_decay=0.9, attack=3.0)
+    attacked = classifier.make(dataclasses.replace(config_lib.Config(), classifier=settings), 7, 60, valid)
+    state = phase.init(KEY)
+    plain, harder = (jax.jit(phase.step)(state, batch, KEY)[1]["loss"] for phase in (phase, attacked))
+    assert harder > plain + 0.05
+
+    slopes = jax.random.normal(KEY, (2, 48, 48, 1)) * jnp.asarray([5.0, 0.0])[:, None, None, None]
+    changes = classifier.attack(slopes, 3.0)
+    np.testing.assert_allclose(jnp.sqrt(jnp.sum(changes**2, (1, 2, 3))), [3.0, 0.0], rtol=1e-5)
+    np.testing.assert_allclose(changes[0] * jnp.linalg.norm(slopes[0]), 3 * slopes[0], rtol=1e-5)
+
+
 def test_average_follows_the_network(phase, batch):
     state = phase.init(KEY)
     step = jax.jit(phase.step)
