@@ -82,6 +82,7 @@ class TranslatorConfig:
     blocks: int = 2  # residual blocks at 12 pixels, of E and of G each
     labels: str = "generator"  # where the wanted emotion enters: generator, as G(E(x) | y), or encoder, as StarGAN
     skip: bool = True  # whether the code holds the face itself, of which G changes a part under a mask
+    reach: int = 4  # under `skip`: how many pixels the face in the code can be bent by; 0 leaves it as it is
     critic_width: int = 48  # channels of D's first convolution; the others are 2, 4 and 8 times as wide
     projection: bool = True  # whether D is told the label, or only names it
 
@@ -89,6 +90,7 @@ class TranslatorConfig:
         ranges.between("translator.width", self.width, 1, 1024)
         ranges.between("translator.blocks", self.blocks, 1, 64)
         ranges.one_of("translator.labels", self.labels, ("generator", "encoder"))
+        ranges.between("translator.reach", self.reach, 0, 24)
         ranges.between("translator.critic_width", self.critic_width, 1, 1024)
 
 

@@ -115,8 +115,7 @@ def hog(orientations: int = 16, cell: int = 12, blur: float = 0.5) -> Descriptor
 def rank1(edits: np.ndarray, sources: np.ndarray, gallery: np.ndarray) -> np.ndarray:
     """Returns whether the nearest gallery face of each edit, by cosine, is the edit's own source, bool [M].
 
-    A gallery row whose cosine to the source's row is at least 1 - 1e-6 is the same picture again and counts as the
-    source. Beside those the source must be nearer than every other face: a tie is a miss.
+    Beside faces that are the source again the source must be nearer than every other face: a tie is a miss.
 
     Args:
       edits: [M, D], rows of norm 1 from a `Descriptor`.
@@ -126,15 +125,37 @@ def rank1(edits: np.ndarray, sources: np.ndarray, gallery: np.ndarray) -> np.nda
     Raises:
       ValueError: if the shapes do not fit, or a source is no row of the gallery.
     """
+    return nearer(edits, sources, gallery) == 0
+
+
+def nearer(edits: np.ndarray, sources: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Returns how many gallery faces are at least as near to each edit, by cosine, as its own source, int [M].
+
+    A gallery row whose cosine to the source's row is at least 1 - 1e-6 is the same picture again and counts as the
+    source. Arguments and errors are those of `rank1`.
+    """
     sources = _check_rows(edits, sources, gallery)
-    hits = np.empty(len(edits), bool)
+    counts = np.empty(len(edits), int)
     for block in _blocks(len(edits)):
         same = gallery[sources[block]] @ gallery.T >= SAME
         same[np.arange(len(same)), sources[block]] = True  # a row of zeros too, whose cosine to itself is 0
         near = edits[block] @ gallery.T
-        own = np.where(same, near, -np.inf).max(1)
-        hits[block] = own > np.where(same, -np.inf, near).max(1)
-    return hits
+        own = np.where(same, near, -np.inf).max(1, keepdims=True)
+        counts[block] = (~same & (near >= own)).sum(1)
+    return counts
+
+
+def rank1_among(nearer: np.ndarray, others: int, size: int) -> np.ndarray:
+    """Returns the chance of each edit to be nearest to its source among `size` faces, [M] in 0..1.
+
+    The source is one of them, and the rest are drawn at random out of the `others` faces, of which `nearer` int [M] are
+    at least as near as the source: no sampling, the exact mean over all such galleries.
+    """
+    rivals = min(size - 1, others)
+    # C(others - nearer, rivals) / C(others, rivals), as a product of rivals factors.
+    drawn = np.arange(rivals)
+    free = others - np.asarray(nearer)[:, None] - drawn
+    return np.prod(np.maximum(free, 0) / (others - drawn), axis=1)
 
 
 def cosines(edits: np.ndarray, sources: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

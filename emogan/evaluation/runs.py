@@ -13,6 +13,7 @@ from emogan import curves, files, pipeline, run_folder, transfer
 from emogan.data import dataset
 from emogan.evaluation import (
     contestants,
+    edit_sets,
     foreign,
     identity,
     latents,
@@ -160,7 +161,12 @@ def make_evaluators(config: config_lib.Config, options: Options, say: Callable[[
     """Returns the evaluators that fit the data and the options."""
     weights = pathlib.Path(options.inception_weights)
     inception = foreign.inception_features(weights) if options.inception_weights else None
-    evaluators = [transfers.Transfers(), reconstructions.Reconstructions(), samples.Samples(inception)]
+    evaluators = [
+        transfers.Transfers(),
+        edit_sets.EditSets(),
+        reconstructions.Reconstructions(),
+        samples.Samples(inception),
+    ]
     if options.cas:
         told = lambda name, value: say(f"classifier trained on {name}: balanced accuracy {100 * value:.1f} %")  # noqa: E731
         evaluators.append(usefulness.Usefulness(progress=told))

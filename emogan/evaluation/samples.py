@@ -30,7 +30,7 @@ class Samples:
         if model.samples(0) is None:
             return {}
         found = [self._one(model, data, seed) for seed in range(model.seeds)]
-        return {name: _over_seeds([values[name] for values in found]) for name in found[0]}
+        return {name: scores.over_seeds([values[name] for values in found]) for name in found[0]}
 
     def _one(self, model: contestants.Contestant, data: faces.Faces, seed: int) -> dict[str, float]:
         opinion, labels = model.sample_opinion(seed), data.held_out.labels
@@ -58,8 +58,3 @@ class Samples:
             answer["frechet_clean"] = distances.frechet(distances.moments([real]), distances.moments([fake]))
             answer["kernel_clean"] = distances.kernel(real, fake)
         return answer
-
-
-def _over_seeds(values: list[float]) -> scores.Score:
-    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
-    return scores.Score(float(np.mean(values)), error)

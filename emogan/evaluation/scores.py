@@ -1,7 +1,7 @@
 """What every evaluator returns: scores with their uncertainty, and what each score means."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,6 +62,18 @@ METRICS: Mapping[str, Metric] = {
         "edit accuracy",
         "Share of edits to another emotion that the judge names as wanted; mean over the seven targets, chance 1/7.",
     ),
+    "edit_accuracy_ratio": Metric(
+        "transfer",
+        "edit accuracy / real faces",
+        "higher",
+        "Edit accuracy divided by the judge's balanced accuracy on the held-out faces themselves.",
+    ),
+    "edit_weakest_ratio": Metric(
+        "transfer",
+        "the same, weakest target",
+        "higher",
+        "The edit accuracy of the target emotion where it is least, divided by the same balanced accuracy.",
+    ),
     "edit_confidence": _share(
         "transfer",
         "judge's belief in the target",
@@ -74,11 +86,29 @@ METRICS: Mapping[str, Metric] = {
         "that is independent of the judge. It sees pose, outline and light: read it beside the rank 1 of blurred faces "
         "(Identity, above), in which nobody knows a person.",
     ),
+    "identity_rank1_small": _share(
+        "transfer",
+        "identity, rank 1 of 64",
+        "The same among the source and 63 other held-out faces, the mean over all such choices.",
+    ),
     "identity_own": Metric(
         "transfer", "cosine to the own source", "higher", "Mean cosine of an edit and its source.", digits=3
     ),
     "identity_others": Metric(
         "transfer", "cosine to other faces", "", "Mean cosine of an edit and all other held-out faces.", digits=3
+    ),
+    "edit_frechet": Metric(
+        "transfer",
+        "Frechet distance of edits",
+        "lower",
+        "As that of samples, of edits: each held-out face once, to the emotion of another one and never to its own, so "
+        "that edits and held-out faces have the same count of each emotion.",
+    ),
+    "edit_frechet_ratio": Metric(
+        "transfer",
+        "the same / real faces",
+        "lower",
+        "That distance divided by the one of as many real training faces with the same labels: the floor at this N.",
     ),
     "reconstruction_psnr": Metric(
         "reconstruction", "PSNR, own label", "higher", "Mean over faces, against the face itself.", "dB"
@@ -225,6 +255,19 @@ def balanced_score(values: np.ndarray, labels: np.ndarray, cluster: np.ndarray |
         return float(((weights @ sums)[members > 0] / members[members > 0]).mean())
 
     return Score(statistic(np.ones(len(faces))), bootstrap(statistic, len(faces)))
+
+
+def over_seeds(values: Sequence[float]) -> Score:
+    """Returns the mean over sets, and the standard error of that where there are several."""
+    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    return Score(float(np.mean(values)), error)
+
+
+def ratio(score: Score, real: Score) -> Score:
+    """Returns the ratio of two scores, its error by those of both, taken as independent."""
+    value = score.value / real.value
+    error = value * float(np.hypot((score.error or 0.0) / max(score.value, 1e-9), (real.error or 0.0) / real.value))
+    return Score(value, error)
 
 
 def bootstrap(statistic: Callable[[np.ndarray], float], count: int) -> float:

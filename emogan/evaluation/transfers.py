@@ -4,6 +4,8 @@ import numpy as np
 
 from emogan.evaluation import contestants, faces, identity, scores
 
+SMALL_GALLERY = 64  # faces among which a person is looked for; the paper's authors published edits of as many
+
 
 class Transfers:
     """Scores of edits to another emotion than the face's own."""
@@ -24,7 +26,8 @@ class Transfers:
         descriptors = model.edit_descriptors[edits.picture[other]]
         source = edits.source[other]
         own, others = identity.cosines(descriptors, source, data.gallery)
-        found = identity.rank1(descriptors, source, data.gallery)
+        nearer = identity.nearer(descriptors, source, data.gallery)
+        found, found_among = nearer == 0, identity.rank1_among(nearer, len(data.gallery) - 1, SMALL_GALLERY)
 
         def summary(chosen: np.ndarray) -> scores.Scores:
             targets, cluster = edits.target[other][chosen], source[chosen]
@@ -32,11 +35,20 @@ class Transfers:
                 "edit_accuracy": scores.balanced_score(right[other][chosen], targets, cluster),
                 "edit_confidence": scores.balanced_score(belief[other][chosen], targets, cluster),
                 "identity_rank1": scores.mean_score(found[chosen], cluster),
+                "identity_rank1_small": scores.mean_score(found_among[chosen], cluster),
                 "identity_own": scores.mean_score(own[chosen], cluster),
                 "identity_others": scores.mean_score(others[chosen], cluster),
             }
 
         answer = dict(summary(np.ones(len(source), bool)))
+        real = scores.balanced_score(data.opinion.verdicts == labels, labels)
+        by_target = [
+            scores.mean_score(right[own], edits.source[own])
+            for own in (other & (edits.target == target) for target in np.unique(edits.target))
+            if own.any()
+        ]
+        answer["edit_accuracy_ratio"] = scores.ratio(answer["edit_accuracy"], real)
+        answer["edit_weakest_ratio"] = scores.ratio(min(by_target, key=lambda score: score.value), real)
         clean = ~data.leaked[source]
         if clean.any() and not clean.all():
             kept = ("edit_accuracy", "identity_rank1")

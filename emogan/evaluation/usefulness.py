@@ -54,7 +54,7 @@ class Usefulness:
         sets["cas_edits"] = (transfer.transfer(train.images, wanted, train.labels), wanted)
         for name, (pictures, labels) in sets.items():
             answer[name] = self._learned(name.removeprefix("cas_"), pictures, labels, data, key)
-            answer[f"{name}_ratio"] = _ratio(answer[name], answer["cas_real"])
+            answer[f"{name}_ratio"] = scores.ratio(answer[name], answer["cas_real"])
         return answer
 
     def _learned(
@@ -83,10 +83,3 @@ def learn(
     for done in range(0, steps, _LONGEST):
         state, _ = chunk(state, placed, chunk_key, min(_LONGEST, steps - done))
     return judge.Judge(settings.width, data.class_names, state.average, {}).look(tested).verdicts
-
-
-def _ratio(score: scores.Score, real: scores.Score) -> scores.Score:
-    """Returns the ratio of two scores, its error by those of both, taken as independent."""
-    value = score.value / real.value
-    error = value * float(np.hypot((score.error or 0.0) / max(score.value, 1e-9), (real.error or 0.0) / real.value))
-    return scores.Score(value, error)

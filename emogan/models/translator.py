@@ -9,6 +9,7 @@ from emogan.models import conv
 
 CODE_SIZE = 12  # pixels of the code's sides
 _FOLD = 48 // CODE_SIZE
+_CLOSED = -2.0  # added to the mask's logits, so that at first the face in the code shines through
 _WEIGHTS = nn.initializers.he_normal()
 
 
@@ -36,6 +37,28 @@ def smooth(x: jax.Array) -> jax.Array:
         before, after = (jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in (0, 2))
         x = (before + 2 * x + after) / 4
     return x
+
+
+def warp(images: types.Images, flow: jax.Array, reach: int) -> types.Images:
+    """Returns faces [B, H, W, 1] whose every pixel is taken from elsewhere, linearly between pixels.
+
+    Rows move first, then columns, so that a pixel costs 2 (2 reach + 1) products, none of them a gather, which is slow
+    on CPU.
+
+    Args:
+      images: the faces; the border is repeated.
+      flow: where to take a pixel from, down and right of it in pixels, [B, H, W, 2] within -reach and reach.
+      reach: the largest way.
+    """
+    for axis in (1, 2):
+        size, way = images.shape[axis], flow[..., axis - 1 : axis]
+        padded = jnp.pad(images, [(reach, reach) if a == axis else (0, 0) for a in range(4)], mode="edge")
+        images = sum(
+            nn.relu(1 - jnp.abs(way - step))
+            * jax.lax.slice_in_dim(padded, reach + step, reach + step + size, axis=axis)
+            for step in range(-reach, reach + 1)
+        )
+    return images
 
 
 class InstanceNorm(nn.Module):
@@ -106,17 +129,20 @@ class Generator(nn.Module):
     """G: residual blocks, then two transposed convolutions of stride 2, with the label in every normalisation.
 
     Under `skip` the last layer draws a face and a mask, and the mask says where the drawn face takes the place of the
-    one in the code (GANimation, Pumarola et al. 2018).
+    one in the code (GANimation, Pumarola et al. 2018). That one is bent first, if it has a `reach`: most of an
+    expression is motion, and a bent face stays a face.
 
     Attributes:
       width, blocks, skip: as in `Encoder`.
       num_classes: how many labels there are; 0 where E has been told.
+      reach: how far a pixel of the face in the code can move, in pixels; 0 for not at all.
     """
 
     width: int
     blocks: int
     num_classes: int
     skip: bool = True
+    reach: int = 0
 
     @nn.compact
     def __call__(self, codes: jax.Array, labels: types.Labels, train: bool = False) -> types.Images:
@@ -125,16 +151,21 @@ class Generator(nn.Module):
         x = codes[..., -3 * self.width :]
         for i in range(self.blocks):
             x = Block(self.num_classes, name=f"block{i}")(x, labels)
+        code = x
         x = conv.ConvTranspose(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name="up0")(x)
         x = nn.relu(InstanceNorm(self.num_classes, name="norm0")(smooth(x), labels))
-        # Small, so that the first faces are gray and the first mask is half open everywhere.
-        last = nn.initializers.normal(0.02)
+        last = nn.initializers.normal(0.02)  # small, so that the first faces are gray and the first mask is even
         x = smooth(conv.ConvTranspose(2 if self.skip else 1, (5, 5), (2, 2), kernel_init=last, name="up1")(x))
         face = jnp.tanh(x[..., :1])
         if not self.skip:
             return face
         source = unfold(codes[..., : _FOLD * _FOLD])
-        return source + nn.sigmoid(x[..., 1:]) * (face - source)
+        if self.reach:
+            # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
+            ways = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow")(code)
+            ways = jax.image.resize(self.reach * jnp.tanh(ways), (*source.shape[:3], 2), "linear")
+            source = warp(source, ways, self.reach)
+        return source + nn.sigmoid(x[..., 1:] + _CLOSED) * (face - source)
 
 
 class Critic(nn.Module):

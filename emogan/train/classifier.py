@@ -16,6 +16,7 @@ from emogan.train import state as state_lib
 
 _SURE = 8  # faces shown of each class
 _WARM_UP = 0.1  # share of the steps in which the learning rate rises
+_RISE = 0.7  # share of the steps in which the attack's length rises
 
 
 @struct.dataclass
@@ -103,9 +104,12 @@ def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: d
             value = jnp.mean(optax.softmax_cross_entropy(logits, targets))
             return value, (stats, {"loss": value, "accuracy": accuracies(logits, labels)[0]})
 
+        # Attacked at full length from the start, the network learns nothing but which emotion is frequent.
+        length = settings.attack * jnp.minimum(1.0, state.step / max(1.0, _RISE * total_steps))
+
         def slopes(params, faces, labels, targets):
             if settings.attack:
-                faces += attack(jax.grad(lambda faces: loss(params, faces, labels, targets)[0])(faces), settings.attack)
+                faces += attack(jax.grad(lambda faces: loss(params, faces, labels, targets)[0])(faces), length)
             return jax.grad(loss, has_aux=True)(params, faces, labels, targets)
 
         gradients, (stats, metrics) = state_lib.mean_of_parts(

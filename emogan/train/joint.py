@@ -57,7 +57,7 @@ def make_encoder(settings: config_lib.TranslatorConfig, num_classes: int) -> tra
 def make_generator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Generator:
     """Returns the module G of a configuration."""
     told = num_classes if settings.labels == "generator" else 0
-    return translator.Generator(settings.width, settings.blocks, told, settings.skip)
+    return translator.Generator(settings.width, settings.blocks, told, settings.skip, settings.reach)
 
 
 def make_discriminator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Critic:

@@ -39,6 +39,19 @@ def test_same_picture_twice_in_the_gallery_is_no_miss():
     assert not identity.rank1(_row(40), np.array([3]), gallery)
 
 
+def test_faces_at_least_as_near_as_the_source_are_counted():
+    edits = np.concatenate([_row(20), _row(60), _row(80)])  # the gallery stands at 0, 53 and 90 degrees
+    assert identity.nearer(edits, np.zeros(3, int), _GALLERY).tolist() == [0, 2, 2]
+    assert identity.nearer(edits, np.full(3, 2), _GALLERY).tolist() == [2, 1, 0]
+
+
+def test_rank1_of_a_small_gallery_is_the_chance_that_no_nearer_face_is_drawn():
+    # Of 10 others 3 are drawn: none of the two nearer ones with 8 * 7 * 6 out of 10 * 9 * 8.
+    found = identity.rank1_among(np.array([0, 2, 8, 10]), 10, 4)
+    np.testing.assert_allclose(found, [1, 336 / 720, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(identity.rank1_among(np.array([0, 1]), 2, 64), [1, 0])  # all others are drawn
+
+
 def test_similar_picture_is_another_face():
     gallery = np.concatenate([_row(0), _row(1)])  # cosine 0.99985
     assert not identity.rank1(_row(1), np.array([0]), gallery)

@@ -104,6 +104,21 @@ def test_edit_accuracy_is_the_mean_diagonal_of_the_confusion(result):
     assert np.array(result["verdicts"]["perfect"]).sum() == 7 * result["faces"]
 
 
+def test_ratios_are_in_units_of_the_judge_on_real_faces(result):
+    for name in ("perfect", "contrary"):
+        by_target = np.diag(tables.confusion(np.array(result["verdicts"][name])))
+        real = result["judge"]["balanced_accuracy"]
+        assert value(result, name, "edit_accuracy_ratio") == pytest.approx(by_target.mean() / real)
+        assert value(result, name, "edit_weakest_ratio") == pytest.approx(by_target.min() / real)
+
+
+def test_a_person_is_found_more_often_among_few(result):
+    for name in ("perfect", "contrary"):
+        assert value(result, name, "identity_rank1") < value(result, name, "identity_rank1_small") < 1
+    assert value(result, "unchanged", "identity_rank1_small") == 1
+    assert value(result, "noise", "identity_rank1_small") == pytest.approx(1 / 64, abs=0.03)
+
+
 def test_errors_shrink_with_the_faces(entered, toy, train_data, toy_judge):
     few = faces_lib.Faces(first(toy.held_out, 40), train_data, toy_judge, toy.descriptor)
     model = contestants.of_model("perfect", "", entered["perfect"].model, few)

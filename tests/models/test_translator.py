@@ -27,6 +27,25 @@ def test_smooth_takes_out_what_alternates_and_keeps_what_is_flat():
     np.testing.assert_allclose(found[0, ..., 1], 3.0)
 
 
+def test_warp_takes_each_pixel_from_where_the_flow_points():
+    rows, columns = jnp.meshgrid(jnp.arange(48.0), jnp.arange(48.0), indexing="ij")
+    faces = jnp.stack([rows, rows * columns])[..., None]
+    down, right = 1.5, -2.25
+    found = translator.warp(faces, jnp.broadcast_to(jnp.asarray([down, right]), (2, 48, 48, 2)), 3)
+    inner = slice(3, -3)
+    expected = jnp.stack([rows + down, (rows + down) * (columns + right)])
+    np.testing.assert_allclose(found[:, inner, inner, 0], expected[:, inner, inner], rtol=1e-5)
+    np.testing.assert_array_equal(translator.warp(FACES, jnp.zeros((3, 48, 48, 2)), 4), FACES)
+
+
+def test_warp_of_single_pixels_follows_their_own_flow():
+    faces = jnp.zeros((1, 48, 48, 1)).at[0, 10, 20].set(1.0)
+    flow = jnp.zeros((1, 48, 48, 2)).at[0, 10, 22].set(jnp.asarray([0.0, -2.0]))
+    found = translator.warp(faces, flow, 2)
+    assert found[0, 10, 22, 0] == found[0, 10, 20, 0] == 1
+    assert found.sum() == 2
+
+
 def test_instance_norm_gives_each_face_the_mean_and_spread_of_its_label():
     module = translator.InstanceNorm(7)
     maps = 5 + 3 * jax.random.normal(KEY, (3, 12, 12, 2))
@@ -36,10 +55,10 @@ def test_instance_norm_gives_each_face_the_mean_and_spread_of_its_label():
     np.testing.assert_allclose(found.std((1, 2)), params["scale"][LABELS], rtol=1e-3, atol=1e-4)
 
 
-def networks(labels_at="generator", skip=True):
+def networks(labels_at="generator", skip=True, reach=0):
     at_encoder = labels_at == "encoder"
     E = translator.Encoder(4, 1, 7 if at_encoder else 0, skip)
-    G = translator.Generator(4, 1, 0 if at_encoder else 7, skip)
+    G = translator.Generator(4, 1, 0 if at_encoder else 7, skip, reach)
     codes, encoder = E.init_with_output(KEY, FACES, LABELS)
     return E, G, encoder, G.init(KEY, codes, LABELS), codes
 
@@ -60,11 +79,21 @@ def test_only_the_network_that_is_told_the_label_depends_on_it(skip):
 
 
 def test_a_closed_mask_leaves_the_face_as_it_is_and_an_open_one_takes_the_drawn_face():
-    _, G, _, generator, codes = networks()
+    _, G, _, generator, codes = networks(reach=2)
     for mask, expected in ((-50.0, FACES), (50.0, jnp.tanh(0.7))):
         last = {"kernel": jnp.zeros_like(generator["params"]["up1"]["kernel"]), "bias": jnp.asarray([0.7, mask])}
         found = G.apply({"params": {**generator["params"], "up1": last}}, codes, LABELS)
         np.testing.assert_allclose(found, jnp.broadcast_to(expected, found.shape), atol=1e-6)
+
+
+def test_bent_face_under_a_closed_mask_is_a_warp_of_the_face_in_the_code():
+    _, G, _, generator, codes = networks(reach=2)
+    flow = {"kernel": jnp.zeros_like(generator["params"]["flow"]["kernel"]), "bias": jnp.asarray([1.0, -0.3])}
+    last = {"kernel": jnp.zeros_like(generator["params"]["up1"]["kernel"]), "bias": jnp.asarray([0.7, -50.0])}
+    found = G.apply({"params": {**generator["params"], "up1": last, "flow": flow}}, codes, LABELS)
+    ways = jnp.broadcast_to(2 * jnp.tanh(flow["bias"]), (3, 48, 48, 2))
+    np.testing.assert_allclose(found, translator.warp(FACES, ways, 2), atol=1e-5)
+    assert jnp.abs(found - FACES).max() > 0.1
 
 
 def test_without_skip_the_face_itself_is_not_in_the_code():
