@@ -157,6 +157,38 @@ def flatten(config: Config) -> dict[str, Any]:
     return flat
 
 
+def override(config: Config, name: str, text: str) -> None:
+    """Sets the field of a dotted name, such as `gan.epochs`, to what a text says.
+
+    Raises:
+      ValueError: if there is no such field, or the text is no value of its type.
+    """
+    before = flatten(config)
+    if name not in before:
+        raise ValueError(f"{untrusted.shown(name)}: expected a field out of {', '.join(before)}, found another")
+    kind = type(before[name])
+    try:
+        value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{name}: expected {kind.__name__}, found {untrusted.shown(text)}") from error
+    part, _, field = name.rpartition(".")
+    setattr(getattr(config, part) if part else config, field, value)
+
+
+def share_epochs(config: Config, epochs: int) -> None:
+    """Divides so many passes over the data among the phases, evenly, what is left over to the last.
+
+    Raises:
+      ValueError: if there are fewer than one for each phase.
+    """
+    names = config.phases.split(",")
+    if epochs < len(names):
+        raise ValueError(f"epochs: expected at least {len(names)} for {config.preset}'s phases, found {epochs}")
+    for name in names:
+        getattr(config, name).epochs = epochs // len(names)
+    getattr(config, names[-1]).epochs += epochs % len(names)
+
+
 def multiply_batches(config: Config, devices: int) -> None:
     """Makes the batch sizes of all phases so many times as large."""
     for name in PHASES:

@@ -1,27 +1,67 @@
-"""Puts the scores of several runs side by side in one page.
+"""Puts the scores of several runs side by side in one page; with --train, trains recipes under one budget first.
 
 python experiments/compare.py runs/quick runs/other --output=runs/compared.html
+python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --epochs=6 --data_dir=PATH
 """
 
 import pathlib
+import sys
 
 import flag_config
+import script
 from absl import flags
 
-from emogan.evaluation import report, tables
+from emogan.evaluation import recipes, report, runs, tables
+from emogan.train import interrupt, loop, writers
 
 OUTPUT = flags.DEFINE_string("output", "runs/compared.html", "the page")
+TRAIN = flags.DEFINE_list("train", [], "presets to train and score, instead of the folders of scored runs")
+EPOCHS = flags.DEFINE_integer("epochs", 6, "with --train: passes over the data, divided among each one's phases", 1)
+SET = flags.DEFINE_list("set", [], "with --train: fields of every preset, as model.width=32,seed=1")
+DATA_DIR = flags.DEFINE_string("data_dir", "", "with --train: where the data lie; the same as --set=data.dir=PATH")
+WORKDIR = flags.DEFINE_string("workdir", "runs/compared", "with --train: the folder of the runs' folders")
+SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "with --train: held-out faces")
+CAS = flags.DEFINE_bool("cas", False, "with --train: train small classifiers on edits and real faces (minutes)")
 
 
 def main(argv) -> None:
-    if len(argv) < 3:
-        raise ValueError(f"expected the folders of two or more scored runs, found {len(argv) - 1}")
-    results = [tables.load(pathlib.Path(folder) / "evaluation" / "metrics.json") for folder in argv[1:]]
-    compared = tables.compare(results)
+    if TRAIN.value:
+        if len(argv) > 1:
+            raise ValueError(f"--train: expected no folders beside it, found {argv[1]}")
+        compared = _trained()
+    else:
+        if len(argv) < 3:
+            raise ValueError(f"expected the folders of two or more scored runs, found {len(argv) - 1}")
+        compared = tables.compare(
+            [tables.load(pathlib.Path(folder) / "evaluation" / "metrics.json") for folder in argv[1:]]
+        )
     print(tables.to_text(compared))
     path = pathlib.Path(OUTPUT.value)
     report.write(compared, (), path)
     print(f"wrote {path}")
+
+
+def _trained():
+    changes = {}
+    for change in SET.value:
+        name, equals, text = change.partition("=")
+        if not equals:
+            raise ValueError(f"--set: expected FIELD=VALUE, found {change!r}")
+        changes[name] = text
+    if DATA_DIR.value:
+        changes["data.dir"] = DATA_DIR.value
+    options = runs.Options(split=SPLIT.value, cas=CAS.value)
+    about = {"commit": script.commit()}
+    try:
+        with interrupt.Signals() as signals:
+            return recipes.compare(
+                TRAIN.value, EPOCHS.value, changes, pathlib.Path(WORKDIR.value), options, writers.say, about, signals
+            )
+    except loop.TrainingError as error:
+        flag_config.fail(error)
+    except interrupt.Interrupted as stopped:
+        writers.say(str(stopped))
+        sys.exit(interrupt.EXIT_STATUS)
 
 
 if __name__ == "__main__":

@@ -244,3 +244,21 @@ def test_differences_name_a_changed_field_unless_it_leaves_the_run_the_same(name
     found = config_lib.differences(old, changed(config_lib.Config(), name, after))
     same_run = name in MAY_CHANGE or name.startswith("run.")
     assert found == ([] if same_run else [f"{name}: {before!r} -> {after!r}"])
+
+
+def test_override_sets_a_field_by_its_dotted_name_in_its_own_type():
+    config = presets.preset("quick")
+    for name, text in (("gan.epochs", "7"), ("joint.augment", "False"), ("gan.learning_rate", "3e-4"), ("seed", "5")):
+        config_lib.override(config, name, text)
+    assert (config.gan.epochs, config.joint.augment, config.gan.learning_rate, config.seed) == (7, False, 3e-4, 5)
+    for name, text in (("gan.speed", "1"), ("gan", "1"), ("gan.epochs", "2.5"), ("joint.augment", "perhaps")):
+        with pytest.raises(ValueError, match=f"^{name}: expected"):
+            config_lib.override(config, name, text)
+
+
+def test_epochs_are_shared_among_the_phases():
+    config = presets.preset("paper")
+    config_lib.share_epochs(config, 7)
+    assert (config.gan.epochs, config.encoder.epochs) == (3, 4)
+    with pytest.raises(ValueError, match="at least 2 for paper's phases, found 1"):
+        config_lib.share_epochs(config, 1)

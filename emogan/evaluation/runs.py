@@ -75,8 +75,11 @@ def score_run(
     faces = load_faces(config, options)
     _refuse_other_faces(workdir, faces.train)
     name = workdir.resolve().name
-    steps = checkpoint.newest_step(workdir / "checkpoints" / "gan")
-    about = f"{config.preset}, width {config.model.width}, {steps} steps of phase gan, seed {config.seed}"
+    steps = ", ".join(
+        f"{checkpoint.newest_step(workdir / 'checkpoints' / phase)} steps of phase {phase}"
+        for phase in config.phases.split(",")
+    )
+    about = f"{config.preset}, {steps}, seed {config.seed}"
     own = contestants.of_model(name, about, model, faces)
     evaluators = make_evaluators(config, options, say)
     result = scoring.score(

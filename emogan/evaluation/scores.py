@@ -216,6 +216,17 @@ METRICS: Mapping[str, Metric] = {
         "Standard deviation of E(x) over held-out faces in units of the prior's: far from 1, z left the prior.",
         digits=3,
     ),
+    "images_seen": Metric(
+        "cost", "training faces seen", "", "Over all phases, with repetition.", unit="thousands", scale=1e-3, digits=0
+    ),
+    "training_time": Metric(
+        "cost",
+        "training time",
+        "",
+        "Of all phases, compiling included, on the device of the environment.",
+        "min",
+        1 / 60,
+    ),
 }
 
 

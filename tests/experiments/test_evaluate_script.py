@@ -66,6 +66,45 @@ def test_runs_are_put_side_by_side(call_script, scored, tmp_path):
     assert "tiny (2)" in (tmp_path / "both.html").read_text()
 
 
+def test_recipes_are_trained_under_one_budget_and_compared(call_script, tmp_path):
+    fields = "data.name=toyfaces,data.size=128,model.width=2,translator.width=2,translator.critic_width=2"
+    more = "gan.batch_size=32,encoder.batch_size=32,joint.batch_size=32,run.tensorboard=false"
+    arguments = ["--train=paper,cyclegan", "--epochs=2", f"--set={fields},{more}", f"--workdir={tmp_path}"]
+    result = call_script("compare.py", *arguments, f"--output={tmp_path / 'page.html'}")
+    assert result.returncode == 0, result.stderr
+    found = {name: tables.load(tmp_path / name / "evaluation" / "metrics.json") for name in ("paper", "cyclegan")}
+    for name, scored in found.items():
+        own = scored["contestants"][0]
+        assert own["name"] == name
+        assert own["scores"]["images_seen"]["value"] == 256
+        assert own["scores"]["training_time"]["value"] > 0
+    assert found["paper"]["config"]["gan"]["epochs"] == found["paper"]["config"]["encoder"]["epochs"] == 1
+    assert found["cyclegan"]["config"]["joint"]["epochs"] == 2
+    assert "training time (min)" in result.stdout
+    # Again, nothing is trained, so the time is not known.
+    result = call_script("compare.py", *arguments, f"--output={tmp_path / 'page.html'}")
+    assert result.returncode == 0, result.stderr
+    scored = tables.load(tmp_path / "paper" / "evaluation" / "metrics.json")
+    assert "training_time" not in scored["contestants"][0]["scores"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--train=paper", "--epochs=1"], "epochs: expected at least 2 for paper's phases, found 1"),
+        (["--train=paper", "--set=gan.speed=2"], "gan.speed: expected a field out of"),
+        (["--train=paper", "--set=gan.batch_size"], "--set: expected FIELD=VALUE, found 'gan.batch_size'"),
+        (["--train=cubist"], "--config: expected a preset out of"),
+        (["--train=paper", "runs/quick"], "--train: expected no folders beside it, found runs/quick"),
+    ],
+)
+def test_wrong_budgets_end_in_one_line_and_status_two(call_script, arguments, expected):
+    result = call_script("compare.py", *arguments)
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+
+
 def test_faces_are_written_for_another_program_and_its_pictures_are_scored(call_script, tmp_path):
     # Drawn faces come in any number; those of FER2013 are read in the same way.
     faces = toyfaces.load("valid", 0, 300)
