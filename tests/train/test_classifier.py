@@ -54,7 +54,10 @@ def test_attacked_faces_are_changed_by_so_much_against_the_network(phase, batch,
     settings = config_lib.ClassifierConfig(width=2, learning_rate=0.05, ema_decay=0.9, attack=3.0)
     attacked = classifier.make(dataclasses.replace(config_lib.Config(), classifier=settings), 7, 60, valid)
     state = phase.init(KEY)
-    plain, harder = (jax.jit(phase.step)(state, batch, KEY)[1]["loss"] for phase in (phase, attacked))
+    risen = state.replace(step=jnp.asarray(60))  # the length rises from 0
+    plain, harder = (jax.jit(phase.step)(risen, batch, KEY)[1]["loss"] for phase in (phase, attacked))
+    first = jax.jit(attacked.step)(state, batch, KEY)[1]["loss"]
+    np.testing.assert_allclose(first, plain, rtol=1e-5)
     assert harder > plain + 0.05
 
     slopes = jax.random.normal(KEY, (2, 48, 48, 1)) * jnp.asarray([5.0, 0.0])[:, None, None, None]
