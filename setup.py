@@ -43,6 +43,7 @@ setuptools.setup(
             "scikit-learn>=1.5",
         ],
         "benchmark": ["torch>=2.6"],
+        "export": ["onnx>=1.17", "onnxruntime>=1.20"],
         "embedder": ["onnxruntime>=1.20"],
         "notebooks": ["jupyterlab>=4.2"],
     },

@@ -97,6 +97,12 @@ ORDER = [
     "evaluation.pictures",
     "evaluation.scoring",
     "evaluation.runs",
+    "export.card",
+    "export.jax_file",
+    "export.onnx_graph",
+    "export.onnx_ops",
+    "export.onnx_file",
+    "export",  # the package's own `load`
     "benchmark.flops",
     "benchmark.timing",
     "benchmark.settings",

@@ -1,0 +1,77 @@
+"""Models of every kind to export."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import emogan
+from emogan import config as config_lib
+from emogan import transfer
+from emogan.data import toyfaces
+from emogan.train import encoder, gan, joint
+
+KINDS = {
+    "paper": config_lib.Config(model=config_lib.ModelConfig(width=4, latent_size=8)),
+    "pooled": config_lib.Config(model=config_lib.ModelConfig(width=4, latent_size=8, resampling="pooled")),
+    "joint": config_lib.Config(phases="joint", translator=config_lib.TranslatorConfig(width=4, blocks=1)),
+    "StarGAN": config_lib.Config(
+        phases="joint", translator=config_lib.TranslatorConfig(width=4, blocks=1, labels="encoder", skip=False)
+    ),
+}
+
+
+def make_model(config: config_lib.Config) -> emogan.EmotionTransfer:
+    """Untrained networks with weights so large that faces and labels make a difference."""
+    sizes = config.translator if config.phases == "joint" else config.model
+    makers = (
+        (joint.make_encoder, joint.make_generator)
+        if config.phases == "joint"
+        else (encoder.make_encoder, gan.make_generator)
+    )
+    code = joint.code_shape(sizes) if config.phases == "joint" else (config.model.latent_size,)
+    random = np.random.default_rng(1)
+
+    def draw(path, leaf):
+        name = path[-1].key
+        if name in ("mean", "var", "scale"):
+            return np.full(leaf.shape, 0.0 if name == "mean" else 1.0, np.float32)
+        spread = 0.3 if name == "bias" else (2 / np.prod(leaf.shape[:-1])) ** 0.5
+        return random.normal(0.0, spread, leaf.shape).astype(np.float32)
+
+    variables = []
+    for make, shape in zip(makers, ((48, 48, 1), code), strict=True):
+        init = functools.partial(make(sizes, 7).init, train=False)
+        shapes = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *shape)), jnp.zeros((1,), jnp.int32))
+        variables.append(jax.tree_util.tree_map_with_path(draw, shapes))
+    return transfer.make(config, emogan.EMOTIONS, *variables)
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def model(request):
+    """A model of each kind."""
+    return make_model(KINDS[request.param])
+
+
+@pytest.fixture(scope="session", params=["paper", "joint"])
+def main_model(request):
+    """A model of the paper's kind, and one of the joint phase."""
+    return make_model(KINDS[request.param])
+
+
+@pytest.fixture(scope="session")
+def asked():
+    """(faces uint8 [100, 48, 48], labels int32 [100]), other ones than the exports are checked on."""
+    return toyfaces.load("train", size=100).images, np.arange(100, dtype=np.int32) * 3 % 7
+
+
+@pytest.fixture(scope="session")
+def live():
+    """(model, faces, labels) -> the live model's edits, float32 [N, 48, 48, 1]."""
+
+    def edit(model, faces, labels):
+        return model.decode(model.encode(faces, labels if model.encoder_labels else None), labels)
+
+    return edit
