@@ -9,7 +9,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=setuptools.find_packages(include=["emogan", "emogan.*"]),
-    package_data={"emogan": ["assets/*"]},
+    package_data={"emogan": ["assets/*", "assets/web/*"]},
     install_requires=[
         "absl-py>=2.1",
         "array_record>=0.8",

@@ -102,6 +102,8 @@ ORDER = [
     "export.onnx_graph",
     "export.onnx_ops",
     "export.onnx_file",
+    "export.runtime",
+    "export.web",
     "export",  # the package's own `load`
     "benchmark.flops",
     "benchmark.timing",
