@@ -9,7 +9,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=setuptools.find_packages(include=["emogan", "emogan.*"]),
-    package_data={"emogan": ["assets/*"]},
+    package_data={"emogan": ["assets/*", "assets/web/*"]},
     install_requires=[
         "absl-py>=2.1",
         "array_record>=0.8",
@@ -43,6 +43,7 @@ setuptools.setup(
             "scikit-learn>=1.5",
         ],
         "benchmark": ["torch>=2.6"],
+        "export": ["onnx>=1.17", "onnxruntime>=1.20"],
         "embedder": ["onnxruntime>=1.20"],
         "notebooks": ["jupyterlab>=4.2"],
     },

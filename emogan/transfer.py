@@ -38,6 +38,7 @@ class EmotionTransfer:
     Attributes:
       config: of the run.
       class_names: the emotions' names; a label is an index into them.
+      variables: of E and of G.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class EmotionTransfer:
         on_device = jax.device_put((encoder_variables, generator_variables))
         self._encode = functools.partial(_encode, E, on_device[0])
         self._decode = functools.partial(_decode, G, on_device[1])
+        self.variables = on_device
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
         """Returns the latents float32 [N, ...] of faces.
@@ -108,6 +110,32 @@ class EmotionTransfer:
         else:
             answer = self._decoded(self.encode(faces, labels), emotion, as_bytes)
         return answer.reshape(*answer.shape[: 2 if _is_all(emotion) else 1], *faces.shape[1:])
+
+    @property
+    def encoder_labels(self) -> str:
+        """Which labels E takes beside a face: "" (none), `WEAR` or `SHALL_WEAR`."""
+        return self._encoder_takes
+
+    def edit(
+        self, variables: tuple[state_lib.Variables, ...], faces: types.ByteImages, labels: types.Labels
+    ) -> types.Images:
+        """Returns faces [B, 48, 48, 1] in [-1, 1] with other emotions: a pure function, to be compiled or exported.
+
+        Args:
+          variables: see the class.
+          faces: uint8 [B, 48, 48]; they are not checked.
+          labels: int32 [B], the emotions that they shall wear; they are not checked.
+
+        Raises:
+          ValueError: if E needs the emotions that the faces wear now.
+        """
+        if self._encoder_takes == WEAR:
+            raise ValueError(
+                "expected a model that edits a face without being told its emotion, found an encoder E(x, y) "
+                "(model.encoder_labels); train one without"
+            )
+        E, G = self._encode.args[0], self._decode.args[0]
+        return _decode(G, variables[1], _encode(E, variables[0], faces, labels), labels, as_bytes=False)
 
     def label(self, name: str) -> int:
         """Returns the label of an emotion's name, in any case and, for the seven of FER2013, in either naming.

@@ -47,6 +47,21 @@ def read_text(path: pathlib.Path) -> str:
         raise ValueError(f"expected text in UTF-8, found {reason(error)}") from error
 
 
+def read_bytes(path: pathlib.Path, most: int) -> bytes:
+    """Returns a file's bytes.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it has more than `most` bytes, or is no regular file.
+    """
+    try:
+        _check_file(path, most)
+    except ValueError as error:
+        raise ValueError(f"expected a file of at most {most >> 20} MiB, found {error}") from error
+    with path.open("rb") as file:
+        return file.read(most)
+
+
 def from_json(text: str) -> Any:
     """Returns what a text in JSON holds.
 

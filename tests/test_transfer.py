@@ -92,6 +92,14 @@ def test_transfer_decodes_what_was_encoded(model, floats):
     np.testing.assert_array_equal(model.transfer(floats, 3), model.decode(latents, np.array([3, 3, 3])))
 
 
+def test_edit_is_a_pure_function_of_variables_faces_and_labels(model, faces):
+    labels = jnp.array([6, 0, 2], jnp.int32)
+    edits = jax.jit(model.edit)(model.variables, faces[:3], labels)
+    np.testing.assert_allclose(edits, model.decode(model.encode(faces[:3]), labels), atol=1e-5)
+    with pytest.raises(ValueError, match=r"expected a model that edits a face .*, found an encoder E\(x, y\)"):
+        make_model(encoder_labels=True).edit(model.variables, faces[:3], labels)
+
+
 def test_networks_get_the_faces_latents_and_labels(model, floats):
     labels = jnp.array([6, 0, 2])
     E, G = encoder.make_encoder(model.config.model, 7), gan.make_generator(model.config.model, 7)

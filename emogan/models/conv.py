@@ -115,7 +115,8 @@ def _fastest(forms, first, second, g, channels):
     """The answer by the form that is fastest for these shapes on the platform."""
     if _xla_is_fast(g):
         on_cpu = functools.partial(forms.at_stride_1, g=g)
-    elif toom_cook.pays(*g.dimensions, len(first), *channels):
+    # An export's batch is a symbol, of which `toom_cook` cannot say whether it pays.
+    elif isinstance(first.shape[0], int) and toom_cook.pays(*g.dimensions, first.shape[0], *channels):
 
         def on_cpu(first, second):
             return forms.minimal(first, second, *g.dimensions)

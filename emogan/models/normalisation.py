@@ -47,8 +47,9 @@ class BatchNorm(nn.Module):
         else:
             mean, var = running_mean.value[None], running_var.value[None]
         factor = jax.lax.rsqrt(var + EPSILON) * scale[None]
-        shape = (len(x), *(1,) * (x.ndim - 2), channels)
-        mean, factor = (jnp.repeat(v, len(x) // batches, axis=0).reshape(shape) for v in (mean, factor))
+        shape = (-1, *(1,) * (x.ndim - 2), channels)
+        count = len(x) // batches if self.train else 1  # the batch of an export is a symbol, which has no length
+        mean, factor = (jnp.repeat(v, count, axis=0).reshape(shape) for v in (mean, factor))
         return ((x - mean) * factor + bias.reshape((1,) * (x.ndim - 1) + (channels,))).astype(dtype)
 
 

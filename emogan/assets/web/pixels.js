@@ -1,0 +1,91 @@
+// Pixels: a part of a photo as a gray face, and PNG files that say that they are synthetic.
+
+export const SIZE = 48; // pixels of a face's sides
+
+// Gray levels Uint8Array [pixels] of RGBA: ITU-R 601 in Pillow's integers, so that they equal those of emogan in Python.
+export function gray(rgba) {
+  const levels = new Uint8Array(rgba.length / 4);
+  for (let i = 0, j = 0; i < levels.length; i += 1, j += 4) {
+    levels[i] = (rgba[j] * 19595 + rgba[j + 1] * 38470 + rgba[j + 2] * 7471 + 0x8000) >> 16;
+  }
+  return levels;
+}
+
+// The square {left, top, side} of a gray photo as Uint8Array [48 * 48], each pixel the mean of the area it covers.
+export function shrink(levels, width, height, square) {
+  const columns = covers(square.left, square.side, width);
+  const face = new Uint8Array(SIZE * SIZE);
+  covers(square.top, square.side, height).forEach((rows, i) => {
+    columns.forEach((across, j) => {
+      let sum = 0;
+      let area = 0;
+      for (const [y, high] of rows) {
+        for (const [x, wide] of across) {
+          sum += high * wide * levels[y * width + x];
+          area += high * wide;
+        }
+      }
+      face[i * SIZE + j] = Math.round(sum / area);
+    });
+  });
+  return face;
+}
+
+// For each of 48 parts of a line from `start`: the places [place, length] that it covers, of `most`.
+function covers(start, length, most) {
+  return Array.from({ length: SIZE }, (_, i) => {
+    const from = start + (i * length) / SIZE;
+    const to = start + ((i + 1) * length) / SIZE;
+    const places = [];
+    for (let place = Math.max(0, Math.floor(from)); place < Math.min(most, to); place += 1) {
+      const covered = Math.min(to, place + 1) - Math.max(from, place);
+      if (covered > 1e-6) places.push([place, covered]);
+    }
+    return places.length ? places : [[Math.min(most - 1, Math.max(0, Math.floor(from))), 1]];
+  });
+}
+
+// Gray levels of values in [-1, 1].
+export function levels(values) {
+  return Uint8ClampedArray.from(values, (value) => (value + 1) * 127.5); // which rounds, and keeps to 0..255
+}
+
+// Draws gray levels [48 * 48] on a canvas of 48x48.
+export function draw(canvas, face) {
+  const image = new ImageData(SIZE, SIZE);
+  face.forEach((level, i) => image.data.set([level, level, level, 255], 4 * i));
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+// A canvas, enlarged smoothly, as a PNG whose text says what Python's does.
+export async function png(canvas, scale, text) {
+  const large = document.createElement("canvas");
+  large.width = scale * canvas.width;
+  large.height = scale * canvas.height;
+  const context = large.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(canvas, 0, 0, large.width, large.height);
+  const blob = await new Promise((resolve) => large.toBlob(resolve, "image/png"));
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  const first = 33; // the signature and IHDR, after which texts may stand
+  return new Blob([bytes.subarray(0, first), chunk("tEXt", text), bytes.subarray(first)], { type: "image/png" });
+}
+
+function chunk(kind, text) {
+  const body = Uint8Array.from(kind + text, (letter) => letter.charCodeAt(0));
+  const whole = new Uint8Array(body.length + 8);
+  const view = new DataView(whole.buffer);
+  view.setUint32(0, body.length - 4);
+  whole.set(body, 4);
+  view.setUint32(body.length + 4, checksum(body));
+  return whole;
+}
+
+function checksum(bytes) {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}

@@ -1,0 +1,84 @@
+"""What an exported model says of itself, and the comparison with the live model that every export passes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from emogan import config as config_lib
+from emogan import images, transfer, untrusted
+from emogan.data import toyfaces
+
+FORMAT = 1  # of what a file says of itself; another number is another set of fields
+TOLERANCE = 1e-5  # of values in [-1, 1]
+FACES = 100  # on which an export is compared
+MOST_LABELS = 1000
+
+# (faces uint8 [B, 48, 48], labels int32 [B]) -> edits float32 [B, 48, 48, 1]
+Edit = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def describe(model: transfer.EmotionTransfer, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a file says of a model: labels, arrays, value range and model card; JSON.
+
+    Args:
+      model: the trained E and G.
+      about: what else the card shall hold: the data, the commit and the like; JSON.
+    """
+    return {
+        "format": FORMAT,
+        "labels": list(model.class_names),
+        "inputs": {
+            "faces": "uint8 [B, 48, 48]: gray, framed as in FER2013, the face filling the square",
+            "labels": "int32 [B]: the emotions that the faces shall wear, as places in the list of labels",
+        },
+        "outputs": {"edits": "float32 [B, 48, 48, 1]: round((value + 1) * 127.5) is the gray level"},
+        "value_range": [-1.0, 1.0],
+        "card": {
+            "model": "emogan: G(E(face) | emotion), a face with another emotion",
+            **images.SYNTHETIC,
+            "use": "Say that the pictures are synthetic where you show them; edit nobody's face without consent.",
+            "limits": "48x48 gray pixels; it learned from the data below, and does worse on faces unlike those. An "
+            "emotion on a picture says nothing of what anyone feels.",
+            "license": "Apache-2.0 (emogan)",
+            "phases": model.config.phases,
+            "preset": model.config.preset,
+            "config": config_lib.flatten(model.config),
+            **about,
+        },
+    }
+
+
+def check(about: Any) -> dict[str, Any]:
+    """Returns what a file says of its model, if it is what `describe` gives.
+
+    Raises:
+      ValueError: if not.
+    """
+    about = about if isinstance(about, dict) else {}
+    if about.get("format") != FORMAT:
+        raise ValueError(f"expected format {FORMAT}, found {untrusted.shown(repr(about.get('format')))}")
+    labels = about.get("labels")
+    named = isinstance(labels, list) and all(isinstance(name, str) and name for name in labels)
+    if not named or not 0 < len(labels) <= MOST_LABELS:
+        raise ValueError(f"expected the labels' names, found {untrusted.shown(repr(labels))}")
+    return about
+
+
+def largest_difference(edit: Edit, model: transfer.EmotionTransfer) -> float:
+    """Returns the largest difference between the edits of an export and of the live model, on drawn faces.
+
+    Raises:
+      ValueError: if it is above `TOLERANCE`.
+    """
+    faces = toyfaces.load("valid", size=FACES).images
+    labels = np.arange(FACES, dtype=np.int32) % len(model.class_names)
+    worn = labels if model.encoder_labels == transfer.SHALL_WEAR else None
+    live = model.decode(model.encode(faces, worn), labels)
+    found = float(np.abs(edit(faces, labels) - live).max())
+    if not found <= TOLERANCE:  # nor is it NaN
+        raise ValueError(
+            f"expected an export within {TOLERANCE:g} of the live model, found {found:.2g}; nothing is written: a "
+            "model of model.precision=bfloat16 has no exact export, else please report it"
+        )
+    return found

@@ -1,0 +1,64 @@
+"""A page that runs the model in the browser: a folder for any static server, which needs nothing from another."""
+
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from emogan import files, transfer
+from emogan.export import card, onnx_file, runtime
+
+PAGE = ("index.html", "style.css", "app.js", "pixels.js", "frame.js")  # in emogan/assets/web
+MODEL, ABOUT, RUNTIME = "model.onnx", "model.json", "runtime"
+
+
+def check(output: pathlib.Path) -> None:
+    """Checks where the page shall be, before any work is done.
+
+    Raises:
+      ValueError: if there is something already.
+    """
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise ValueError(f"--output: expected a new or empty folder, found {output} with something in it")
+
+
+def write(
+    content: bytes,
+    model: transfer.EmotionTransfer,
+    about: Mapping[str, Any],
+    from_runtime: pathlib.Path,
+    output: pathlib.Path,
+) -> dict[str, int]:
+    """Writes the page of a model, all of it or nothing, and returns the bytes of its files by name.
+
+    Args:
+      content: the model as `onnx_file.to_bytes` gave it.
+      model: the same, live.
+      about: see `card.describe`.
+      from_runtime: a folder with `runtime.FILES`.
+      output: the folder; `check` says which.
+
+    Raises:
+      ValueError: as `check` does.
+    """
+    check(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary:
+        folder = pathlib.Path(temporary) / "page"
+        (folder / RUNTIME).mkdir(parents=True)
+        for name in PAGE:
+            files.write_bytes(folder / name, (resources.files("emogan") / "assets" / "web" / name).read_bytes())
+        for name in runtime.FILES:
+            shutil.copyfile(from_runtime / name, folder / RUNTIME / name)
+        files.write_bytes(folder / MODEL, content)
+        arrays = {"faces": onnx_file.FACES, "labels": onnx_file.LABELS, "edits": onnx_file.EDITS}
+        files.write_json(folder / ABOUT, {**card.describe(model, about), "arrays": arrays})
+        sizes = {
+            str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()
+        }
+        if output.exists():
+            output.rmdir()
+        folder.rename(output)
+    return sizes

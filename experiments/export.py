@@ -1,0 +1,63 @@
+"""Writes a trained model as one file, or as a page that runs in the browser.
+
+python experiments/export.py --workdir=runs/quick --format=jax --output=emogan.jax
+python experiments/export.py --workdir=runs/quick --format=onnx --output=emogan.onnx
+python experiments/export.py --workdir=runs/quick --format=web --output=page && python -m http.server --directory page
+"""
+
+import pathlib
+
+import flag_config
+import script
+from absl import flags
+
+from emogan import files, run_folder, transfer
+from emogan.export import card, jax_file, onnx_file, runtime, web
+
+WORKDIR = flags.DEFINE_string("workdir", None, "the folder of a finished run", required=True)
+FORMAT = flags.DEFINE_enum("format", None, ["jax", "onnx", "web"], "what to write: docs/export.md", required=True)
+OUTPUT = flags.DEFINE_string(
+    "output", None, "the file, or for the page the folder; emogan.jax, emogan.onnx or emogan_web"
+)
+RUNTIME = flags.DEFINE_string("runtime", None, "a folder with onnxruntime-web's files, for a page where npm is not")
+
+_DEFAULTS = {"jax": "emogan.jax", "onnx": "emogan.onnx", "web": "emogan_web"}
+
+
+def main(_) -> None:
+    kind = FORMAT.value
+    output = pathlib.Path(OUTPUT.value or _DEFAULTS[kind])
+    if kind == "web":
+        web.check(output)
+        given = pathlib.Path(RUNTIME.value) if RUNTIME.value else None
+        found = runtime.find(given, files.cache_dir())
+    elif not output.parent.is_dir() or output.is_dir():
+        raise ValueError(f"--output: expected a file in a folder that exists, found {output}")
+    model = transfer.load(WORKDIR.value)
+    about = {"commit": script.commit(), **_trained(pathlib.Path(WORKDIR.value))}
+    made = jax_file if kind == "jax" else onnx_file
+    content = made.to_bytes(model, about)
+    difference = card.largest_difference(made.from_bytes(content), model)
+    print(f"{card.FACES} faces: within {difference:.1e} of the live model")
+    if kind != "web":
+        files.write_bytes(output, content)
+        print(f"wrote {output} ({len(content) / 1e6:.2f} MB)")
+        return
+    sizes = web.write(content, model, about, found, output)
+    beside = sum(size for name, size in sizes.items() if not name.startswith(web.RUNTIME))
+    of_runtime = sum(sizes.values()) - beside
+    print(f"wrote {output} ({beside / 1e6:.2f} MB, and {of_runtime / 1e6:.2f} MB of onnxruntime-web)")
+    print(f"see it: python -m http.server --directory {output}, then http://localhost:8000")
+
+
+def _trained(workdir: pathlib.Path) -> dict:
+    """Returns on what a run was trained, where its folder says it."""
+    try:
+        data = run_folder.read_about_data(workdir)
+    except FileNotFoundError:  # a model that comes with emogan has a name and no folder
+        return {}
+    return {"data": {name: data.get(name) for name in ("name", "split", "examples", "fingerprint")}}
+
+
+if __name__ == "__main__":
+    flag_config.run(main)

@@ -1,0 +1,181 @@
+"""The page: in a browser it gives Python's pictures, asks nobody else, and can be used without a mouse."""
+
+import time
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import emogan
+from emogan import images
+from emogan.export import onnx_file, web
+
+LEFT, UP, DOWN = "\ue012", "\ue013", "\ue015"  # keys of the WebDriver protocol
+
+
+@pytest.fixture(scope="module")
+def page(main_model, web_runtime, tmp_path_factory):
+    """The folder of a page."""
+    folder = tmp_path_factory.mktemp("web") / "page"
+    web.write(onnx_file.to_bytes(main_model, {}), main_model, {"data": {"name": "drawn faces"}}, web_runtime, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photo(asked, tmp_path_factory):
+    """A face as a PNG of 48x48."""
+    path = tmp_path_factory.mktemp("photo") / "face.png"
+    images.save_png(path, asked[0][5])
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(driver, browser_of, page, serve, tmp_path_factory):
+    """A browser that has loaded the page."""
+    window = browser_of(driver, tmp_path_factory.mktemp("profile"))
+    window.open(serve(page))
+    window.wait("document.body.dataset.state === 'ready'")
+    yield window
+    window.close()
+
+
+def pixels(browser, which="li[data-label] canvas"):
+    """The gray levels of the page's pictures, uint8 [N, 48, 48]."""
+    drawn = browser.run(
+        f"return [...document.querySelectorAll('#faces {which}')].map(canvas => "
+        "[...canvas.getContext('2d').getImageData(0, 0, 48, 48).data])"
+    )
+    drawn = np.array(drawn, np.uint8).reshape(-1, 48, 48, 4)
+    assert (drawn[..., :3] == drawn[..., :1]).all()
+    assert (drawn[..., 3] == 255).all()
+    return drawn[..., 0]
+
+
+def show(browser, path):
+    browser.run("document.body.dataset.state = 'waiting'")
+    browser.type("#file", path)
+    browser.wait("document.body.dataset.state === 'done'")
+
+
+def square(browser):
+    """Left, top and width of the square, as shares of the photo."""
+    style = browser.run(
+        "const { left, top, width } = document.getElementById('frame').style; return [left, top, width]"
+    )
+    return [float(share.removesuffix("%")) / 100 for share in style]
+
+
+def test_the_seven_pictures_are_pythons(browser, photo, main_model):
+    show(browser, photo)
+    face = np.asarray(PIL.Image.open(photo))
+    np.testing.assert_array_equal(pixels(browser, "li:not([data-label]) canvas")[0], face)
+    expected = main_model.transfer(face[None], "all")[:, 0]
+    drawn = pixels(browser)
+    assert drawn.shape == (7, 48, 48)
+    assert np.abs(drawn.astype(int) - expected).max() <= 1
+    assert np.abs(drawn[0].astype(int) - drawn[1]).max() > 5
+    names = browser.run(
+        "return [...document.querySelectorAll('#faces li[data-label]')].map(item => item.dataset.label)"
+    )
+    assert tuple(names) == emogan.EMOTIONS
+    assert browser.errors() == []
+
+
+def test_a_larger_photo_is_averaged_to_gray_as_in_python(browser, tmp_path):
+    random = np.random.default_rng(0)
+    colours = random.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    PIL.Image.fromarray(colours).save(tmp_path / "colours.png")
+    show(browser, tmp_path / "colours.png")
+    gray = np.asarray(PIL.Image.open(tmp_path / "colours.png").convert("L")).astype(float)
+    expected = gray.reshape(48, 2, 48, 2).mean((1, 3))
+    assert np.abs(pixels(browser, "li:not([data-label]) canvas")[0] - expected).max() <= 0.5
+
+
+def test_the_square_is_moved_and_sized_by_keys(browser, tmp_path):
+    PIL.Image.new("L", (600, 400), 90).save(tmp_path / "wide.png")
+    show(browser, tmp_path / "wide.png")
+    left, top, width = square(browser)
+    browser.type("#frame", LEFT + DOWN)
+    step = width / 48
+    np.testing.assert_allclose(square(browser), [left - step, top + 1.5 * step, width], atol=1e-3)
+    browser.type("#frame", "+")
+    assert square(browser)[2] == pytest.approx(1.05 * width, abs=1e-3)
+    browser.type("#frame", "-" * 3 + UP * 200 + LEFT * 200)
+    np.testing.assert_allclose(square(browser)[:2], 0, atol=1e-6)
+    browser.click("#larger")
+    browser.wait("document.getElementById('status').textContent.includes('Square 0% from the left')")
+
+
+def test_what_is_no_picture_is_told_in_one_line(browser, tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    browser.type("#file", tmp_path / "notes.txt")
+    browser.wait("!document.getElementById('error').hidden")
+    assert "Expected a picture, found notes.txt" in browser.errors()[-1]
+
+
+def test_the_camera_gives_a_photo(browser):
+    browser.click("#camera")
+    browser.wait("document.getElementById('video').videoWidth > 0")
+    browser.run("document.body.dataset.state = 'waiting'")
+    browser.click("#take")
+    browser.wait("document.body.dataset.state === 'done'")
+    assert browser.run("return document.getElementById('video').srcObject") is None
+    assert len(np.unique(pixels(browser, "li:not([data-label]) canvas"))) > 10
+
+
+def test_a_saved_picture_says_that_it_is_synthetic(browser, photo):
+    show(browser, photo)
+    browser.click("#faces li[data-label=happy] button")
+    path, end = browser.downloads / "emogan-synthetic-happy.png", time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    saved = PIL.Image.open(path)
+    assert saved.text == images.SYNTHETIC
+    assert saved.size == (192, 192)
+    small = np.asarray(saved.convert("L").resize((48, 48), PIL.Image.Resampling.BOX))
+    likeness = [np.corrcoef(small.ravel(), drawn.ravel())[0, 1] for drawn in pixels(browser)]
+    assert np.argmax(likeness) == 3
+    assert likeness[3] > 0.95
+
+
+def test_every_control_has_a_name_and_pictures_are_described(browser):
+    unnamed = browser.run(
+        "return [...document.querySelectorAll('button, input, canvas[role], [tabindex]')].filter(one => "
+        "!(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length)).map(one => one.outerHTML)"
+    )
+    assert unnamed == []
+    assert "synthetic" in browser.run("return document.querySelector('#faces li[data-label] canvas').ariaLabel")
+    assert "synthetic" in browser.run("return document.querySelector('header').textContent")
+
+
+def test_nothing_is_asked_of_another_server(browser):
+    assert browser.run("return fetch('https://example.org/').then(() => 'sent', () => 'refused')") == "refused"
+    asked = browser.run("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    here = browser.run("return location.origin")
+    assert len(asked) >= len(web.PAGE)
+    assert all(name.startswith((f"{here}/", "data:", "blob:")) for name in asked if "example.org" not in name)
+
+
+def test_a_phone_shows_all_without_scrolling_sideways(driver, browser_of, page, serve, photo, tmp_path):
+    window = browser_of(driver, tmp_path, 390, 844, touch=True)
+    window.open(serve(page))
+    window.wait("document.body.dataset.state === 'ready'")
+    show(window, photo)
+    assert window.run("return document.documentElement.scrollWidth") <= 390
+    small = window.run(
+        "return [...document.querySelectorAll('button, label.button')].filter(one => one.offsetParent && "
+        "one.getBoundingClientRect().height < 40).map(one => one.outerHTML)"
+    )
+    assert small == []
+    window.close()
+
+
+def test_a_page_from_an_incomplete_folder_says_what_is_missing(driver, browser_of, page, serve, tmp_path):
+    for name in web.PAGE:
+        (tmp_path / name).write_bytes((page / name).read_bytes())
+    window = browser_of(driver, tmp_path / "profile")
+    window.open(serve(tmp_path))
+    window.wait("!document.getElementById('error').hidden")
+    assert "Expected the network beside this page, found: 404 for model.json" in window.errors()[-1]
+    window.close()
