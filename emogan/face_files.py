@@ -59,7 +59,13 @@ def read(path: pathlib.Path, progress: Callable[[int, int], None] | None = None)
     return Faces(image[None], (path.name,), (path,), _remarks(0 if square else 1, 1))
 
 
-def _read_folder(folder: pathlib.Path, progress: Callable[[int, int], None] | None) -> Faces:
+def image_paths(folder: pathlib.Path) -> tuple[list[pathlib.Path], tuple[str, ...]]:
+    """Returns the images in a folder by name, and a remark on what else is there.
+
+    Raises:
+      FileNotFoundError: if there is no image.
+      ValueError: if there are more than `dataset.MOST_FACES`.
+    """
     entries = sorted(folder.iterdir())
     # macOS leaves a hidden ._NAME beside every NAME on foreign disks.
     paths = [path for path in entries if path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()]
@@ -68,14 +74,18 @@ def _read_folder(folder: pathlib.Path, progress: Callable[[int, int], None] | No
             f"{folder}: expected images ({', '.join(sorted(SUFFIXES))}), found none among {len(entries)} entries"
         )
     _check_count(folder, len(paths))
+    skipped = len(entries) - len(paths)
+    return paths, (f"{folder}: skipped {skipped} of {len(entries)} entries: no images",) if skipped else ()
+
+
+def _read_folder(folder: pathlib.Path, progress: Callable[[int, int], None] | None) -> Faces:
+    paths, remarks = image_paths(folder)
     faces, cropped = np.empty((len(paths), _SIZE, _SIZE), np.uint8), 0
     for i, path in enumerate(paths):
         faces[i], square = _read_image(path)
         cropped += not square
         if progress:
             progress(i + 1, len(paths))
-    skipped = len(entries) - len(paths)
-    remarks = (f"{folder}: skipped {skipped} of {len(entries)} entries: no images",) if skipped else ()
     return Faces(faces, tuple(path.name for path in paths), tuple(paths), remarks + _remarks(cropped, len(paths)))
 
 

@@ -20,10 +20,10 @@ _LONGEST = 32  # characters of a row's name
 def labelled_grid(
     faces: np.ndarray, columns: Sequence[str] = (), rows: Sequence[str] = (), title: str = "", scale: int = 3
 ) -> np.ndarray:
-    """Returns a picture uint8 [H', W'] of a grid of faces on white, with names over columns and before rows.
+    """Returns a picture uint8 [H', W'(, 3)] of a grid of faces on white, with names over columns and before rows.
 
     Args:
-      faces: uint8 [rows, columns, H, W].
+      faces: uint8 [rows, columns, H, W], or in colour [rows, columns, H, W, 3].
       columns: a name a column, or none; where one is wider than its column, it is broken at a space, or all are set
         smaller.
       rows: a name a row, or none; the middle of a very long one is left out.
@@ -34,13 +34,13 @@ def labelled_grid(
       ValueError: if the shape or the number of names does not fit.
     """
     faces = np.asarray(faces)
-    if faces.dtype != np.uint8 or faces.ndim != 4 or 0 in faces.shape:
-        raise ValueError(f"expected faces uint8 [rows, columns, H, W], found {faces.dtype} {list(faces.shape)}")
+    if faces.dtype != np.uint8 or faces.ndim not in (4, 5) or faces.shape[4:] not in ((), (3,)) or 0 in faces.shape:
+        raise ValueError(f"expected faces uint8 [rows, columns, H, W(, 3)], found {faces.dtype} {list(faces.shape)}")
     for what, names, count in (("row", rows, faces.shape[0]), ("column", columns, faces.shape[1])):
         if len(names) not in (0, count):
             raise ValueError(f"expected a name for each of {count} {what}s or none, found {len(names)}")
     faces = faces.repeat(scale, axis=2).repeat(scale, axis=3)
-    count_rows, count_columns, height, width = faces.shape
+    count_rows, count_columns, height, width = faces.shape[:4]
 
     rows = [_shorten(name) for name in rows]
     headings, font = _fit(columns, width)
@@ -69,7 +69,7 @@ def labelled_grid(
     for row, name in enumerate(rows):
         y = top + row * (height + _GAP) + height / 2
         draw.text((left - _PADDING, y), name, fill=0, font=row_font, anchor="rm")
-    pixels = np.array(picture)
+    pixels = np.array(picture.convert("RGB" if faces.ndim == 5 else "L"))
     for row in range(count_rows):
         for column in range(count_columns):
             y, x = top + row * (height + _GAP), left + column * (width + _GAP)

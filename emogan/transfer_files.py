@@ -1,29 +1,30 @@
 """Changes the emotion on faces in files, into arrays or pictures in files."""
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from emogan import face_files, grids, images, transfer
+from emogan import edits, face_files, grids, images, transfer
 
 LARGEST_SHEET = 200  # rows; more make a picture that few programs open
 
 
-def check(model: transfer.EmotionTransfer, emotion: str, output: pathlib.Path) -> None:
+def check(model: transfer.EmotionTransfer, emotion: str, output: pathlib.Path, frames: int = 2) -> None:
     """Checks what can be checked before any face is read.
 
     Raises:
-      ValueError: if the run has no such emotion, its encoder needs labels, or the output is none of the three kinds.
+      ValueError: as `edits.check`, or if the output is of no kind that fits the emotion.
     """
-    if emotion.strip().lower() != transfer.ALL:
-        model.label(emotion)
-    if model.config.model.encoder_labels:
-        raise ValueError(
-            "expected a run whose encoder is E(x), found model.encoder_labels=True: files do not say which emotion "
-            "their faces wear; use emogan.load(workdir).transfer(faces, emotion, labels=...)"
-        )
-    existing = next(folder for folder in (_folder(output), *_folder(output).parents) if folder.exists())
+    edits.check(model, emotion, frames)
+    found = kind(output)
+    way = edits.is_way(emotion)
+    if way and found not in ("folder", ".gif"):
+        raise ValueError(f"--output: expected NAME.gif or a folder for the way {emotion}, found {output}")
+    if not way and found == ".gif":
+        raise ValueError(f"--output: expected --emotion=FROM:TO for an animation, found {emotion} for {output}")
+    folder = output if found == "folder" else output.parent
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not existing.is_dir():
         raise ValueError(f"--output: expected {existing} to be a folder, found a file")
 
@@ -34,79 +35,119 @@ def write(
     emotion: str,
     output: pathlib.Path,
     progress: Callable[[int, int], None] | None = None,
+    frames: int = 2,
 ) -> list[pathlib.Path]:
-    """Writes the faces with another emotion, or under "all" with each, and returns the files' paths.
+    """Writes the faces with another emotion, under "all" with each, or on a way from one to another; returns the paths.
 
     Args:
       model: the trained networks.
       faces: N faces.
-      emotion: a name, or "all".
-      output: NAME.npy for uint8 [N, 48, 48], under "all" [C, N, 48, 48]; NAME.png for one picture, a row a face; or a
-        folder, for a picture a face. Pictures begin with the original.
+      emotion: a name, "all", or a way "FROM:TO".
+      output: NAME.npy for uint8 [N, 48, 48], under "all" [C, N, 48, 48]; NAME.png or NAME.jpg for one picture, a row a
+        face; NAME.gif for one animation of a way; or a folder, for a picture or animation a face. Pictures begin with
+        the original.
       progress: told (done, total) files.
+      frames: of an animation.
 
     Raises:
-      ValueError: if the output is none of the three or would replace an input, or the faces are too many or too few.
+      ValueError: if the output is of another kind or would replace an input, or the faces are too many or too few.
     """
-    check(model, emotion, output)
-    kind = _kind(output)
-    targets = _picture_paths(output, faces.names) if kind == "folder" else [output]
-    inputs = {path.resolve() for path in faces.paths}
-    for target in targets:
-        if target.resolve() in inputs:
-            raise ValueError(f"--output: expected another file than the input, found {target}")
-    if kind != ".npy" and not len(faces.images):
+    check(model, emotion, output, frames)
+    found = kind(output)
+    suffix = ".gif" if edits.is_way(emotion) else ".png"
+    targets = picture_paths(output, faces.names, suffix) if found == "folder" else [output]
+    check_targets(targets, faces.paths)
+    if found != ".npy" and not len(faces.images):
         raise ValueError(f"{faces.paths[0]}: expected at least one face for a picture, found none")
-    if kind == ".png" and len(faces.images) > LARGEST_SHEET:
-        raise ValueError(
-            f"--output: expected at most {LARGEST_SHEET} faces for one picture, found {len(faces.images)}; "
-            "name a folder (a picture a face) or a .npy file"
-        )
-    edited = model.transfer(faces.images, emotion)
-    _folder(output).mkdir(parents=True, exist_ok=True)
-    if kind == ".npy":
-        _save_array(output, edited)
+    if found not in (".npy", "folder"):
+        check_rows(len(faces.images))
+    edited = edits.apply(model, faces.images, emotion, frames)
+    targets[0].parent.mkdir(parents=True, exist_ok=True)
+    if found == ".npy":
+        save_array(output, edited if emotion.strip().lower() == transfer.ALL else edited[0])
         return targets
-    if edited.ndim == 3:
-        edited, columns = edited[None], ("original", model.class_names[model.label(emotion)])
-    else:
-        columns = ("original", *model.class_names)
-    rows = np.concatenate([faces.images[None], edited]).swapaxes(0, 1)
-    if kind == ".png":
-        names = faces.names if len(rows) > 1 else ()
-        images.save_png(output, grids.labelled_grid(rows, columns, names), images.SYNTHETIC)
+    columns = ("original", *edits.names(model, emotion))
+    if found != "folder":
+        save_sheet(output, faces.images, edited, columns, faces.names if len(faces.images) > 1 else ())
         return targets
     for i, target in enumerate(targets):
-        images.save_png(target, grids.labelled_grid(rows[i : i + 1], columns), images.SYNTHETIC)
+        save_sheet(target, faces.images[i : i + 1], edited[:, i : i + 1], columns)
         if progress:
             progress(i + 1, len(targets))
     return targets
 
 
-def _kind(output: pathlib.Path) -> str:
+def save_sheet(
+    path: pathlib.Path,
+    originals: np.ndarray,
+    edited: np.ndarray,
+    columns: Sequence[str],
+    rows: Sequence[str] = (),
+    scale: int = 3,
+) -> None:
+    """Writes faces and their edits as one picture with a row a face, or as NAME.gif whose frames show an edit each.
+
+    Args:
+      path: the file.
+      originals: uint8 [N, H, W(, 3)].
+      edited: uint8 [K, N, H, W(, 3)].
+      columns: the name of the originals, and those of the K edits, or of the one that moves.
+      rows: names of the faces, or none.
+      scale: how many pixels a pixel becomes.
+    """
+    if path.suffix.lower() == ".gif":
+        shown = [grids.labelled_grid(np.stack([originals, one], 1), columns, rows, scale=scale) for one in edited]
+        images.save_gif(path, shown, edits.durations(len(shown)), images.SYNTHETIC)
+        return
+    cells = np.concatenate([originals[None], edited]).swapaxes(0, 1)
+    images.save(path, grids.labelled_grid(cells, columns, rows, scale=scale), images.SYNTHETIC)
+
+
+def kind(output: pathlib.Path) -> str:
+    """Returns "folder", ".npy", ".gif", ".png" or ".jpg", the kind that an output's name asks for.
+
+    Raises:
+      ValueError: if it is none of them.
+    """
     if output.is_dir():
         return "folder"
     suffix = output.suffix.lower()
-    if suffix in (".npy", ".png"):
+    if suffix in images.JPEG_SUFFIXES:
+        return ".jpg"
+    if suffix in (".npy", ".png", ".gif"):
         return suffix
     if suffix or output.exists():
-        raise ValueError(f"--output: expected a folder, NAME.png or NAME.npy, found {output}")
+        raise ValueError(f"--output: expected a folder, NAME.png, NAME.jpg, NAME.gif or NAME.npy, found {output}")
     return "folder"
 
 
-def _folder(output: pathlib.Path) -> pathlib.Path:
-    return output if _kind(output) == "folder" else output.parent
+def check_targets(targets: Sequence[pathlib.Path], sources: Sequence[pathlib.Path]) -> None:
+    """Checks that no file to be written is one that is read, with ValueError."""
+    inputs = {path.resolve() for path in sources}
+    for target in targets:
+        if target.resolve() in inputs:
+            raise ValueError(f"--output: expected another file than the input, found {target}")
 
 
-def _picture_paths(folder: pathlib.Path, names: tuple[str, ...]) -> list[pathlib.Path]:
-    """Returns a .png in the folder for each name; where a.jpg and a.bmp would share one, the suffix joins the name."""
+def check_rows(count: int) -> None:
+    """Checks that so many faces fit into one picture, with ValueError."""
+    if count > LARGEST_SHEET:
+        raise ValueError(
+            f"--output: expected at most {LARGEST_SHEET} faces for one picture, found {count}; "
+            "name a folder (a picture a face) or a .npy file"
+        )
+
+
+def picture_paths(folder: pathlib.Path, names: tuple[str, ...], suffix: str) -> list[pathlib.Path]:
+    """Returns a file in the folder for each name; where a.jpg and a.bmp would share one, the old suffix stays too."""
     stems = [pathlib.PurePath(name).stem for name in names]
     shared = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else set()
     chosen = [name if stem in shared else stem for name, stem in zip(names, stems, strict=True)]
-    return [folder / f"{name}.png" for name in chosen]
+    return [folder / f"{name}{suffix}" for name in chosen]
 
 
-def _save_array(path: pathlib.Path, array: np.ndarray) -> None:
+def save_array(path: pathlib.Path, array: np.ndarray) -> None:
+    """Writes a .npy file; the old one stays until the new one is whole."""
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as file:
         np.save(file, array)

@@ -1,10 +1,11 @@
 """Reads files that anyone may have written: what they claim to hold is checked before memory is spent on it."""
 
+import contextlib
 import json
 import pathlib
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,18 +140,51 @@ def read_gray(path: pathlib.Path, formats: tuple[str, ...] = FORMATS) -> PIL.Ima
       ValueError: if there is no image of these formats, it is damaged or empty, it has more than `MOST_PIXELS` or
         `MOST_SCANS`, or its file more than `MOST_IMAGE` bytes.
     """
+    with _opened(path, formats) as image:
+        return _gray(PIL.ImageOps.exif_transpose(image))
+
+
+def read_colour(path: pathlib.Path) -> PIL.Image.Image:
+    """Returns an image of any mode as 8-bit L, RGB or RGBA, upright; of an animation the first frame.
+
+    Its `info` holds the colour profile as "icc_profile", if the values are still those that the profile is of.
+
+    Raises:
+      ValueError: as `read_gray`.
+    """
+    with _opened(path, FORMATS) as image:
+        profile = image.info.get("icc_profile") if image.mode in ("L", "LA", "P", "RGB", "RGBA") else None
+        upright = _colour(PIL.ImageOps.exif_transpose(image))
+        upright.info = {"icc_profile": profile} if profile else {}
+        return upright
+
+
+def read_size(path: pathlib.Path) -> tuple[int, int]:
+    """Returns the width and height that an image's header claims; its pixels are not read.
+
+    Raises:
+      ValueError: as `read_gray`, except for what only the pixels show.
+    """
+    with _opened(path, FORMATS) as image:
+        return image.size
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path, formats: tuple[str, ...]) -> Iterator[PIL.Image.Image]:
+    """Gives an image whose claims are within the bounds; what fails on it becomes one line."""
     try:
         _check_file(path, MOST_IMAGE)
         with warnings.catch_warnings():
             # Pillow warns of what a reader can do nothing about: odd metadata, and sizes below those that it refuses.
             warnings.simplefilter("ignore")
-            with PIL.Image.open(path, formats=formats) as image:
+            # By its name Pillow 13 would map an uncompressed TIFF into memory, and then turns it wrongly.
+            with path.open("rb") as file, PIL.Image.open(file, formats=formats) as image:
                 if not 0 < image.width * image.height <= MOST_PIXELS:
                     limit = f"where 1 to {MOST_PIXELS:,} pixels were expected"
                     raise ValueError(f"{image.width}x{image.height}, {limit}")
                 if image.format == "JPEG" and path.read_bytes().count(_START_OF_SCAN) > MOST_SCANS:
                     raise ValueError(f"a JPEG of more than {MOST_SCANS} scans")
-                return _gray(PIL.ImageOps.exif_transpose(image))
+                yield image
     except Exception as error:  # Pillow's decoders have each their own for damaged data
         found = "a file that is no image" if isinstance(error, PIL.UnidentifiedImageError) else reason(error)
         raise ValueError(
@@ -185,14 +219,20 @@ def _check_file(path: pathlib.Path, most: int) -> None:
 
 
 def _gray(image: PIL.Image.Image) -> PIL.Image.Image:
+    image = _colour(image)
+    if image.mode == "RGBA":
+        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L")
+
+
+def _colour(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Returns an image in mode L, RGB or RGBA, without what its `info` says of transparency."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return PIL.Image.fromarray(_bytes(np.asarray(image), image.mode))
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
-    if image.mode not in ("L", "RGB", "RGBA"):
-        image = image.convert("RGB")  # not every mode converts to gray at once
-    return image.convert("L")
+        return image.convert("RGBA")
+    # Not every mode converts to gray at once.
+    return image if image.mode in ("L", "RGB", "RGBA") else image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _bytes(values: np.ndarray, mode: str) -> np.ndarray:

@@ -1,8 +1,13 @@
-"""Changes the emotion on faces that are already cropped.
+"""Changes the emotion on the faces in photographs, or on faces that are already cropped.
 
-python experiments/transfer.py --workdir=runs/quick --input=face.jpg --emotion=happy --output=happy.png
-python experiments/transfer.py --workdir=runs/quick --input=faces/ --emotion=all --output=edited/
+python experiments/transfer.py --workdir=runs/quick --input=photo.jpg --emotion=happy --output=happy.jpg
+python experiments/transfer.py --workdir=runs/quick --input=photo.jpg --emotion=all --output=strip.png
+python experiments/transfer.py --workdir=runs/quick --input=photo.jpg --emotion=neutral:happy --output=smile.gif
+python experiments/transfer.py --workdir=runs/quick --input=photos/ --emotion=happy --output=sheet.png
 python experiments/transfer.py --workdir=runs/quick --input=faces.npy --emotion=all --output=edited.npy
+
+An image of at most 112 pixels a side is a face as it is; in a larger one faces are looked for. --crop=none takes every
+image for a face, --crop=detect none. Photographs need the extra photos: pip install -e ".[photos]".
 """
 
 import pathlib
@@ -10,27 +15,45 @@ import pathlib
 import flag_config
 from absl import flags
 
-from emogan import face_files, transfer, transfer_files
+from emogan import face_files, photo_files, transfer, transfer_files
 from emogan.train import writers
 
 WORKDIR = flags.DEFINE_string("workdir", None, "the folder of a finished run", required=True)
 INPUT = flags.DEFINE_string(
     "input", None, "an image, a folder of images, or a .npy file uint8 [N,48,48]", required=True
 )
-EMOTION = flags.DEFINE_string("emotion", None, "an emotion's name, or all", required=True)
-OUTPUT = flags.DEFINE_string("output", None, "NAME.png, NAME.npy, or a folder for a picture a face", required=True)
+EMOTION = flags.DEFINE_string("emotion", None, "an emotion's name, all, or FROM:TO for an animation", required=True)
+OUTPUT = flags.DEFINE_string(
+    "output", None, "NAME.jpg, NAME.png, NAME.gif, NAME.npy, or a folder for a picture an image", required=True
+)
+CROP = flags.DEFINE_enum(
+    "crop",
+    photo_files.AUTO,
+    photo_files.CROPS,
+    "detect: find the faces in each image; none: each image is a face already, its middle square is taken; "
+    f"auto: find them in images with a side of more than {photo_files.LARGEST_FACE} pixels",
+)
+FRAMES = flags.DEFINE_integer("frames", 24, "how many pictures an animation has")
 
 
 def main(_) -> None:
-    output = pathlib.Path(OUTPUT.value)
+    source, output = pathlib.Path(INPUT.value), pathlib.Path(OUTPUT.value)
     model = transfer.load(WORKDIR.value)
-    transfer_files.check(model, EMOTION.value, output)
-    faces = face_files.read(pathlib.Path(INPUT.value), writers.Progress("reading"))
-    for remark in faces.remarks:
+    transfer_files.check(model, EMOTION.value, output, FRAMES.value)
+    if photo_files.holds_photos(source, CROP.value):
+        progress = writers.Progress("editing")
+        done = photo_files.write(model, source, EMOTION.value, output, CROP.value, FRAMES.value, progress)
+        written, count, remarks = done.paths, done.faces, done.remarks
+    else:
+        faces = face_files.read(source, writers.Progress("reading"))
+        progress = writers.Progress("writing")
+        written = transfer_files.write(model, faces, EMOTION.value, output, progress, FRAMES.value)
+        count, remarks = len(faces.images), faces.remarks
+    for remark in remarks:
         print(remark)
-    written = transfer_files.write(model, faces, EMOTION.value, output, writers.Progress("writing"))
-    count = "1 face" if len(faces.images) == 1 else f"{len(faces.images)} faces"
-    print(f"{count}, {EMOTION.value}: wrote {written[0] if len(written) == 1 else output}")
+    print(
+        f"{count} face{'' if count == 1 else 's'}, {EMOTION.value}: wrote {written[0] if len(written) == 1 else output}"
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import PIL.Image
 import pytest
 
 from emogan import images
@@ -61,6 +62,39 @@ def test_png_is_read_back_and_replaces_the_old_one_as_a_whole(tmp_path):
 def test_png_leaves_no_other_file(tmp_path):
     images.save_png(tmp_path / "picture.png", np.zeros((4, 4, 3), np.uint8))
     assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "JPEG"])
+@pytest.mark.parametrize("channels", [(), (3,), (4,)])
+def test_pictures_are_saved_as_their_names_say_with_their_metadata(tmp_path, suffix, channels):
+    path = tmp_path / f"picture.{suffix}"
+    picture = np.full((20, 30, *channels), 100, np.uint8)
+    images.save(path, picture, images.SYNTHETIC, b"profile")
+    with PIL.Image.open(path) as read:
+        assert read.size == (30, 20)
+        assert read.info["icc_profile"] == b"profile"
+        if suffix == "png":
+            assert read.text == images.SYNTHETIC
+            np.testing.assert_array_equal(np.asarray(read), picture)
+        else:
+            assert read.info["comment"].decode() == read.getexif()[0x010E] == images.SYNTHETIC["Source"]
+            # Three fifths of white shine through where a pixel's opacity is 100.
+            assert np.abs(np.asarray(read).astype(int) - (194 if channels == (4,) else 100)).max() <= 2
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_animations_keep_every_frame_and_its_time(tmp_path, channels):
+    ramp = np.arange(20 * 30, dtype=np.uint8).reshape(20, 30, *(1,) * len(channels))  # wraps to fill every level
+    frames = [np.broadcast_to(ramp // 2 + value, (20, 30, *channels)).astype(np.uint8) for value in (0, 60, 120)]
+    images.save_gif(tmp_path / "a.gif", frames, [800, 80, 400], images.SYNTHETIC)
+    with PIL.Image.open(tmp_path / "a.gif") as read:
+        assert read.n_frames == 3
+        assert read.info["comment"].decode() == images.SYNTHETIC["Source"]
+        for i, time in enumerate([800, 80, 400]):
+            read.seek(i)
+            assert read.info["duration"] == time
+            shown = np.asarray(read.convert("L")).astype(int)
+            assert np.abs(shown - frames[i].reshape(20, 30, -1)[..., 0]).max() <= (4 if channels else 0)
 
 
 def test_psnr_of_each_image_by_hand():

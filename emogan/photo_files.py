@@ -1,0 +1,244 @@
+"""Changes the emotion on the faces in photographs, into photographs, strips, sheets and animations."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import PIL.Image
+
+from emogan import edits, face_files, faces, images, photos, transfer, transfer_files, untrusted
+
+AUTO, NONE, DETECT = CROPS = ("auto", "none", "detect")
+LARGEST_FACE = 112  # pixels of a side up to which "auto" takes an image for a face: what aligned data sets have
+
+CLOSE_UP = 192  # pixels of a face's picture in a strip or sheet
+ANIMATION = 480  # most pixels of a side of an animated photograph: a GIF keeps every frame whole
+
+_AROUND = 1.6  # how many sides of its square a close-up shows, so that the edit's rim is seen
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """A photograph with the faces found on it.
+
+    Attributes:
+      path: its file.
+      pixels: uint8 [H, W] or [H, W, 3].
+      alpha: uint8 [H, W], or None where nothing is transparent.
+      profile: its colour profile (ICC), or None.
+      squares: the N faces that are large enough, from left to right.
+      small: the sides in pixels of those that are not.
+    """
+
+    path: pathlib.Path
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    profile: bytes | None
+    squares: tuple[faces.Square, ...]
+    small: tuple[int, ...]
+
+    def cut(self) -> np.ndarray:
+        """Returns the faces uint8 [N, 48, 48]."""
+        return np.array([faces.cut(self.pixels, one) for one in self.squares], np.uint8).reshape(-1, 48, 48)
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What was written: the files' paths, how many faces were edited, and lines of text for the user."""
+
+    paths: list[pathlib.Path]
+    faces: int
+    remarks: tuple[str, ...]
+
+
+def holds_photos(path: pathlib.Path, crop: str) -> bool:
+    """Returns whether faces are to be looked for in an input.
+
+    Args:
+      path: an image, a folder of images, or a .npy file, which holds faces always.
+      crop: "detect" for yes, "none" for no; "auto" for yes if an image has a side of more than 112 pixels.
+
+    Raises:
+      FileNotFoundError: if a folder has no image.
+      ValueError: if an image is damaged, or "detect" is asked of a .npy file.
+    """
+    if path.suffix.lower() == ".npy" and not path.is_dir():
+        if crop == DETECT:
+            raise ValueError(f"--crop: expected images for detect, found {path}")
+        return False
+    if crop != AUTO:
+        return crop == DETECT
+    if not path.is_dir() and not path.is_file():
+        return False  # whoever reads faces says what is wrong
+    paths = face_files.image_paths(path)[0] if path.is_dir() else [path]
+    return any(max(untrusted.read_size(one)) > LARGEST_FACE for one in paths)
+
+
+def read(path: pathlib.Path, crop: str) -> Photo:
+    """Returns a photograph with its faces; under "auto" an image of at most 112 pixels a side is a face as a whole.
+
+    Raises:
+      ValueError: if there is no image, it is damaged or beyond the bounds of `untrusted`, or the extra `photos` is not
+        installed.
+    """
+    image = untrusted.read_colour(path)
+    alpha = np.asarray(image.getchannel("A")) if image.mode == "RGBA" else None
+    # Beneath what is transparent may lie anything.
+    pixels = np.asarray(image.convert("RGB") if alpha is not None else image)
+    if crop == AUTO and max(image.size) <= LARGEST_FACE:
+        found, small = [faces.whole(*image.size)], []
+    else:
+        every = faces.find(pixels)
+        found = [one for one in every if one.side >= faces.SMALLEST]
+        small = [int(one.side) for one in every if one.side < faces.SMALLEST]
+    return Photo(path, pixels, alpha, image.info.get("icc_profile"), tuple(found), tuple(small))
+
+
+def write(
+    model: transfer.EmotionTransfer,
+    source: pathlib.Path,
+    emotion: str,
+    output: pathlib.Path,
+    crop: str = AUTO,
+    frames: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> Written:
+    """Writes photographs whose faces wear another emotion, and returns what was written.
+
+    Args:
+      model: the trained networks.
+      source: a photograph or a folder of them; from a folder, those without a face are left out and told of.
+      emotion: a name, "all", or a way "FROM:TO".
+      output: for a photograph, NAME.jpg or NAME.png for the edited photograph, under "all" a strip of close-ups, a row
+        a face; NAME.gif for the animated photograph. For a folder, NAME.jpg or NAME.png is a sheet of close-ups, a row
+        a face. A folder gets for each photograph what one alone would be. NAME.npy gets the faces' edits, as
+        `transfer_files.write`.
+      crop: of `read`.
+      frames: of an animation.
+      progress: told (done, total) photographs.
+
+    Raises:
+      FileNotFoundError, ValueError: as `read` and `transfer_files.check`; or if no photograph has a face of at least
+        `faces.SMALLEST` pixels, a file to be written is read from, or the faces are too many for one picture.
+    """
+    transfer_files.check(model, emotion, output, frames)
+    paths, remarks = face_files.image_paths(source) if source.is_dir() else ([source], ())
+    kind = transfer_files.kind(output)
+    if source.is_dir() and kind == ".gif":
+        raise ValueError(f"--output: expected a folder for the animations of a folder, found {output}")
+    a_photo_each = kind == "folder" or (not source.is_dir() and kind != ".npy")
+    targets = _targets(output, paths, emotion) if kind == "folder" else [output]
+    transfer_files.check_targets(targets, paths)
+
+    written, lacking, count, rows, names = [], [], 0, [], []
+    for i, path in enumerate(paths):
+        photo = read(path, crop)
+        if photo.squares:
+            before = photo.cut()
+            after = edits.apply(model, before, emotion, frames)
+            count += len(before)
+            if a_photo_each:
+                targets[i].parent.mkdir(parents=True, exist_ok=True)
+                _save(targets[i], photo, before, after, edits.names(model, emotion), emotion)
+                written.append(targets[i])
+            elif kind == ".npy":
+                rows.append(after)
+            else:
+                transfer_files.check_rows(count)
+                rows.append(_close_ups(photo, before, after))
+                names += [path.name] * len(before)
+        if photo.small or not photo.squares:
+            lacking.append(_lack(photo))
+        if progress:
+            progress(i + 1, len(paths))
+    if not count:
+        more = f", and in {len(lacking) - 1} more photographs no better" if len(lacking) > 1 else ""
+        raise ValueError(lacking[0] + more)
+    if not a_photo_each:
+        written = [output]
+        output.parent.mkdir(parents=True, exist_ok=True)
+        every = np.concatenate(rows, axis=1)
+        if kind == ".npy":
+            transfer_files.save_array(output, every if emotion.strip().lower() == transfer.ALL else every[0])
+        else:
+            columns = ("original", *edits.names(model, emotion))
+            transfer_files.save_sheet(output, every[0], every[1:], columns, names, scale=1)
+    return Written(written, count, (*remarks, *lacking))
+
+
+def _lack(photo: Photo) -> str:
+    """Returns what a photograph's faces lack, in a line."""
+    name = untrusted.escaped(str(photo.path))
+    if photo.small:
+        sizes = ", ".join(map(str, photo.small[:5])) + ("..." if len(photo.small) > 5 else "")
+        count = "one" if len(photo.small) == 1 else str(len(photo.small))
+        return (
+            f"{name}: expected faces of at least {faces.SMALLEST} pixels, found {count} of {sizes}; "
+            "take the photograph in its full size"
+        )
+    return f"{name}: expected a photograph with a face, found none; an image that is a face needs --crop=none"
+
+
+def _targets(folder: pathlib.Path, paths: list[pathlib.Path], emotion: str) -> list[pathlib.Path]:
+    """Returns a file in the folder for each photograph: JPEGs stay JPEGs, as photographs; all else becomes PNG."""
+    if edits.is_way(emotion):
+        return transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".gif")
+    targets = transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".png")
+    if emotion.strip().lower() == transfer.ALL:
+        return targets
+    return [
+        target.with_suffix(".jpg") if path.suffix.lower() in images.JPEG_SUFFIXES else target
+        for target, path in zip(targets, paths, strict=True)
+    ]
+
+
+def _save(
+    target: pathlib.Path, photo: Photo, before: np.ndarray, after: np.ndarray, names: tuple[str, ...], emotion: str
+) -> None:
+    """Writes what one photograph becomes, for its faces uint8 [N, 48, 48] and their edits [K, N, 48, 48]."""
+    if edits.is_way(emotion):
+        size = _fitting(photo.pixels.shape)
+        shown = [_shrunk(_edited(photo, before, one), size) for one in after]
+        images.save_gif(target, shown, edits.durations(len(shown)), images.SYNTHETIC)
+    elif emotion.strip().lower() == transfer.ALL:
+        transfer_files.check_rows(len(before))
+        every = _close_ups(photo, before, after)
+        transfer_files.save_sheet(target, every[0], every[1:], ("original", *names), scale=1)
+    else:
+        pixels = _edited(photo, before, after[0])
+        if photo.alpha is not None:
+            pixels = np.dstack([pixels, photo.alpha])
+        images.save(target, pixels, images.SYNTHETIC, photo.profile)
+
+
+def _edited(photo: Photo, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Returns the photograph's pixels with every face's edit uint8 [N, 48, 48]."""
+    pixels = photo.pixels
+    for square, old, new in zip(photo.squares, before, after, strict=True):
+        pixels = photos.put_back(pixels, square, old, new)
+    return pixels
+
+
+def _close_ups(photo: Photo, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Returns uint8 [1 + K, N, size, size, 3]: every face in its photograph, as it was and with each edit."""
+    pictures = [photo.pixels, *(_edited(photo, before, one) for one in after)]
+    rows = []
+    for pixels in pictures:
+        colours = pixels if pixels.ndim == 3 else pixels[..., None].repeat(3, axis=-1)
+        rows.append([faces.crop(colours, _wider(square), CLOSE_UP) for square in photo.squares])
+    return np.array(rows, np.uint8)
+
+
+def _wider(square: faces.Square) -> faces.Square:
+    beyond = (_AROUND - 1) / 2 * square.side
+    return faces.Square(square.left - beyond, square.top - beyond, square.side + 2 * beyond)
+
+
+def _fitting(shape: tuple[int, ...]) -> tuple[int, int]:
+    scale = min(1.0, ANIMATION / max(shape[:2]))
+    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
+
+
+def _shrunk(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return np.asarray(PIL.Image.fromarray(pixels).resize(size, PIL.Image.Resampling.LANCZOS))

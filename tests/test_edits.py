@@ -1,0 +1,58 @@
+"""What --emotion says: one, all, or a way from one to another."""
+
+import numpy as np
+import pytest
+
+import emogan
+from emogan import edits
+from emogan.data import toyfaces
+
+
+@pytest.fixture(scope="module")
+def model(trained_workdir):
+    return emogan.load(trained_workdir)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return toyfaces.load("valid", 0, 2).images[:2]
+
+
+def test_one_emotion_is_one_picture_and_all_are_one_each(model, faces):
+    one, every = (edits.apply(model, faces, emotion, 2) for emotion in ("happy", "ALL "))
+    assert one.shape == (1, 2, 48, 48)
+    assert every.shape == (7, 2, 48, 48)
+    np.testing.assert_array_equal(every[3], one[0])
+    assert edits.names(model, "happiness") == ("happy",)
+    assert edits.names(model, "all") == emogan.EMOTIONS
+
+
+def test_a_way_goes_in_even_steps_from_the_one_face_to_the_other(model, faces):
+    way = edits.apply(model, faces, "neutral : happy", 5)
+    assert way.dtype == np.uint8
+    first, last = (model.transfer(faces, name) for name in ("neutral", "happy"))
+    np.testing.assert_array_equal(way[0], first)
+    np.testing.assert_array_equal(way[4], last)
+    assert np.abs(way[1] - (0.75 * first + 0.25 * last)).max() <= 0.5
+    assert edits.names(model, "neutral : happy") == ("neutral to happy",)
+
+
+def test_the_ends_of_an_animation_are_held():
+    assert edits.durations(2) == [edits.ENDS, edits.ENDS]
+    assert edits.durations(4) == [edits.ENDS, edits.FRAME, edits.FRAME, edits.ENDS]
+
+
+@pytest.mark.parametrize(
+    ("emotion", "frames", "line"),
+    [
+        ("neutral:", 24, "--emotion: expected a name, all, or FROM:TO, found 'neutral:'"),
+        ("sad:happy:sad", 24, "--emotion: expected a name, all, or FROM:TO"),
+        ("sad:cheerful", 24, "expected an emotion out of .* found 'cheerful'"),
+        ("sad:all", 24, "expected an emotion out of .* found 'all'"),
+        ("sad:happy", 1, "--frames: expected 2 to 240, found 1"),
+        ("sad:happy", 241, "--frames: expected 2 to 240, found 241"),
+    ],
+)
+def test_what_is_no_emotion_is_told(model, emotion, frames, line):
+    with pytest.raises(ValueError, match=line):
+        edits.check(model, emotion, frames)
