@@ -61,6 +61,15 @@ def warp(images: types.Images, flow: jax.Array, reach: int) -> types.Images:
     return images
 
 
+def enlarge(maps: jax.Array) -> jax.Array:
+    """Returns maps [B, 12, 12, C] as [B, 48, 48, C], linearly between their points."""
+    # As matrix products, which an export knows, of what `jax.image` does with the basis.
+    weights = jax.image.resize(jnp.eye(CODE_SIZE), (_FOLD * CODE_SIZE, CODE_SIZE), "linear")
+    for _ in range(2):  # rows, then columns: each product moves the new axis to the end
+        maps = jnp.tensordot(maps, weights, axes=(1, 1))
+    return maps.transpose(0, 2, 3, 1)
+
+
 class InstanceNorm(nn.Module):
     """Instance normalisation whose scale and bias are the label's, if there are labels (Dumoulin et al. 2017)."""
 
@@ -163,8 +172,7 @@ class Generator(nn.Module):
         if self.reach:
             # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
             ways = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow")(code)
-            ways = jax.image.resize(self.reach * jnp.tanh(ways), (*source.shape[:3], 2), "linear")
-            source = warp(source, ways, self.reach)
+            source = warp(source, enlarge(self.reach * jnp.tanh(ways)), self.reach)
         return source + nn.sigmoid(x[..., 1:] + _CLOSED) * (face - source)
 
 

@@ -27,6 +27,12 @@ def test_smooth_takes_out_what_alternates_and_keeps_what_is_flat():
     np.testing.assert_allclose(found[0, ..., 1], 3.0)
 
 
+def test_enlarge_is_linear_between_the_points_of_the_code():
+    maps = jax.random.normal(KEY, (3, 12, 12, 2))
+    expected = jax.image.resize(maps, (3, 48, 48, 2), "linear")
+    np.testing.assert_allclose(translator.enlarge(maps), expected, atol=1e-5)
+
+
 def test_warp_takes_each_pixel_from_where_the_flow_points():
     rows, columns = jnp.meshgrid(jnp.arange(48.0), jnp.arange(48.0), indexing="ij")
     faces = jnp.stack([rows, rows * columns])[..., None]
