@@ -7,7 +7,7 @@ from emogan import ranges
 LOSSES = ("cross_entropy", "wasserstein", "least_squares", "hinge", "relativistic")
 _WEIGHTS = (
     *("adversarial", "gradient_penalty", "slope_penalty", "classification", "guide"),
-    *("reconstruction", "keep", "cycle"),
+    *("reconstruction", "keep", "cycle", "paint", "roughness"),
 )
 
 # Not frozen, for the reason that `config` gives.
@@ -115,6 +115,8 @@ class JointConfig:
     confidence: float = 1.0  # of D and of the classifier in the wanted emotion, beyond which an edit gains nothing
     reconstruction: float = 10.0  # weight of |x - x'| per pixel where the wanted emotion is the face's own
     keep: float = 1.0  # weight of the same where it is not
+    paint: float = 10.0  # weight of what G paints on the bent face, |.| per pixel: bending alone keeps a face a face
+    roughness: float = 0.3  # weight of how far neighbouring points of the flow part, in square pixels
     cycle: float = 0.0  # weight of |x - G(E(x') | y)| per pixel
     own_share: float = 0.25  # of the batch whose wanted emotion is the face's own
     balanced: bool = True  # whether the other wanted emotions are uniform, or as frequent as in the data

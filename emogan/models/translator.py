@@ -1,5 +1,7 @@
 """E and G of a joint training: a face becomes a spatial code, and a code and a label a face again."""
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,7 @@ from emogan.models import conv
 
 CODE_SIZE = 12  # pixels of the code's sides
 _FOLD = 48 // CODE_SIZE
-_CLOSED = -2.0  # added to the mask's logits, so that at first the face in the code shines through
+_CLOSED = -4.0  # added to the mask's logits, so that at first the face in the code shines through
 _WEIGHTS = nn.initializers.he_normal()
 
 
@@ -134,6 +136,20 @@ class Encoder(nn.Module):
         return jnp.concatenate([fold(images), x], axis=-1) if self.skip else x
 
 
+class Drawing(NamedTuple):
+    """What G draws: faces [B, 48, 48, 1] in [-1, 1], and how it changed those in the codes.
+
+    Attributes:
+      faces: the drawn ones.
+      paint: the mean over pixels of |what was painted on|, [B], in units of [-1, 1] images.
+      roughness: the mean square of how far neighbours in the flow (4 pixels apart) part, [B], in square pixels.
+    """
+
+    faces: types.Images
+    paint: jax.Array
+    roughness: jax.Array
+
+
 class Generator(nn.Module):
     """G: residual blocks, then two transposed convolutions of stride 2, with the label in every normalisation.
 
@@ -153,10 +169,14 @@ class Generator(nn.Module):
     skip: bool = True
     reach: int = 0
 
-    @nn.compact
     def __call__(self, codes: jax.Array, labels: types.Labels, train: bool = False) -> types.Images:
         """Returns faces [B, 48, 48, 1] in [-1, 1] for codes [B, 12, 12, C] and labels [B]."""
         del train
+        return self.draw(codes, labels).faces
+
+    @nn.compact
+    def draw(self, codes: jax.Array, labels: types.Labels) -> Drawing:
+        """Returns the faces and what was done to those in the codes."""
         x = codes[..., -3 * self.width :]
         for i in range(self.blocks):
             x = Block(self.num_classes, name=f"block{i}")(x, labels)
@@ -166,14 +186,18 @@ class Generator(nn.Module):
         last = nn.initializers.normal(0.02)  # small, so that the first faces are gray and the first mask is even
         x = smooth(conv.ConvTranspose(2 if self.skip else 1, (5, 5), (2, 2), kernel_init=last, name="up1")(x))
         face = jnp.tanh(x[..., :1])
+        nothing = jnp.zeros(len(face))
         if not self.skip:
-            return face
-        source = unfold(codes[..., : _FOLD * _FOLD])
+            return Drawing(face, nothing, nothing)
+        source, roughness = unfold(codes[..., : _FOLD * _FOLD]), nothing
         if self.reach:
             # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
-            ways = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow")(code)
-            source = warp(source, enlarge(self.reach * jnp.tanh(ways)), self.reach)
-        return source + nn.sigmoid(x[..., 1:] + _CLOSED) * (face - source)
+            flow = self.reach * jnp.tanh(nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow")(code))
+            slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
+            roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)
+            source = warp(source, enlarge(flow), self.reach)
+        paint = nn.sigmoid(x[..., 1:] + _CLOSED) * (face - source)
+        return Drawing(source + paint, jnp.mean(jnp.abs(paint), axis=(1, 2, 3)), roughness)
 
 
 class Critic(nn.Module):

@@ -111,11 +111,11 @@ def make(
         keys = jax.random.split(key, 3)
         face, label = jnp.zeros((1, 48, 48, 1)), jnp.zeros((1,), jnp.int32)
 
-        def draw():
+        def begin():
             codes, encoder = E.init_with_output(keys[0], face, label)
             return {"encoder": encoder["params"], "generator": G.init(keys[1], codes, label)["params"]}
 
-        params = jax.jit(draw)()
+        params = jax.jit(begin)()
         both = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
         critic = jax.jit(D.init)(keys[2], face, label)["params"]
         average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
@@ -127,9 +127,9 @@ def make(
             jax.tree.map(jnp.asarray, dict(guide or {})),
         )
 
-    def edit(params: types.Params, faces: types.Images, labels: types.Labels) -> types.Images:
+    def draw(params: types.Params, faces: types.Images, labels: types.Labels) -> translator.Drawing:
         codes = E.apply({"params": params["encoder"]}, faces, labels)
-        return G.apply({"params": params["generator"]}, codes, labels)
+        return G.apply({"params": params["generator"]}, codes, labels, method="draw")
 
     def unnamed(emotions: types.Logits, wanted: types.Labels) -> jax.Array:
         # Without an end, the emotion would be overdrawn until no person looked so.
@@ -178,7 +178,8 @@ def make(
                 "discriminator_accuracy": right,
             }
 
-        def edit_loss(edits, params, discriminator, faces, labels, wanted, looks):
+        def edit_loss(drawing, params, discriminator, faces, labels, wanted, looks):
+            edits = drawing.faces
             seen, other = changed(edits, looks[:, 2]), (wanted != labels).astype(jnp.float32)
             fake_logits, emotions = D.apply({"params": discriminator}, seen, wanted)
             real_logits = 0.0
@@ -189,14 +190,17 @@ def make(
                 "adversarial": jnp.mean(adversarial.generator(real_logits, fake_logits)),
                 "reconstruction": jnp.mean(apart * (1 - other)),
                 "keep": jnp.mean(apart * other),
+                "paint": jnp.mean(drawing.paint),
+                "roughness": jnp.mean(drawing.roughness),
             }
             if settings.classification:
                 terms["classification"] = jnp.mean(unnamed(emotions, wanted) * other)
             if settings.guide:
                 emotions, _ = namer.apply(state.guide, changed(edits, looks[:, 3]), train=False)
+                emotions -= prior[None]  # it learned how frequent each emotion is, and would overdraw the rare ones
                 terms["guide"] = jnp.mean(unnamed(emotions, wanted) * other)
             if settings.cycle:
-                back = edit(params, edits, labels)
+                back = draw(params, edits, labels).faces
                 terms["cycle"] = jnp.mean(jnp.abs(back - faces))
             total = sum(getattr(settings, name) * term for name, term in terms.items())
             right = (jnp.argmax(emotions, axis=1) == wanted) * other
@@ -204,6 +208,7 @@ def make(
                 "generator_loss": terms["adversarial"],
                 "reconstruction": _GRAY * terms["reconstruction"] / jnp.maximum(1 - jnp.mean(other), 1e-6),
                 "change": _GRAY * terms["keep"] / jnp.maximum(jnp.mean(other), 1e-6),
+                "paint": _GRAY * terms["paint"],
                 "edit_accuracy": jnp.mean(right) / jnp.maximum(jnp.mean(other), 1e-6),
             }
 
@@ -212,13 +217,13 @@ def make(
             whole = (faces, labels, wanted, mix, looks)
             part = [x.reshape(-1, settings.critic_steps, *x.shape[1:])[:, i] for x in whole]
             # D's update does not move E and G, so the edits it sees, and the way back through them, serve theirs too.
-            draw = functools.partial(edit, faces=part[0], labels=part[2])
-            edits, pullback = jax.vjp(draw, state.translator.params)
-            gradients, critic_metrics = jax.grad(critic_loss, has_aux=True)(discriminator.params, edits, *part)
+            draw_part = functools.partial(draw, faces=part[0], labels=part[2])
+            drawing, pullback = jax.vjp(draw_part, state.translator.params)
+            gradients, critic_metrics = jax.grad(critic_loss, has_aux=True)(discriminator.params, drawing.faces, *part)
             gradients = state_lib.mean_over(gradients, axis_name)
             discriminator = state_lib.update(discriminator, critic_optimizer, gradients, {})
         slopes, metrics = jax.grad(edit_loss, argnums=(0, 1), has_aux=True)(
-            edits, state.translator.params, discriminator.params, *part[:3], part[4]
+            drawing, state.translator.params, discriminator.params, *part[:3], part[4]
         )
         # Of the cycle, the way back depends on the parameters by itself.
         gradients = jax.tree.map(jnp.add, pullback(slopes[0])[0], slopes[1])
@@ -233,7 +238,7 @@ def make(
         del key
         faces = images.to_float(batch["image"][:SHOWN])
         labels = jnp.repeat(jnp.arange(num_classes), len(faces))
-        edits = edit(state.best_params, jnp.tile(faces, (num_classes, 1, 1, 1)), labels)
+        edits = draw(state.best_params, jnp.tile(faces, (num_classes, 1, 1, 1)), labels).faces
         columns = jnp.concatenate([faces[None], edits.reshape(num_classes, *faces.shape)])
         return images.to_bytes(columns.swapaxes(0, 1)).reshape(-1, num_classes + 1, 48, 48), {}
 

@@ -102,6 +102,23 @@ def test_bent_face_under_a_closed_mask_is_a_warp_of_the_face_in_the_code():
     assert jnp.abs(found - FACES).max() > 0.1
 
 
+def test_drawing_tells_how_much_was_painted_and_how_roughly_it_was_bent():
+    _, G, _, generator, codes = networks(reach=2)
+    kernel = jnp.zeros_like(generator["params"]["up1"]["kernel"])
+    last = {"kernel": kernel, "bias": jnp.asarray([0.7, 50.0])}
+    kernel = generator["params"]["flow"]["kernel"] + jax.random.normal(KEY, generator["params"]["flow"]["kernel"].shape)
+    bent = {**generator["params"], "up1": last, "flow": {"kernel": kernel, "bias": jnp.zeros(2)}}
+    drawing = G.apply({"params": bent}, codes, LABELS, method="draw")
+    closed = {**bent, "up1": {**last, "bias": jnp.asarray([0.7, -50.0])}}
+    source = G.apply({"params": closed}, codes, LABELS)
+    np.testing.assert_allclose(drawing.paint, jnp.abs(drawing.faces - source).mean((1, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(drawing.faces, jnp.tanh(0.7), atol=1e-6)
+    assert (drawing.roughness > 0.1).all()
+    even = {**bent, "flow": {"kernel": jnp.zeros_like(kernel), "bias": jnp.asarray([1.0, -1.0])}}
+    drawing = G.apply({"params": even}, codes, LABELS, method="draw")
+    np.testing.assert_allclose(drawing.roughness, 0, atol=1e-10)
+
+
 def test_without_skip_the_face_itself_is_not_in_the_code():
     _, G, _, generator, codes = networks(skip=False)
     assert codes.shape[-1] == 12
