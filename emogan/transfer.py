@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from emogan import checked, emotions, images, pretrained, run_folder, types
 from emogan import config as config_lib
-from emogan import emotions, images, run_folder, types
 from emogan.data import dataset
 from emogan.models import generator as generator_lib
 from emogan.train import checkpoint, encoder, gan, joint, recipes
@@ -25,7 +25,6 @@ Emotion = str | int | np.ndarray | jax.Array | Sequence[int]
 WEAR, SHALL_WEAR = "wear now", "shall wear"  # which labels an E(x, y) takes
 
 _SIZE = dataset.IMAGE_SIZE
-_ROUNDING = 1e-3  # how far beyond [-1, 1] a float image may lie, as resampling and float16 leave it
 
 
 class EmotionTransfer:
@@ -39,6 +38,7 @@ class EmotionTransfer:
       config: of the run.
       class_names: the emotions' names; a label is an index into them.
       variables: of E and of G.
+      card: the model card of one that ships with emogan, else empty.
     """
 
     def __init__(
@@ -47,8 +47,10 @@ class EmotionTransfer:
         class_names: Sequence[str],
         encoder_variables: state_lib.Variables,
         generator_variables: state_lib.Variables,
+        card: Mapping[str, Any] | None = None,
     ):
         self.config = config
+        self.card = dict(card or {})
         self.class_names = tuple(class_names)
         E, G, self._code_shape, self._encoder_takes = _networks(config, len(class_names))
         on_device = jax.device_put((encoder_variables, generator_variables))
@@ -67,7 +69,7 @@ class EmotionTransfer:
         Raises:
           ValueError: if the faces' shape, type or values are not those of the class, or labels are missing or wrong.
         """
-        faces = _checked_faces(faces)
+        faces = checked.faces(faces)
         if labels is None and self._encoder_takes:
             raise ValueError(
                 f"expected labels=..., the emotions that the faces {self._encoder_takes}, since this run's encoder is "
@@ -99,7 +101,7 @@ class EmotionTransfer:
         Raises:
           ValueError: if the faces, the emotion or the labels are not those of the class.
         """
-        faces = _checked_faces(faces)
+        faces = checked.faces(faces)
         if not _is_all(emotion):
             self._labels(emotion, len(faces))  # a wrong one fails before the work of E
         as_bytes = faces.dtype == np.uint8
@@ -152,7 +154,7 @@ class EmotionTransfer:
         return names.index(word)
 
     def _decoded(self, latents: Any, emotion: Emotion, as_bytes: bool) -> np.ndarray:
-        latents = _checked_latents(latents, self._code_shape)
+        latents = checked.latents(latents, self._code_shape)
         decode = functools.partial(self._decode, as_bytes=as_bytes)
         count, classes = len(latents), len(self.class_names)
         if not _is_all(emotion):
@@ -199,20 +201,26 @@ def make(
     class_names: Sequence[str],
     encoder_variables: state_lib.Variables,
     generator_variables: state_lib.Variables,
+    card: Mapping[str, Any] | None = None,
 ) -> EmotionTransfer:
-    """Returns the E and G of a configuration with these variables."""
+    """Returns the E and G of a configuration with these variables, and the model card, if there is one."""
     kind = EmotionTransfer if _is_joint(config) else LatentTransfer
-    return kind(config, class_names, encoder_variables, generator_variables)
+    return kind(config, class_names, encoder_variables, generator_variables, card)
 
 
 def load(workdir: str | pathlib.Path) -> EmotionTransfer:
-    """Returns the trained E and G of a run's folder.
+    """Returns the trained E and G of a run's folder, or those that ship with emogan under the name "fer2013".
+
+    Where a folder has that name, it is the folder.
 
     Raises:
       FileNotFoundError: if the folder is no run's.
       ValueError: if its last phase has not finished, or a file in it is damaged.
     """
-    workdir = pathlib.Path(workdir)
+    name, workdir = str(workdir), pathlib.Path(workdir)
+    if name in pretrained.NAMES and not workdir.exists():
+        found = pretrained.read(name)
+        return make(found.config, found.class_names, found.encoder, found.generator, found.card)
     run = run_folder.read(workdir)
     config, class_names, examples = run.config, run.class_names, run.examples
     phase = last_phase(config)
@@ -249,33 +257,6 @@ def _networks(config: config_lib.Config, classes: int) -> tuple[nn.Module, nn.Mo
 
 def _is_all(emotion: Emotion) -> bool:
     return isinstance(emotion, str) and emotion.strip().lower() == ALL
-
-
-def _checked_faces(faces: Any) -> np.ndarray:
-    """Returns faces as uint8 or float32, in their own shape."""
-    faces = np.asarray(faces)
-    if faces.shape[1:] not in ((_SIZE, _SIZE), (_SIZE, _SIZE, 1)):
-        hint = "; give a single face as faces[None]" if faces.shape in ((_SIZE, _SIZE), (_SIZE, _SIZE, 1)) else ""
-        raise ValueError(f"expected faces [N, {_SIZE}, {_SIZE}(, 1)], found {list(faces.shape)}{hint}")
-    if faces.dtype == np.uint8:
-        return faces
-    if not jnp.issubdtype(faces.dtype, jnp.floating):  # NumPy's own does not know bfloat16
-        raise ValueError(f"expected faces of type uint8 or float, found {faces.dtype}")
-    faces = faces.astype(np.float32)
-    if not (np.abs(faces) <= 1.0 + _ROUNDING).all():
-        raise ValueError(
-            f"expected float faces in [-1, 1], found {faces.min():g}..{faces.max():g}; "
-            "give values of 0..255 as uint8, or divide them by 127.5 and subtract 1"
-        )
-    return faces
-
-
-def _checked_latents(latents: Any, shape: tuple[int, ...]) -> np.ndarray:
-    latents = np.asarray(latents)
-    if latents.ndim == 0 or latents.shape[1:] != shape or not jnp.issubdtype(latents.dtype, jnp.floating):
-        expected = ", ".join(map(str, shape))
-        raise ValueError(f"expected float latents [N, {expected}], found {latents.dtype} {list(latents.shape)}")
-    return latents.astype(np.float32)
 
 
 # Compiled once for all models of one kind and size: the modules are static, the variables are arguments.

@@ -1,6 +1,6 @@
 """Changes the emotion on the faces in photographs, or on faces that are already cropped.
 
-python experiments/transfer.py --workdir=runs/quick --input=photo.jpg --emotion=happy --output=happy.jpg
+python experiments/transfer.py --input=photo.jpg --emotion=happy --output=happy.jpg
 python experiments/transfer.py --workdir=runs/quick --input=photo.jpg --emotion=all --output=strip.png
 python experiments/transfer.py --workdir=runs/quick --input=photo.jpg --emotion=neutral:happy --output=smile.gif
 python experiments/transfer.py --workdir=runs/quick --input=photos/ --emotion=happy --output=sheet.png
@@ -15,10 +15,12 @@ import pathlib
 import flag_config
 from absl import flags
 
-from emogan import face_files, photo_files, transfer, transfer_files
+from emogan import face_files, photo_files, pretrained, transfer, transfer_files
 from emogan.train import writers
 
-WORKDIR = flags.DEFINE_string("workdir", None, "the folder of a finished run", required=True)
+WORKDIR = flags.DEFINE_string(
+    "workdir", pretrained.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
+)
 INPUT = flags.DEFINE_string(
     "input", None, "an image, a folder of images, or a .npy file uint8 [N,48,48]", required=True
 )

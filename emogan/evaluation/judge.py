@@ -2,22 +2,19 @@
 
 import dataclasses
 import functools
-import io
-import json
 import pathlib
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-import flax.traverse_util
 import jax
 import numpy as np
 
-from emogan import files, run_folder, untrusted
+from emogan import run_folder
 from emogan.data import dataset
 from emogan.evaluation import identity
 from emogan.models import classifier as classifier_lib
-from emogan.train import checkpoint, classifier
+from emogan.train import checkpoint, classifier, weights
 from emogan.train import state as state_lib
 
 BATCH = 256
@@ -55,7 +52,7 @@ class Judge:
         self.variables = jax.tree.map(np.asarray, dict(variables))
         self.checksum = checkpoint.checksum(self.variables)
         module = classifier_lib.Classifier(width, len(class_names))
-        self._look = functools.partial(_look, module, jax.device_put(_as_float32(self.variables)))
+        self._look = functools.partial(_look, module, jax.device_put(weights.in_floats(self.variables)))
 
     def look(self, faces: np.ndarray) -> Opinion:
         """Returns the judge's opinion of faces uint8 [N, 48, 48]; it does not depend on the other faces.
@@ -109,17 +106,9 @@ def from_file(path: pathlib.Path) -> Judge:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected a judge's .npz, found none; train one with --config=judge")
-    try:
-        arrays = untrusted.read_arrays(path)
-        card = untrusted.from_json(arrays.pop("card").tobytes().decode())
-        variables = flax.traverse_util.unflatten_dict(arrays, sep="/")
-        judge, checksum = Judge(card["width"], tuple(card["class_names"]), variables, card), str(card["checksum"])
-    except Exception as error:  # arrays and a card of any shape lead to errors of many kinds
-        found = f"{type(error).__name__}: {untrusted.reason(error)}"
-        raise ValueError(f"{path}: expected a judge, found {found}; copy it again") from error
-    if judge.checksum != checksum:
-        raise ValueError(f"{path}: expected weights with checksum {checksum[:16]!r}, found others; copy it again")
-    return judge
+    return weights.load(
+        path, lambda variables, card: Judge(card["width"], tuple(card["class_names"]), variables, card), "a judge"
+    )
 
 
 def from_run(workdir: pathlib.Path) -> Judge:
@@ -139,29 +128,19 @@ def from_run(workdir: pathlib.Path) -> Judge:
         raise ValueError(f"{workdir}: expected a finished phase classifier ({steps} steps), found {done or 'no'} steps")
     phase = classifier.make(config, len(names), steps, _no_faces(names))
     state = checkpoint.read(folder, phase.init(jax.random.key(0))).state
-    halves = jax.tree.map(lambda leaf: np.asarray(leaf, np.float16), state.average)
     card = {"data": about["name"], "split": about["split"], "faces": about["examples"]}
     card |= {"fingerprint": about["fingerprint"], "settings": dataclasses.asdict(settings), "seed": config.seed}
-    return Judge(settings.width, names, halves, card)
+    return Judge(settings.width, names, weights.in_halves(state.average), card)
 
 
 def save(judge: Judge, path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Any]:
     """Writes a judge with its card and returns the card; `about` is added to it. A reader sees all of it or nothing."""
-    card = {"format": FORMAT, "width": judge.width, "class_names": list(judge.class_names), "checksum": judge.checksum}
-    card |= {**judge.card, **about}
-    arrays = flax.traverse_util.flatten_dict(judge.variables, sep="/")
-    buffer = io.BytesIO()
-    np.savez(buffer, card=np.frombuffer(json.dumps(card).encode(), np.uint8), **arrays)
-    files.write_bytes(path, buffer.getvalue())
-    return card
+    card = {"format": FORMAT, "width": judge.width, "class_names": list(judge.class_names)}
+    return weights.save(path, judge.variables, {**card, **judge.card, **about})
 
 
 def _no_faces(names: tuple[str, ...]) -> dataset.Dataset:
     return dataset.Dataset(np.zeros((0, 48, 48), np.uint8), np.zeros(0, np.int32), class_names=names)
-
-
-def _as_float32(variables: state_lib.Variables) -> state_lib.Variables:
-    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), variables)
 
 
 @functools.partial(jax.jit, static_argnums=0)

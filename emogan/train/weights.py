@@ -1,0 +1,64 @@
+"""A trained network's weights in one file that ships: .npz, float16, with a card that tells what they are."""
+
+import io
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import flax.traverse_util
+import jax
+import numpy as np
+
+from emogan import files, untrusted
+from emogan.train import checkpoint
+
+Model = TypeVar("Model")
+
+_CARD = "card"
+_CHECKSUM = "checksum"
+
+
+def in_halves(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns variables in float16, in the host's memory."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float16), dict(variables))
+
+
+def in_floats(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns variables in float32, in the host's memory."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), dict(variables))
+
+
+def save(path: pathlib.Path, variables: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes variables with a card and returns the card, which then has their checksum; all of it or nothing."""
+    card = {**card, _CHECKSUM: checkpoint.checksum(variables)}
+    arrays = flax.traverse_util.flatten_dict(dict(variables), sep="/")
+    buffer = io.BytesIO()
+    np.savez(buffer, **{_CARD: np.frombuffer(json.dumps(card).encode(), np.uint8)}, **arrays)
+    files.write_bytes(path, buffer.getvalue())
+    return card
+
+
+def load(path: pathlib.Path, make: Callable[[dict[str, Any], dict[str, Any]], Model], what: str) -> Model:
+    """Returns what `make` makes of the variables and the card that `save` wrote.
+
+    Args:
+      path: the file.
+      make: (variables, card) -> a model; it may fail in any way on a card of another kind.
+      what: what the file should be, such as "a judge", for the errors.
+
+    Raises:
+      ValueError: if the file is no such one, or its weights were changed.
+    """
+    try:
+        arrays = untrusted.read_arrays(path)
+        card = untrusted.from_json(arrays.pop(_CARD).tobytes().decode())
+        variables = flax.traverse_util.unflatten_dict(arrays, sep="/")
+        expected, found = str(card[_CHECKSUM]), checkpoint.checksum(variables)
+        model = make(variables, card)
+    except Exception as error:  # arrays and a card of any shape lead to errors of many kinds
+        why = f"{type(error).__name__}: {untrusted.reason(error)}"
+        raise ValueError(f"{path}: expected {what}, found {why}; copy it again") from error
+    if expected != found:
+        raise ValueError(f"{path}: expected weights with checksum {expected[:16]!r}, found others; copy it again")
+    return model

@@ -1,0 +1,54 @@
+"""Writes the E and G of a run as one file with a model card, as the one that ships with emogan.
+
+python experiments/export_model.py --workdir=runs/emogan --output=emogan/assets/emogan_fer2013.npz \
+    --scores=valid.json,public.json --command="..." --notes=notes.json
+"""
+
+import json
+import pathlib
+
+import flag_config
+import script
+from absl import flags
+
+from emogan import files, images, pretrained, run_folder, transfer
+from emogan.evaluation import scoring, tables
+
+WORKDIR = flags.DEFINE_string("workdir", "runs/emogan", "the folder of a finished run")
+OUTPUT = flags.DEFINE_string("output", "model.npz", "the file; its card goes beside it as .json")
+SCORES = flags.DEFINE_list("scores", [], "results of experiments/evaluate.py on this run, for the card")
+COMMAND = flags.DEFINE_string("command", "", "how it was trained, for the card")
+NOTES = flags.DEFINE_string("notes", "", "JSON: what else the card shall say, such as limits and known failures")
+
+
+def main(_) -> None:
+    workdir, path = pathlib.Path(WORKDIR.value), pathlib.Path(OUTPUT.value)
+    model, data = transfer.load(workdir), run_folder.read_about_data(workdir)
+    model.config.data.dir = ""  # of this machine
+    about = {
+        "name": path.stem,
+        **images.SYNTHETIC,
+        "data": {name: data[name] for name in ("name", "split", "examples", "fingerprint")},
+        "command": COMMAND.value,
+        "commit": script.commit(),
+        "environment": scoring.environment(),
+        "scores": dict(_scores(tables.load(pathlib.Path(one)), workdir) for one in SCORES.value),
+    }
+    if NOTES.value:
+        about |= json.loads(pathlib.Path(NOTES.value).read_text())
+    card = pretrained.save(path, model.config, model.class_names, model.variables, about)
+    files.write_json(path.with_suffix(".json"), card)
+    print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB) and {path.with_suffix('.json')}")
+
+
+def _scores(result: dict, workdir: pathlib.Path) -> tuple[str, dict]:
+    """Returns the split of a result, and the run's scores on it."""
+    named = [one for one in result["contestants"] if one["name"] == workdir.resolve().name]
+    if not named:
+        raise ValueError(f"--scores: expected results of {workdir.name}, found those of {result['title']}")
+    found = {"faces": result["faces"], "judge": result["judge"], "scores": named[0]["scores"]}
+    return result["split"], found
+
+
+if __name__ == "__main__":
+    flag_config.run(main)

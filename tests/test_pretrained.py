@@ -1,0 +1,66 @@
+"""Models that ship, as files and by name."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import emogan
+from emogan import config as config_lib
+from emogan import presets, pretrained, transfer
+from emogan.train import joint
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A tiny E and G, as phase `joint` begins with."""
+    config = dataclasses.replace(
+        presets.preset("emogan"),
+        translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2),
+        joint=config_lib.JointConfig(guide=0.0),
+    )
+    state = joint.make(config, 7, 1, np.ones(7)).init(jax.random.key(0))
+    return transfer.make(config, emogan.EMOTIONS, state.best_encoder, state.generator)
+
+
+@pytest.fixture(scope="module")
+def path(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("shipped") / "tiny.npz"
+    card = pretrained.save(path, model.config, model.class_names, model.variables, {"license": "of the test"})
+    assert card["license"] == "of the test"
+    return path
+
+
+def test_a_model_comes_back_from_its_file_in_half_precision(model, path):
+    found = pretrained.from_file(path)
+    assert found.config == model.config
+    assert found.class_names == model.class_names
+    again = transfer.make(found.config, found.class_names, found.encoder, found.generator, found.card)
+    assert again.card["license"] == "of the test"
+    faces = np.random.default_rng(0).integers(0, 256, (2, 48, 48), dtype=np.uint8)
+    apart = again.transfer(faces, "happy").astype(int) - model.transfer(faces, "happy")
+    assert np.abs(apart).max() <= 1
+    assert model.card == {}
+
+
+def test_damage_ends_in_one_line(path, tmp_path):
+    whole = path.read_bytes()
+    for content in (whole[:-100], b"no model"):
+        damaged = tmp_path / "damaged.npz"
+        damaged.write_bytes(content)
+        with pytest.raises(ValueError, match=r"damaged.npz: expected a model, found .*; copy it again"):
+            pretrained.from_file(damaged)
+    with np.load(path) as file:
+        arrays = dict(file)
+    name = next(name for name in arrays if name.endswith("conv0/kernel"))
+    np.savez(tmp_path / "changed.npz", **{**arrays, name: arrays[name] + np.float16(1)})
+    with pytest.raises(ValueError, match=r"expected weights with checksum .* found others"):
+        pretrained.from_file(tmp_path / "changed.npz")
+    card = json.loads(arrays["card"].tobytes()) | {"class_names": 7}
+    np.savez(tmp_path / "card.npz", **{**arrays, "card": np.frombuffer(json.dumps(card).encode(), np.uint8)})
+    with pytest.raises(ValueError, match=r"expected a model, found TypeError"):
+        pretrained.from_file(tmp_path / "card.npz")
+    with pytest.raises(FileNotFoundError, match=r"absent.npz: expected a model's .npz, found none"):
+        pretrained.from_file(tmp_path / "absent.npz")
