@@ -116,6 +116,7 @@ class JointConfig:
     reconstruction: float = 10.0  # weight of |x - x'| per pixel where the wanted emotion is the face's own
     keep: float = 1.0  # weight of the same where it is not
     paint: float = 10.0  # weight of what G paints on the bent face, |.| per pixel: bending alone keeps a face a face
+    bend_first: float = 0.0  # share of the steps before the first paint: spots please the guide sooner than motion
     roughness: float = 0.3  # weight of how far neighbouring points of the flow part, in square pixels
     cycle: float = 0.0  # weight of |x - G(E(x') | y)| per pixel
     own_share: float = 0.25  # of the batch whose wanted emotion is the face's own
@@ -130,6 +131,7 @@ class JointConfig:
         ranges.one_of("joint.loss", self.loss, LOSSES)
         _parts("joint", self)
         ranges.between("joint.own_share", self.own_share, 0.0, 1.0)
+        ranges.between("joint.bend_first", self.bend_first, 0.0, 1.0)
         ranges.between("joint.confidence", self.confidence, 0.01, 1.0)
         for name in _WEIGHTS:
             ranges.between(f"joint.{name}", getattr(self, name), 0.0, 1000.0)

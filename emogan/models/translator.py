@@ -175,8 +175,8 @@ class Generator(nn.Module):
         return self.draw(codes, labels).faces
 
     @nn.compact
-    def draw(self, codes: jax.Array, labels: types.Labels) -> Drawing:
-        """Returns the faces and what was done to those in the codes."""
+    def draw(self, codes: jax.Array, labels: types.Labels, opening: jax.Array | float = 1.0) -> Drawing:
+        """Returns the faces and what was done to those in the codes; the mask is multiplied by `opening`."""
         x = codes[..., -3 * self.width :]
         for i in range(self.blocks):
             x = Block(self.num_classes, name=f"block{i}")(x, labels)
@@ -196,7 +196,7 @@ class Generator(nn.Module):
             slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
             roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)
             source = warp(source, enlarge(flow), self.reach)
-        paint = nn.sigmoid(x[..., 1:] + _CLOSED) * (face - source)
+        paint = opening * nn.sigmoid(x[..., 1:] + _CLOSED) * (face - source)
         return Drawing(source + paint, jnp.mean(jnp.abs(paint), axis=(1, 2, 3)), roughness)
 
 

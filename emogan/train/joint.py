@@ -127,9 +127,11 @@ def make(
             jax.tree.map(jnp.asarray, dict(guide or {})),
         )
 
-    def draw(params: types.Params, faces: types.Images, labels: types.Labels) -> translator.Drawing:
+    def draw(
+        params: types.Params, faces: types.Images, labels: types.Labels, opening: jax.Array | float = 1.0
+    ) -> translator.Drawing:
         codes = E.apply({"params": params["encoder"]}, faces, labels)
-        return G.apply({"params": params["generator"]}, codes, labels, method="draw")
+        return G.apply({"params": params["generator"]}, codes, labels, opening, method="draw")
 
     def unnamed(emotions: types.Logits, wanted: types.Labels) -> jax.Array:
         # Without an end, the emotion would be overdrawn until no person looked so.
@@ -151,6 +153,7 @@ def make(
         mix = share(lambda count: jax.random.uniform(keys[2], (count,)))
         looks = share(lambda count: jax.random.split(keys[3], (count, 4)))
         wanted = jnp.where(own, labels, wanted)
+        opening = (state.step >= settings.bend_first * total_steps).astype(jnp.float32)
 
         def critic_loss(params, edits, faces, labels, wanted, mix, looks):
             real, fake = changed(faces, looks[:, 0]), changed(edits, looks[:, 1])
@@ -200,7 +203,7 @@ def make(
                 emotions -= prior[None]  # it learned how frequent each emotion is, and would overdraw the rare ones
                 terms["guide"] = jnp.mean(unnamed(emotions, wanted) * other)
             if settings.cycle:
-                back = draw(params, edits, labels).faces
+                back = draw(params, edits, labels, opening).faces
                 terms["cycle"] = jnp.mean(jnp.abs(back - faces))
             total = sum(getattr(settings, name) * term for name, term in terms.items())
             right = (jnp.argmax(emotions, axis=1) == wanted) * other
@@ -217,7 +220,7 @@ def make(
             whole = (faces, labels, wanted, mix, looks)
             part = [x.reshape(-1, settings.critic_steps, *x.shape[1:])[:, i] for x in whole]
             # D's update does not move E and G, so the edits it sees, and the way back through them, serve theirs too.
-            draw_part = functools.partial(draw, faces=part[0], labels=part[2])
+            draw_part = functools.partial(draw, faces=part[0], labels=part[2], opening=opening)
             drawing, pullback = jax.vjp(draw_part, state.translator.params)
             gradients, critic_metrics = jax.grad(critic_loss, has_aux=True)(discriminator.params, drawing.faces, *part)
             gradients = state_lib.mean_over(gradients, axis_name)

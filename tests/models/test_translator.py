@@ -114,6 +114,9 @@ def test_drawing_tells_how_much_was_painted_and_how_roughly_it_was_bent():
     np.testing.assert_allclose(drawing.paint, jnp.abs(drawing.faces - source).mean((1, 2, 3)), rtol=1e-5)
     np.testing.assert_allclose(drawing.faces, jnp.tanh(0.7), atol=1e-6)
     assert (drawing.roughness > 0.1).all()
+    shut = G.apply({"params": bent}, codes, LABELS, 0.0, method="draw")
+    np.testing.assert_allclose(shut.faces, source, atol=1e-6)
+    np.testing.assert_array_equal(shut.paint, 0)
     even = {**bent, "flow": {"kernel": jnp.zeros_like(kernel), "bias": jnp.asarray([1.0, -1.0])}}
     drawing = G.apply({"params": even}, codes, LABELS, method="draw")
     np.testing.assert_allclose(drawing.roughness, 0, atol=1e-10)

@@ -188,6 +188,17 @@ def test_wanted_emotions_are_uniform_or_those_of_the_data():
         np.testing.assert_allclose(np.bincount(wanted, minlength=7) / 20_000, expected, atol=0.01)
 
 
+def test_nothing_is_painted_in_the_first_share_of_the_steps(faces):
+    phase, state = begin(config_of(bend_first=0.5, cycle=1.0))
+    step = jax.jit(phase.step)
+    for number, painted in ((0, False), (49, False), (50, True)):  # of 100
+        new, metrics = step(state.replace(step=jnp.asarray(number)), faces, KEY)
+        slopes = first_gradients(new.translator)["generator"]["up1"]["kernel"]
+        assert (metrics["paint"] > 0) == painted
+        assert (jnp.abs(slopes).max() > 0) == painted
+        assert metrics["change"] > 0
+
+
 def test_average_follows_and_is_what_edits_are_made_with(faces):
     phase, state = begin(config_of())
     state = state.replace(average=jax.tree.map(jnp.copy, state.translator.params))
