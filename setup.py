@@ -45,6 +45,7 @@ setuptools.setup(
             "nbclient>=0.10",
             "nbformat>=5.10",
             "ipykernel>=6.29",
+            "ipywidgets>=8.1",
             "onnx>=1.17",
             "onnxruntime>=1.20",
             "pytest>=8.3",
@@ -55,6 +56,6 @@ setuptools.setup(
         "benchmark": ["torch>=2.6"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20"],
         "embedder": ["onnxruntime>=1.20"],
-        "notebooks": ["jupyterlab>=4.2"],
+        "notebooks": ["ipywidgets>=8.1", "jupyterlab>=4.2"],
     },
 )

@@ -24,6 +24,8 @@ class Adversarial(NamedTuple):
     relativistic: bool = False
 
 
+# By the names that `gan.loss` and `joint.loss` know. Whoever brings a loss adds it here, or from outside before a
+# configuration is checked: docs/extending.md.
 ADVERSARIAL = {
     # -log D(x) - log(1 - D(G(z))), and the non-saturating -log D(G(z)) (Goodfellow et al. 2014, eq. (1), section 3)
     "cross_entropy": Adversarial(

@@ -2,9 +2,8 @@
 
 import dataclasses
 
-from emogan import ranges
+from emogan import losses, ranges
 
-LOSSES = ("cross_entropy", "wasserstein", "least_squares", "hinge", "relativistic")
 _WEIGHTS = (
     *("adversarial", "gradient_penalty", "slope_penalty", "classification", "guide"),
     *("reconstruction", "keep", "cycle", "paint", "roughness"),
@@ -37,7 +36,7 @@ class GanConfig:
         _optimisation("gan", self)
         ranges.between("gan.b2", self.b2, 0.0, 0.999999)
         ranges.one_of("gan.optimizer", self.optimizer, ("adam", "rmsprop"))
-        ranges.one_of("gan.loss", self.loss, (*LOSSES, "began"))
+        ranges.one_of("gan.loss", self.loss, (*losses.ADVERSARIAL, "began"))
         ranges.between("gan.diversity", self.diversity, 0.0, 1.0)
         ranges.one_of("gan.penalty", self.penalty, ("none", "clip", "gradient"))
         ranges.between("gan.penalty_weight", self.penalty_weight, 0.0, 1000.0)
@@ -130,7 +129,7 @@ class JointConfig:
         ranges.between("joint.critic_rate", self.critic_rate, 0.01, 100.0)
         ranges.between("joint.b2", self.b2, 0.0, 0.999999)
         ranges.between("joint.ema_decay", self.ema_decay, 0.0, 0.999999)
-        ranges.one_of("joint.loss", self.loss, LOSSES)
+        ranges.one_of("joint.loss", self.loss, tuple(losses.ADVERSARIAL))
         _parts("joint", self)
         ranges.between("joint.own_share", self.own_share, 0.0, 1.0)
         ranges.between("joint.bend_first", self.bend_first, 0.0, 1.0)

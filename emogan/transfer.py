@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from emogan import checked, emotions, images, pretrained, run_folder, types
+from emogan import checked, emotions, images, pretrained, previews, run_folder, types
 from emogan import config as config_lib
 from emogan.data import dataset
 from emogan.models import generator as generator_lib
@@ -152,6 +152,10 @@ class EmotionTransfer:
         if word not in names:
             raise ValueError(f"expected an emotion out of {', '.join(self.class_names)}, found {name!r}")
         return names.index(word)
+
+    def _repr_png_(self) -> bytes:
+        """Returns what Jupyter shows of a model."""
+        return previews.to_png(self)
 
     def _decoded(self, latents: Any, emotion: Emotion, as_bytes: bool) -> np.ndarray:
         latents = checked.latents(latents, self._code_shape)

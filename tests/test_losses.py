@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from emogan import losses, phase_configs
+from emogan import config as config_lib
+from emogan import losses
 
 ZEROS = jnp.zeros((1, 48, 48, 1))
 
@@ -28,8 +29,13 @@ def test_adversarial_losses_are_those_worked_out_by_hand(name):
         np.testing.assert_allclose(found(REAL, FAKE)[: len(expected)], expected, rtol=1e-6, atol=1e-7)
 
 
-def test_configurations_know_the_adversarial_losses():
-    assert set(phase_configs.LOSSES) == set(losses.ADVERSARIAL)
+def test_a_loss_of_ones_own_is_known_to_configurations_by_its_name(monkeypatch):
+    config = config_lib.Config()
+    config.gan.loss = config.joint.loss = "mine"
+    with pytest.raises(ValueError, match=r"gan.loss: expected .*, found 'mine'"):
+        config.check()
+    monkeypatch.setitem(losses.ADVERSARIAL, "mine", losses.ADVERSARIAL["hinge"])
+    config.check()
 
 
 def test_generator_loss_is_the_non_saturating_one():

@@ -1,17 +1,22 @@
 """Transfer: faces in and out in every form, batches of every size, and the folder of a run."""
 
 import functools
+import io
 import json
 import shutil
+import time
 
+import IPython.core.formatters
 import jax
 import jax.numpy as jnp
 import numpy as np
+import PIL.Image
 import pytest
 
 import emogan
 from emogan import config as config_lib
-from emogan import images, transfer
+from emogan import grids, images, previews, transfer
+from emogan.data import toyfaces
 from emogan.train import encoder, gan
 
 
@@ -205,6 +210,30 @@ def test_an_encoder_of_labels_needs_them(faces):
 
 
 # The folder of a run.
+
+
+def shown(model):
+    """What Jupyter shows of a model: the picture with its metadata."""
+    formatter = IPython.core.formatters.PNGFormatter()
+    return PIL.Image.open(io.BytesIO(formatter(model)))
+
+
+def test_jupyter_shows_drawn_faces_under_all_emotions_and_says_that_they_are_synthetic(model):
+    picture = shown(model)
+    assert picture.info == images.SYNTHETIC
+    faces = toyfaces.load("valid", size=previews.FACES).images
+    edits = model.transfer(faces, "all")
+    rows = np.concatenate([faces[None], edits]).swapaxes(0, 1)
+    expected = grids.labelled_grid(rows, columns=("face", *emogan.EMOTIONS), scale=2)
+    assert np.abs(np.asarray(picture).astype(int) - expected).max() <= 1  # another batch rounds otherwise
+    began = time.perf_counter()
+    shown(model)
+    assert time.perf_counter() - began < 2
+
+
+def test_jupyter_shows_a_model_of_many_classes_whose_encoder_asks_for_labels():
+    names = [f"class {i}" for i in range(200)]
+    assert shown(make_model(names, encoder_labels=True)).width < 1200  # the first of them
 
 
 @pytest.fixture
