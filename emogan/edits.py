@@ -58,6 +58,17 @@ def apply(model: transfer.EmotionTransfer, faces: np.ndarray, emotion: str, fram
     return np.round(np.stack([first + step * (last - first) for step in steps])).astype(np.uint8)
 
 
+def flows(model: transfer.EmotionTransfer, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray | None:
+    """Returns how the edits of `apply` are bent, float32 [K, N, 48, 48, 2], or None; see `EmotionTransfer.flow`."""
+    if not is_way(emotion):
+        flow = model.flow(faces, emotion)
+        return flow if flow is None or flow.ndim == 5 else flow[None]
+    first, last = (model.flow(faces, end) for end in _ends(emotion))
+    if first is None:
+        return None
+    return np.stack([first + step * (last - first) for step in np.linspace(0.0, 1.0, frames, dtype=np.float32)])
+
+
 def durations(frames: int) -> list[int]:
     """Returns how many milliseconds each frame of a way is shown."""
     return [ENDS, *[FRAME] * (frames - 2), ENDS]

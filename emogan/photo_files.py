@@ -44,6 +44,15 @@ class Photo:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Edits:
+    """Faces uint8 [N, 48, 48] of a photograph, K edits of each [K, N, 48, 48], and how they bend them, if they do."""
+
+    before: np.ndarray
+    after: np.ndarray
+    flows: np.ndarray | None  # [K, N, 48, 48, 2]
+
+
+@dataclasses.dataclass(frozen=True)
 class Written:
     """What was written: the files' paths, how many faces were edited, and lines of text for the user."""
 
@@ -137,16 +146,17 @@ def write(
         if photo.squares:
             before = photo.cut()
             after = edits.apply(model, before, emotion, frames)
+            made = _Edits(before, after, None if kind == ".npy" else edits.flows(model, before, emotion, frames))
             count += len(before)
             if a_photo_each:
                 targets[i].parent.mkdir(parents=True, exist_ok=True)
-                _save(targets[i], photo, before, after, edits.names(model, emotion), emotion)
+                _save(targets[i], photo, made, edits.names(model, emotion), emotion)
                 written.append(targets[i])
             elif kind == ".npy":
                 rows.append(after)
             else:
                 transfer_files.check_rows(count)
-                rows.append(_close_ups(photo, before, after))
+                rows.append(_close_ups(photo, made))
                 names += [path.name] * len(before)
         if photo.small or not photo.squares:
             lacking.append(_lack(photo))
@@ -193,36 +203,35 @@ def _targets(folder: pathlib.Path, paths: list[pathlib.Path], emotion: str) -> l
     ]
 
 
-def _save(
-    target: pathlib.Path, photo: Photo, before: np.ndarray, after: np.ndarray, names: tuple[str, ...], emotion: str
-) -> None:
-    """Writes what one photograph becomes, for its faces uint8 [N, 48, 48] and their edits [K, N, 48, 48]."""
+def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ...], emotion: str) -> None:
+    """Writes what one photograph becomes."""
     if edits.is_way(emotion):
         size = _fitting(photo.pixels.shape)
-        shown = [_shrunk(_edited(photo, before, one), size) for one in after]
+        shown = [_shrunk(_edited(photo, made, k), size) for k in range(len(made.after))]
         images.save_gif(target, shown, edits.durations(len(shown)), images.SYNTHETIC)
     elif emotion.strip().lower() == transfer.ALL:
-        transfer_files.check_rows(len(before))
-        every = _close_ups(photo, before, after)
+        transfer_files.check_rows(len(made.before))
+        every = _close_ups(photo, made)
         transfer_files.save_sheet(target, every[0], every[1:], ("original", *names), scale=1)
     else:
-        pixels = _edited(photo, before, after[0])
+        pixels = _edited(photo, made, 0)
         if photo.alpha is not None:
             pixels = np.dstack([pixels, photo.alpha])
         images.save(target, pixels, images.SYNTHETIC, photo.profile)
 
 
-def _edited(photo: Photo, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Returns the photograph's pixels with every face's edit uint8 [N, 48, 48]."""
+def _edited(photo: Photo, made: _Edits, k: int) -> np.ndarray:
+    """Returns the photograph's pixels with the k-th edit of every face."""
     pixels = photo.pixels
-    for square, old, new in zip(photo.squares, before, after, strict=True):
-        pixels = photos.put_back(pixels, square, old, new)
+    flows = [None] * len(made.before) if made.flows is None else made.flows[k]
+    for square, old, new, flow in zip(photo.squares, made.before, made.after[k], flows, strict=True):
+        pixels = photos.put_back(pixels, square, old, new, flow)
     return pixels
 
 
-def _close_ups(photo: Photo, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _close_ups(photo: Photo, made: _Edits) -> np.ndarray:
     """Returns uint8 [1 + K, N, size, size, 3]: every face in its photograph, as it was and with each edit."""
-    pictures = [photo.pixels, *(_edited(photo, before, one) for one in after)]
+    pictures = [photo.pixels, *(_edited(photo, made, k) for k in range(len(made.after)))]
     rows = []
     for pixels in pictures:
         colours = pixels if pixels.ndim == 3 else pixels[..., None].repeat(3, axis=-1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import PIL.Image
+from scipy import ndimage
 
 from emogan import faces
 
@@ -10,18 +11,23 @@ _ROUNDNESS = 3.0  # of the feathered mask: 2 is a circle, infinity a square
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as of `faces.cut`
 
 
-def put_back(pixels: np.ndarray, square: faces.Square, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def put_back(
+    pixels: np.ndarray, square: faces.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray | None = None
+) -> np.ndarray:
     """Returns a photograph with an edit of the face in a square.
 
-    What the edit changed (after - before) is enlarged bicubically to the square and added to the luminance within a
-    feathered mask: what is finer than the 48 pixels of the edit stays the photograph's. Where a pixel gets darker, its
-    colour fades with it, as in shade; where it gets brighter, it stays, but for what a pixel cannot show. Hues stay.
+    Where the edit bent the face, the photograph is bent alike, and stays as sharp as it was. What else the edit changed
+    is enlarged bicubically to the square and added to the luminance within a feathered mask: what is finer than the 48
+    pixels of the edit stays the photograph's. Where a pixel gets darker, its colour fades with it, as in shade; where
+    it gets brighter, it stays, but for what a pixel cannot show. Hues stay.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3].
       square: from `faces.find`.
       before: uint8 [48, 48], from `faces.cut`.
       after: uint8 [48, 48].
+      flow: from where the edit took its pixels, float32 [48, 48, 2], down and right in pixels of the small face; None
+        where it bent nothing.
     """
     top, left = (max(0, int(np.floor(start))) for start in (square.top, square.left))
     bottom = min(pixels.shape[0], int(np.ceil(square.top + square.side)))
@@ -30,10 +36,25 @@ def put_back(pixels: np.ndarray, square: faces.Square, before: np.ndarray, after
     if bottom <= top or right <= left:
         return answer
     place = (left - square.left, top - square.top, right - square.left, bottom - square.top)
-    change = _enlarged(after.astype(np.float32) - before, square.side, place) * _mask(square.side, place)
+    mask = _mask(square.side, place)
     part = pixels[top:bottom, left:right].astype(np.float32)
+    bent = before.astype(np.float32)
+    if flow is not None:
+        bent = _bent(bent, np.moveaxis(flow, -1, 0))
+        scale = square.side / len(before)
+        ways = np.stack([_enlarged(flow[..., axis], square.side, place) * scale * mask for axis in (0, 1)])
+        part = _bent(pixels, ways, (top, left))
+    change = _enlarged(after - bent, square.side, place) * mask
     answer[top:bottom, left:right] = np.round(_relit(part, change))
     return answer
+
+
+def _bent(pixels: np.ndarray, ways: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """Returns float32 pixels [H', W'(, 3)], from a start on, each taken from ways [2, H', W'] down and right of it."""
+    places = np.indices(ways.shape[1:], np.float32) + np.reshape(start, (2, 1, 1)) + ways
+    channels = np.moveaxis(np.atleast_3d(pixels).astype(np.float32), -1, 0)
+    bent = [ndimage.map_coordinates(channel, places, order=1, mode="nearest") for channel in channels]
+    return np.stack(bent, axis=-1).reshape(*ways.shape[1:], *pixels.shape[2:])
 
 
 def _enlarged(change: np.ndarray, side: float, place: tuple[float, float, float, float]) -> np.ndarray:

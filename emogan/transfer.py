@@ -7,17 +7,16 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from emogan import checked, emotions, images, pretrained, previews, run_folder, types
+from emogan import checked, compiled, emotions, pretrained, previews, run_folder, types
 from emogan import config as config_lib
 from emogan.data import dataset
 from emogan.models import generator as generator_lib
+from emogan.models import translator
 from emogan.train import checkpoint, encoder, gan, joint, recipes
 from emogan.train import state as state_lib
 
-LARGEST_BATCH = 256
 ALL = "all"
 
 Emotion = str | int | np.ndarray | jax.Array | Sequence[int]
@@ -54,8 +53,10 @@ class EmotionTransfer:
         self.class_names = tuple(class_names)
         E, G, self._code_shape, self._encoder_takes = _networks(config, len(class_names))
         on_device = jax.device_put((encoder_variables, generator_variables))
-        self._encode = functools.partial(_encode, E, on_device[0])
-        self._decode = functools.partial(_decode, G, on_device[1])
+        self._encode = functools.partial(compiled.encode, E, on_device[0])
+        self._decode = functools.partial(compiled.decode, G, on_device[1])
+        bends = isinstance(G, translator.Generator) and G.skip and G.reach > 0
+        self._flow = functools.partial(compiled.flow, G, on_device[1]) if bends else None
         self.variables = on_device
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
@@ -78,7 +79,7 @@ class EmotionTransfer:
         # Bytes go to the device in the shape of data sets, floats in that of the networks.
         faces = faces.reshape(len(faces), _SIZE, _SIZE, *(() if faces.dtype == np.uint8 else (1,)))
         labels = self._labels(0 if labels is None else labels, len(faces))
-        return _in_batches(self._encode, faces, labels)
+        return compiled.in_batches(self._encode, faces, labels)
 
     def decode(self, latents: np.ndarray | jax.Array, emotion: Emotion) -> np.ndarray:
         """Returns the faces float32 [N, 48, 48, 1] in [-1, 1] of latents [N, ...], or [C, N, 48, 48, 1] under "all".
@@ -86,7 +87,7 @@ class EmotionTransfer:
         Raises:
           ValueError: if the latents' shape or type, or the emotion, is not as expected.
         """
-        return self._decoded(latents, emotion, as_bytes=False)
+        return self._decoded(functools.partial(self._decode, as_bytes=False), latents, emotion)
 
     def transfer(self, faces: np.ndarray | jax.Array, emotion: Emotion, labels: Emotion | None = None) -> np.ndarray:
         """Returns the faces with another emotion, or [C, N, ...] with all of them under "all".
@@ -104,14 +105,21 @@ class EmotionTransfer:
         faces = checked.faces(faces)
         if not _is_all(emotion):
             self._labels(emotion, len(faces))  # a wrong one fails before the work of E
-        as_bytes = faces.dtype == np.uint8
-        if self._encoder_takes == SHALL_WEAR:
-            every = range(len(self.class_names)) if _is_all(emotion) else [emotion]
-            answers = [self._decoded(self.encode(faces, one), one, as_bytes) for one in every]
-            answer = np.stack(answers) if _is_all(emotion) else answers[0]
-        else:
-            answer = self._decoded(self.encode(faces, labels), emotion, as_bytes)
+        answer = self._edits(functools.partial(self._decode, as_bytes=faces.dtype == np.uint8), faces, emotion, labels)
         return answer.reshape(*answer.shape[: 2 if _is_all(emotion) else 1], *faces.shape[1:])
+
+    def flow(self, faces: np.ndarray | jax.Array, emotion: Emotion) -> np.ndarray | None:
+        """Returns from where `transfer` takes the pixels that it then paints on; None for a G that bends nothing.
+
+        float32 [N, 48, 48, 2], or [C, N, 48, 48, 2] under "all": how far down and right of a pixel, in pixels.
+
+        Args:
+          faces, emotion: as of `transfer`.
+
+        Raises:
+          ValueError: if they are not those of the class.
+        """
+        return None if self._flow is None else self._edits(self._flow, checked.faces(faces), emotion, None)
 
     @property
     def encoder_labels(self) -> str:
@@ -137,7 +145,7 @@ class EmotionTransfer:
                 "(model.encoder_labels); train one without"
             )
         E, G = self._encode.args[0], self._decode.args[0]
-        return _decode(G, variables[1], _encode(E, variables[0], faces, labels), labels, as_bytes=False)
+        return compiled.decode(G, variables[1], compiled.encode(E, variables[0], faces, labels), labels, as_bytes=False)
 
     def label(self, name: str) -> int:
         """Returns the label of an emotion's name, in any case and, for the seven of FER2013, in either naming.
@@ -157,14 +165,23 @@ class EmotionTransfer:
         """Returns what Jupyter shows of a model."""
         return previews.to_png(self)
 
-    def _decoded(self, latents: Any, emotion: Emotion, as_bytes: bool) -> np.ndarray:
+    def _edits(
+        self, decode: Callable[..., jax.Array], faces: np.ndarray, emotion: Emotion, labels: Emotion | None
+    ) -> np.ndarray:
+        """Returns what `decode` makes of faces' latents and labels, [N, ...], or [C, N, ...] under "all"."""
+        if self._encoder_takes != SHALL_WEAR:
+            return self._decoded(decode, self.encode(faces, labels), emotion)
+        every = range(len(self.class_names)) if _is_all(emotion) else [emotion]
+        answers = [self._decoded(decode, self.encode(faces, one), one) for one in every]
+        return np.stack(answers) if _is_all(emotion) else answers[0]
+
+    def _decoded(self, decode: Callable[..., jax.Array], latents: Any, emotion: Emotion) -> np.ndarray:
         latents = checked.latents(latents, self._code_shape)
-        decode = functools.partial(self._decode, as_bytes=as_bytes)
         count, classes = len(latents), len(self.class_names)
         if not _is_all(emotion):
-            return _in_batches(decode, latents, self._labels(emotion, count))
+            return compiled.in_batches(decode, latents, self._labels(emotion, count))
         labels = np.arange(classes, dtype=np.int32).repeat(count)
-        answer = _in_batches(decode, np.tile(latents, (classes, *(1,) * len(self._code_shape))), labels)
+        answer = compiled.in_batches(decode, np.tile(latents, (classes, *(1,) * len(self._code_shape))), labels)
         return answer.reshape(classes, count, *answer.shape[1:])
 
     def _labels(self, emotion: Emotion, count: int) -> np.ndarray:
@@ -197,7 +214,7 @@ class LatentTransfer(EmotionTransfer):
         """
         count = np.size(labels)
         latents = self.sample_latents(count, seed)
-        return self._decoded(latents, np.reshape(labels, count), as_bytes=True)
+        return self._decoded(functools.partial(self._decode, as_bytes=True), latents, np.reshape(labels, count))
 
 
 def make(
@@ -261,35 +278,6 @@ def _networks(config: config_lib.Config, classes: int) -> tuple[nn.Module, nn.Mo
 
 def _is_all(emotion: Emotion) -> bool:
     return isinstance(emotion, str) and emotion.strip().lower() == ALL
-
-
-# Compiled once for all models of one kind and size: the modules are static, the variables are arguments.
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _encode(E: nn.Module, variables: state_lib.Variables, faces: jax.Array, labels: types.Labels) -> types.Latents:
-    faces = images.to_float(faces) if faces.dtype == jnp.uint8 else faces
-    return E.apply(variables, faces, labels, train=False)
-
-
-@functools.partial(jax.jit, static_argnums=0, static_argnames="as_bytes")
-def _decode(
-    G: nn.Module, variables: state_lib.Variables, latents: types.Latents, labels: types.Labels, *, as_bytes: bool
-) -> types.Images | types.ByteImages:
-    faces = G.apply(variables, latents, labels, train=False)
-    return images.to_bytes(faces) if as_bytes else faces
-
-
-def _in_batches(function: Callable[..., jax.Array], rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns function(rows, labels), called with batches of powers of two: few compilations."""
-    answers = []
-    for start in range(0, max(len(rows), 1), LARGEST_BATCH):  # no rows are one batch of padding
-        part = rows[start : start + LARGEST_BATCH]
-        padding = (1 << max(len(part) - 1, 0).bit_length()) - len(part)
-        padded = np.pad(part, ((0, padding), *((0, 0),) * (rows.ndim - 1)))
-        answer = function(padded, np.pad(labels[start : start + LARGEST_BATCH], (0, padding)))
-        answers.append(np.asarray(answer)[: len(part)])
-    return np.concatenate(answers)
 
 
 def _target(config: config_lib.Config, num_classes: int) -> encoder.EncoderState | joint.JointState:

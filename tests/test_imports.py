@@ -71,6 +71,7 @@ ORDER = [
     "train.parallel",
     "train.loop",
     "checked",
+    "compiled",
     "pretrained",
     "grids",
     "previews",

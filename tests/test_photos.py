@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from emogan import faces, photos
 
@@ -104,3 +105,28 @@ def test_cutting_an_edited_photograph_gives_the_edit():
     after = (before + 40 * np.exp(-((rows - 30) ** 2 + (columns - 24) ** 2) / 40)).astype(np.uint8)
     found = faces.cut(photos.put_back(coarse, square, before, after), square)
     assert np.abs(found.astype(int) - after)[12:36, 12:36].max() <= 3
+
+
+def test_a_photograph_is_bent_where_the_edit_bent_the_face(photograph):
+    square = faces.Square(40, 60, 144)  # three pixels of the photograph for each of the face
+    before = faces.cut(photograph, square)
+    flow = np.full((48, 48, 2), (2, -1), np.float32)
+    places = np.indices((48, 48)) + np.moveaxis(flow, -1, 0)
+    after = ndimage.map_coordinates(before.astype(np.float32), places, order=1, mode="nearest")
+    edited = photos.put_back(photograph, square, before, after, flow)
+    middle = photograph[60 + 60 + 6 : 60 + 84 + 6, 40 + 60 - 3 : 40 + 84 - 3]
+    np.testing.assert_allclose(edited[120:144, 100:124].astype(int), middle, atol=1)
+    np.testing.assert_array_equal(edited[:60], photograph[:60])
+    still = photos.put_back(photograph, square, before, before, np.zeros_like(flow))
+    np.testing.assert_array_equal(still, photograph)
+
+
+def test_what_was_painted_on_a_bent_face_is_added_to_the_bent_photograph():
+    flat = np.full((200, 200), 100, np.uint8)
+    square, before = faces.Square(20, 20, 144), np.full((48, 48), 100, np.uint8)
+    after = before.copy()
+    after[20:28, 20:28] = 160
+    flow = np.random.default_rng(0).normal(0, 1, (48, 48, 2)).astype(np.float32)
+    edited = photos.put_back(flat, square, before, after, flow)
+    np.testing.assert_array_equal(edited, photos.put_back(flat, square, before, after))
+    assert edited[20 + 72, 20 + 72] == 160

@@ -10,11 +10,13 @@ import pytest
 import skimage.color
 import skimage.data
 import skimage.transform
+from scipy import ndimage
 
 import emogan
 from emogan import config as config_lib
 from emogan import presets, pretrained, transfer
-from emogan.train import joint
+from emogan.data import toyfaces
+from emogan.train import encoder, joint, recipes
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +93,32 @@ def test_the_model_that_ships_edits_a_portrait_and_says_what_it_is():
 def test_the_model_that_ships_is_small():
     with resources.as_file(resources.files("emogan") / "assets" / "emogan_fer2013.npz") as path:
         assert path.stat().st_size <= 8e6
+
+
+def test_flow_and_paint_make_the_edit():
+    model = emogan.load(pretrained.DEFAULT)
+    faces = toyfaces.load("valid", size=3).images
+    flow = model.flow(faces, "all")
+    assert flow.shape == (7, 3, 48, 48, 2)
+    assert 0.5 < np.abs(flow).max() <= 4
+    np.testing.assert_allclose(model.flow(faces, "happy"), flow[emogan.EMOTIONS.index("happy")], atol=1e-4)
+    painted = model.transfer(faces, "all") - np.stack(
+        [
+            [
+                ndimage.map_coordinates(face.astype(float), np.indices((48, 48)) + way.transpose(2, 0, 1), order=1)
+                for face, way in zip(faces, ways, strict=True)
+            ]
+            for ways in flow
+        ]
+    )
+    bent = np.abs(painted)[..., 4:-4, 4:-4]
+    apart = np.abs(model.transfer(faces, "all").astype(float) - faces)[..., 4:-4, 4:-4]
+    assert bent.mean() < 0.8 * apart.mean()  # what is left to paint once the face is bent
+    assert make_latent().flow(faces, "happy") is None
+
+
+def make_latent():
+    config = config_lib.Config(model=config_lib.ModelConfig(width=2, latent_size=8))
+    generator = recipes.make_gan(config, 7).init(jax.random.key(0)).best_generator
+    state = encoder.make(config, 7, generator).init(jax.random.key(1))
+    return transfer.make(config, emogan.EMOTIONS, state.best_encoder, state.generator)

@@ -14,8 +14,8 @@ import PIL.Image
 import pytest
 
 import emogan
+from emogan import compiled, grids, images, previews, transfer
 from emogan import config as config_lib
-from emogan import grids, images, previews, transfer
 from emogan.data import toyfaces
 from emogan.train import encoder, gan
 
@@ -143,10 +143,10 @@ def test_no_faces_give_no_faces(model):
 
 def test_batches_up_to_a_power_of_two_share_a_compilation(model, faces):
     images_of(model, faces[:5])
-    compiled = transfer._encode._cache_size(), transfer._decode._cache_size()
+    before = compiled.encode._cache_size(), compiled.decode._cache_size()
     for count in (6, 7, 8, 5):
         images_of(model, faces[:count])
-    assert compiled == (transfer._encode._cache_size(), transfer._decode._cache_size())
+    assert before == (compiled.encode._cache_size(), compiled.decode._cache_size())
 
 
 def test_names_are_those_of_the_data_in_any_case():

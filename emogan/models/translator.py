@@ -63,6 +63,13 @@ def warp(images: types.Images, flow: jax.Array, reach: int) -> types.Images:
     return images
 
 
+def ways(flow: jax.Array, reach: int) -> jax.Array:
+    """Returns where `warp` takes pixels from, [B, H, W, 2]: its columns move last, and take the rows' way along."""
+    right = flow[..., 1:]
+    down = warp(flow[..., :1], jnp.concatenate([jnp.zeros_like(right), right], axis=-1), reach)
+    return jnp.concatenate([down, right], axis=-1)
+
+
 def enlarge(maps: jax.Array) -> jax.Array:
     """Returns maps [B, 12, 12, C] as [B, 48, 48, C], linearly between their points."""
     # As matrix products, which an export knows, of what `jax.image` does with the basis.
@@ -160,7 +167,8 @@ class Generator(nn.Module):
     Attributes:
       width, blocks, skip: as in `Encoder`.
       num_classes: how many labels there are; 0 where E has been told.
-      reach: how far a pixel of the face in the code can move, in pixels; 0 for not at all.
+      reach: how far a pixel of the face in the code can move, in pixels; 0 for not at all. The flow [B, 12, 12, 2] is
+        sown as the intermediate "bend".
     """
 
     width: int
@@ -186,7 +194,7 @@ class Generator(nn.Module):
         last = nn.initializers.normal(0.02)  # small, so that the first faces are gray and the first mask is even
         x = smooth(conv.ConvTranspose(2 if self.skip else 1, (5, 5), (2, 2), kernel_init=last, name="up1")(x))
         face = jnp.tanh(x[..., :1])
-        nothing = jnp.zeros(len(face))
+        nothing = jnp.zeros(face.shape[:1])
         if not self.skip:
             return Drawing(face, nothing, nothing)
         source, roughness = unfold(codes[..., : _FOLD * _FOLD]), nothing
@@ -195,6 +203,7 @@ class Generator(nn.Module):
             flow = self.reach * jnp.tanh(nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow")(code))
             slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
             roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)
+            self.sow("intermediates", "bend", flow)
             source = warp(source, enlarge(flow), self.reach)
         paint = opening * nn.sigmoid(x[..., 1:] + _CLOSED) * (face - source)
         return Drawing(source + paint, jnp.mean(jnp.square(paint), axis=(1, 2, 3)), roughness)

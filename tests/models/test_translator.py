@@ -150,3 +150,14 @@ def test_critic_sees_a_spot_by_its_patches_wherever_it_is():
     seen = [D.apply({"params": only}, face, LABELS[:1])[0][0] for face in (blank, *spots)]
     assert abs(seen[1] - seen[0]) > 1e-3
     np.testing.assert_allclose(seen[2:], seen[1], rtol=1e-4)
+
+
+def test_ways_of_a_warp_lead_to_the_same_picture_in_one_step():
+    rows, columns = jnp.meshgrid(jnp.arange(48.0), jnp.arange(48.0), indexing="ij")
+    flow = 3 * jnp.tanh(translator.enlarge(jax.random.normal(KEY, (1, 12, 12, 2))))
+    ramps = jnp.stack([rows, columns])[..., None]  # which a warp turns into where their values came from
+    found = translator.warp(ramps, jnp.concatenate([flow, flow]), 3)[..., 0]
+    ways = translator.ways(flow, 3)[0]
+    inner = slice(4, -4)
+    np.testing.assert_allclose((found[0] - rows)[inner, inner], ways[inner, inner, 0], atol=1e-4)
+    np.testing.assert_allclose((found[1] - columns)[inner, inner], ways[inner, inner, 1], atol=1e-4)
