@@ -126,14 +126,30 @@ def stargan() -> Config:
 
 
 def emogan() -> Config:
-    """Returns emogan's own recipe for real faces: E, G and D together, guided by a classifier."""
+    """Returns emogan's own recipe for real faces: E, G and D together, guided by a classifier.
+
+    The size is what two CPU cores train in an hour and a half; docs/recipes.md tells how each weight was chosen.
+    """
     return Config(
         preset="emogan",
         phases="classifier,joint",
         data=DataConfig(name="fer2013"),
-        classifier=ClassifierConfig(width=16, epochs=10),
-        joint=JointConfig(epochs=12),
-        run=RunConfig(sample_every=200, checkpoint_every=200),
+        translator=TranslatorConfig(width=24, critic_width=32),
+        classifier=ClassifierConfig(width=16, epochs=10, attack=0.5),
+        joint=JointConfig(
+            epochs=13,
+            batch_size=32,
+            adversarial=2.0,
+            slope_penalty=0.2,
+            classification=0.5,
+            guide=3.0,
+            confidence=0.6,
+            reconstruction=6.0,
+            keep=0.1,
+            bend_first=0.2,
+            roughness=0.05,
+        ),
+        run=RunConfig(sample_every=200, checkpoint_every=400),
     )
 
 

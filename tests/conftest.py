@@ -1,7 +1,10 @@
 """Strictness for all tests, and what several of them share."""
 
+import atexit
 import pathlib
+import shutil
 import signal
+import tempfile
 
 import hypothesis
 import jax
@@ -12,6 +15,12 @@ from jax import lax
 signal.signal(signal.SIGINT, signal.default_int_handler)
 jax.config.update("jax_num_cpu_devices", 4)  # before the first use of a device
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tests compile the same steps again and again. A folder for this process alone: JAX does not write an entry as a whole,
+# and what another process reads too soon would be a warning, which is an error here.
+_COMPILED = tempfile.mkdtemp(prefix="emogan-tests-")
+atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
+jax.config.update("jax_compilation_cache_dir", _COMPILED)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 # The same examples everywhere; a slow machine is no fault.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)

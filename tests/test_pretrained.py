@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+from importlib import resources
 
 import jax
 import numpy as np
 import pytest
+import skimage.color
+import skimage.data
+import skimage.transform
 
 import emogan
 from emogan import config as config_lib
@@ -64,3 +68,26 @@ def test_damage_ends_in_one_line(path, tmp_path):
         pretrained.from_file(tmp_path / "card.npz")
     with pytest.raises(FileNotFoundError, match=r"absent.npz: expected a model's .npz, found none"):
         pretrained.from_file(tmp_path / "absent.npz")
+
+
+def test_the_model_that_ships_edits_a_portrait_and_says_what_it_is():
+    model = emogan.load(pretrained.DEFAULT)
+    assert model.class_names == emogan.EMOTIONS
+    for name in ("command", "scores", "known failures", "intended use", "not for", "bias", "training data", "licence"):
+        assert model.card[name], name
+    assert set(model.card["scores"]) == {"valid", "public"}
+    assert "synthetic" in model.card["Source"]
+    portrait = skimage.color.rgb2gray(skimage.data.astronaut()[50:190, 155:295])
+    face = np.round(255 * skimage.transform.resize(portrait, (48, 48), anti_aliasing=True)).astype(np.uint8)
+    edits = model.transfer(face[None], "all")[:, 0].astype(float)
+    assert edits.shape == (7, 48, 48)
+    changes = np.abs(edits - face).mean((1, 2))
+    smiling = emogan.EMOTIONS.index("happy")  # as she does already
+    assert changes.argmin() == smiling
+    assert changes.max() < 40  # gray levels; a face of another person is about 60 away
+    assert np.delete(changes, smiling).min() > 2
+
+
+def test_the_model_that_ships_is_small():
+    with resources.as_file(resources.files("emogan") / "assets" / "emogan_fer2013.npz") as path:
+        assert path.stat().st_size <= 8e6

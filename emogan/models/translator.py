@@ -141,7 +141,7 @@ class Drawing(NamedTuple):
 
     Attributes:
       faces: the drawn ones.
-      paint: the mean over pixels of |what was painted on|, [B], in units of [-1, 1] images.
+      paint: the mean square over pixels of what was painted on, [B], in units of [-1, 1] images.
       roughness: the mean square of how far neighbours in the flow (4 pixels apart) part, [B], in square pixels.
     """
 
@@ -197,11 +197,14 @@ class Generator(nn.Module):
             roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)
             source = warp(source, enlarge(flow), self.reach)
         paint = opening * nn.sigmoid(x[..., 1:] + _CLOSED) * (face - source)
-        return Drawing(source + paint, jnp.mean(jnp.abs(paint), axis=(1, 2, 3)), roughness)
+        return Drawing(source + paint, jnp.mean(jnp.square(paint), axis=(1, 2, 3)), roughness)
 
 
 class Critic(nn.Module):
     """D: is a face from the data, and which emotion does it show? Without batch norm, so that each face is by itself.
+
+    It judges the whole face, and every small patch by itself (as PatchGAN, Isola et al. 2017): a spot that is painted
+    in one place is seen wherever it is.
 
     Attributes:
       width: channels of the first convolution; the others have 2, 4 and 8 times as many.
@@ -220,13 +223,17 @@ class Critic(nn.Module):
         """Returns logits [B], above 0 for faces held to be real, and logits [B, C] of the emotions."""
         del train
         x = images
+        patches = 0.0
         for i, factor in enumerate((1, 2, 4, 8)):
             x = conv.Conv(factor * self.width, (5, 5), (2, 2), kernel_init=_WEIGHTS, name=f"conv{i}")(x)
             x = nn.leaky_relu(x, 0.2)
+            if i in (1, 2):  # patches of 13 and of 29 pixels
+                seen = nn.Dense(1, name=f"patches{i}")(x)[..., 0]
+                patches += jnp.sum(seen, axis=(1, 2)) / seen.shape[1]
         x = x.reshape(len(x), -1)
         emotions = nn.Dense(self.num_classes, name="emotions")(x)
         features = nn.leaky_relu(nn.Dense(8 * self.width, kernel_init=_WEIGHTS, name="features")(x), 0.2)
-        logits = nn.Dense(1, name="logit")(features)[:, 0]
+        logits = nn.Dense(1, name="logit")(features)[:, 0] + patches
         if self.projection:
             table = self.param("projection", nn.initializers.normal(0.02), (self.num_classes, features.shape[-1]))
             one_hot = jax.nn.one_hot(labels, self.num_classes, dtype=x.dtype)

@@ -211,7 +211,7 @@ def make(
                 "generator_loss": terms["adversarial"],
                 "reconstruction": _GRAY * terms["reconstruction"] / jnp.maximum(1 - jnp.mean(other), 1e-6),
                 "change": _GRAY * terms["keep"] / jnp.maximum(jnp.mean(other), 1e-6),
-                "paint": _GRAY * terms["paint"],
+                "paint": _GRAY * jnp.sqrt(terms["paint"]),
                 "edit_accuracy": jnp.mean(right) / jnp.maximum(jnp.mean(other), 1e-6),
             }
 

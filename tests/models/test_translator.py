@@ -111,7 +111,7 @@ def test_drawing_tells_how_much_was_painted_and_how_roughly_it_was_bent():
     drawing = G.apply({"params": bent}, codes, LABELS, method="draw")
     closed = {**bent, "up1": {**last, "bias": jnp.asarray([0.7, -50.0])}}
     source = G.apply({"params": closed}, codes, LABELS)
-    np.testing.assert_allclose(drawing.paint, jnp.abs(drawing.faces - source).mean((1, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(drawing.paint, jnp.square(drawing.faces - source).mean((1, 2, 3)), rtol=1e-5)
     np.testing.assert_allclose(drawing.faces, jnp.tanh(0.7), atol=1e-6)
     assert (drawing.roughness > 0.1).all()
     shut = G.apply({"params": bent}, codes, LABELS, 0.0, method="draw")
@@ -139,3 +139,14 @@ def test_critic_sees_each_face_by_itself_and_the_label_by_projection_only(projec
     other_logits, other_emotions = D.apply(params, FACES, (LABELS + 1) % 7)
     np.testing.assert_allclose(other_emotions, emotions)
     assert (jnp.abs(other_logits - logits).max() > 1e-4) == projection
+
+
+def test_critic_sees_a_spot_by_its_patches_wherever_it_is():
+    D = translator.Critic(2, 7, projection=False)
+    params = D.init(KEY, FACES, LABELS)["params"]
+    only = {**params, "logit": jax.tree.map(jnp.zeros_like, params["logit"])}
+    blank = jnp.zeros((1, 48, 48, 1))
+    spots = [blank.at[0, row, column].set(1.0) for row, column in ((16, 16), (24, 24), (24, 16))]
+    seen = [D.apply({"params": only}, face, LABELS[:1])[0][0] for face in (blank, *spots)]
+    assert abs(seen[1] - seen[0]) > 1e-3
+    np.testing.assert_allclose(seen[2:], seen[1], rtol=1e-4)
