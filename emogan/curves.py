@@ -109,7 +109,7 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def draw(metrics: pathlib.Path, steps_per_epoch: dict[str, int]) -> Any | None:
-    """Returns the training curves as a `matplotlib.figure.Figure`, a row a phase, or None if nothing is recorded.
+    """Returns the training curves as a `matplotlib.figure.Figure`, a row a phase, or None if there is nothing to show.
 
     Args:
       metrics: a run's metrics.jsonl.
@@ -121,7 +121,8 @@ def draw(metrics: pathlib.Path, steps_per_epoch: dict[str, int]) -> Any | None:
         phase: (writers.read_metrics(metrics, phase), writers.read_metrics(metrics, phase, "sampled_at"))
         for phase in steps_per_epoch
     }
-    phases = [phase for phase, (steps, _) in tables.items() if steps]
+    shown = {panel.phase for panel in _PANELS}
+    phases = [phase for phase, (steps, _) in tables.items() if steps and phase in shown]
     if not phases:
         return None
     figure = matplotlib.figure.Figure(figsize=(15, 4.4 * len(phases)), layout="constrained")

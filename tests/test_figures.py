@@ -117,6 +117,12 @@ def test_curves_of_nothing_are_none(tmp_path):
     assert curves.draw(tmp_path / "metrics.jsonl", {"gan": 5, "encoder": 5}) is None
 
 
+def test_a_phase_without_panels_is_left_out(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(json.dumps({"phase": "other", "step": 1, "loss": 2.0}) + "\n")
+    assert curves.draw(path, {"other": 5}) is None
+
+
 def test_curves_name_only_metrics_that_the_phases_record(trained_workdir):
     for panel in curves._PANELS:
         if panel.phase in ("classifier", "joint"):

@@ -10,7 +10,7 @@ import scipy.sparse.csgraph
 from emogan.data import dataset
 
 # Pairs of FER2013 correlated from here on show the same photograph: of ten looked at in each of four bands all did,
-# while of ten at 0.92 to 0.93 three were two people (docs/evaluation.md).
+# while of ten at 0.92 to 0.93 three were two people (docs/data.md).
 SAME_PHOTOGRAPH = 0.94
 
 _THUMBNAIL = 24  # at 12 pixels, two people with the same haircut reach 0.95

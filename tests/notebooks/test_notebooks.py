@@ -16,7 +16,7 @@ CASES = {
     "quickstart": (f"{TINY}\nLONG_RUN = pathlib.Path('none')", 4, ""),
     # It takes the model that quickstart trained.
     "explore": (
-        f"{TINY}\nMODEL, OFFERED, AMONG = 'none', 3, 16",
+        f"{TINY}\nMODEL, OFFERED, AMONG = 'none', 4, 16",
         3,
         """
 seen = [shown.value]
