@@ -1,5 +1,8 @@
 """What --emotion says: one emotion, all of them, or the way from one to another."""
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 
 from emogan import transfer
@@ -50,28 +53,26 @@ def apply(model: transfer.EmotionTransfer, faces: np.ndarray, emotion: str, fram
     On a way, pixels change in even steps from the face with the one emotion to that with the other: networks take an
     emotion as one of seven, and know none between.
     """
-    if not is_way(emotion):
-        edited = model.transfer(faces, emotion)
-        return edited if edited.ndim == 4 else edited[None]
-    first, last = (model.transfer(faces, end).astype(np.float32) for end in _ends(emotion))
-    steps = np.linspace(0.0, 1.0, frames, dtype=np.float32)
-    return np.round(np.stack([first + step * (last - first) for step in steps])).astype(np.uint8)
+    return np.round(_each(functools.partial(model.transfer, faces), emotion, frames)).astype(np.uint8)
 
 
 def flows(model: transfer.EmotionTransfer, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray | None:
     """Returns how the edits of `apply` are bent, float32 [K, N, 48, 48, 2], or None; see `EmotionTransfer.flow`."""
-    if not is_way(emotion):
-        flow = model.flow(faces, emotion)
-        return flow if flow is None or flow.ndim == 5 else flow[None]
-    first, last = (model.flow(faces, end) for end in _ends(emotion))
-    if first is None:
-        return None
-    return np.stack([first + step * (last - first) for step in np.linspace(0.0, 1.0, frames, dtype=np.float32)])
+    return _each(functools.partial(model.flow, faces), emotion, frames) if model.bends else None
 
 
 def durations(frames: int) -> list[int]:
     """Returns how many milliseconds each frame of a way is shown."""
     return [ENDS, *[FRAME] * (frames - 2), ENDS]
+
+
+def _each(ask: Callable[[str], np.ndarray], emotion: str, frames: int) -> np.ndarray:
+    """Returns what a model says of an emotion, of all, or of a way in even steps between its ends, [K, ...]."""
+    if not is_way(emotion):
+        answer = ask(emotion)
+        return answer if emotion.strip().lower() == transfer.ALL else answer[None]
+    first, last = (ask(end).astype(np.float32) for end in _ends(emotion))
+    return np.stack([first + step * (last - first) for step in np.linspace(0.0, 1.0, frames, dtype=np.float32)])
 
 
 def _ends(emotion: str) -> tuple[str, str]:

@@ -114,9 +114,7 @@ class JointConfig:
     confidence: float = 1.0  # of D and of the classifier in the wanted emotion, beyond which an edit gains nothing
     reconstruction: float = 10.0  # weight of |x - x'| per pixel where the wanted emotion is the face's own
     keep: float = 1.0  # weight of the same where it is not
-    paint: float = (
-        40.0  # weight of the mean square of what G paints on the bent face, so that shades cost less than spots
-    )
+    paint: float = 40.0  # weight of what G paints on the bent face, squared, so that shades cost less than spots
     bend_first: float = 0.0  # share of the steps before the first paint: spots please the guide sooner than motion
     roughness: float = 0.3  # weight of how far neighbouring points of the flow part, in square pixels
     cycle: float = 0.0  # weight of |x - G(E(x') | y)| per pixel

@@ -43,7 +43,11 @@ def put_back(
         bent = _bent(bent, np.moveaxis(flow, -1, 0))
         scale = square.side / len(before)
         ways = np.stack([_enlarged(flow[..., axis], square.side, place) * scale * mask for axis in (0, 1)])
-        part = _bent(pixels, ways, (top, left))
+        # Of a large photograph, only what the flow can reach.
+        reach = int(np.ceil(np.abs(ways).max())) + 1
+        above, beside = (max(0, start - reach) for start in (top, left))
+        near = pixels[above : bottom + reach, beside : right + reach]
+        part = _bent(near, ways, (top - above, left - beside))
     change = _enlarged(after - bent, square.side, place) * mask
     answer[top:bottom, left:right] = np.round(_relit(part, change))
     return answer

@@ -47,9 +47,7 @@ def from_file(path: pathlib.Path) -> Pretrained:
       FileNotFoundError: if there is no such file.
       ValueError: if it is no model, or was changed.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: expected a model's .npz, found none; make one by experiments/export_model.py")
-    return weights.load(path, _make, "a model")
+    return weights.load(path, _make, "a model", "make one by experiments/export_model.py")
 
 
 def save(

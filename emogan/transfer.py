@@ -37,6 +37,7 @@ class EmotionTransfer:
       config: of the run.
       class_names: the emotions' names; a label is an index into them.
       variables: of E and of G.
+      bends: whether G bends the face before it paints on it; see `flow`.
       card: the model card of one that ships with emogan, else empty.
     """
 
@@ -55,8 +56,8 @@ class EmotionTransfer:
         on_device = jax.device_put((encoder_variables, generator_variables))
         self._encode = functools.partial(compiled.encode, E, on_device[0])
         self._decode = functools.partial(compiled.decode, G, on_device[1])
-        bends = isinstance(G, translator.Generator) and G.skip and G.reach > 0
-        self._flow = functools.partial(compiled.flow, G, on_device[1]) if bends else None
+        self.bends = isinstance(G, translator.Generator) and G.skip and G.reach > 0
+        self._flow = functools.partial(compiled.flow, G, on_device[1])
         self.variables = on_device
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
@@ -119,7 +120,7 @@ class EmotionTransfer:
         Raises:
           ValueError: if they are not those of the class.
         """
-        return None if self._flow is None else self._edits(self._flow, checked.faces(faces), emotion, None)
+        return self._edits(self._flow, checked.faces(faces), emotion, None) if self.bends else None
 
     @property
     def encoder_labels(self) -> str:

@@ -104,11 +104,7 @@ def from_file(path: pathlib.Path) -> Judge:
       FileNotFoundError: if there is no such file.
       ValueError: if it is no judge, or was changed.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: expected a judge's .npz, found none; train one with --config=judge")
-    return weights.load(
-        path, lambda variables, card: Judge(card["width"], tuple(card["class_names"]), variables, card), "a judge"
-    )
+    return weights.load(path, _make, "a judge", "train one with --config=judge")
 
 
 def from_run(workdir: pathlib.Path) -> Judge:
@@ -137,6 +133,10 @@ def save(judge: Judge, path: pathlib.Path, about: Mapping[str, Any]) -> dict[str
     """Writes a judge with its card and returns the card; `about` is added to it. A reader sees all of it or nothing."""
     card = {"format": FORMAT, "width": judge.width, "class_names": list(judge.class_names)}
     return weights.save(path, judge.variables, {**card, **judge.card, **about})
+
+
+def _make(variables: dict[str, Any], card: dict[str, Any]) -> Judge:
+    return Judge(card["width"], tuple(card["class_names"]), variables, card)
 
 
 def _no_faces(names: tuple[str, ...]) -> dataset.Dataset:

@@ -39,17 +39,21 @@ def save(path: pathlib.Path, variables: Mapping[str, Any], card: Mapping[str, An
     return card
 
 
-def load(path: pathlib.Path, make: Callable[[dict[str, Any], dict[str, Any]], Model], what: str) -> Model:
+def load(path: pathlib.Path, make: Callable[[dict[str, Any], dict[str, Any]], Model], what: str, remedy: str) -> Model:
     """Returns what `make` makes of the variables and the card that `save` wrote.
 
     Args:
       path: the file.
       make: (variables, card) -> a model; it may fail in any way on a card of another kind.
       what: what the file should be, such as "a judge", for the errors.
+      remedy: what to do where there is none.
 
     Raises:
+      FileNotFoundError: if there is no such file.
       ValueError: if the file is no such one, or its weights were changed.
     """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: expected {what}'s .npz, found none; {remedy}")
     try:
         arrays = untrusted.read_arrays(path)
         card = untrusted.from_json(arrays.pop(_CARD).tobytes().decode())
