@@ -166,27 +166,22 @@ def override(config: Config, name: str, text: str) -> None:
     before = flatten(config)
     if name not in before:
         raise ValueError(f"{untrusted.shown(name)}: expected a field out of {', '.join(before)}, found another")
-    kind = type(before[name])
+    part, _, field = name.rpartition(".")
+    owner = getattr(config, part) if part else config
+    kind = {each.name: each.type for each in dataclasses.fields(owner)}[field]
     try:
         value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (KeyError, ValueError) as error:
         raise ValueError(f"{name}: expected {kind.__name__}, found {untrusted.shown(text)}") from error
-    part, _, field = name.rpartition(".")
-    setattr(getattr(config, part) if part else config, field, value)
+    setattr(owner, field, value)
 
 
-def share_epochs(config: Config, epochs: int) -> None:
-    """Divides so many passes over the data among the phases, evenly, what is left over to the last.
-
-    Raises:
-      ValueError: if there are fewer than one for each phase.
-    """
-    names = config.phases.split(",")
-    if epochs < len(names):
-        raise ValueError(f"epochs: expected at least {len(names)} for {config.preset}'s phases, found {epochs}")
-    for name in names:
-        getattr(config, name).epochs = epochs // len(names)
-    getattr(config, names[-1]).epochs += epochs % len(names)
+def share_epochs(config: Config, epochs: float) -> None:
+    """Divides so many passes over the data among the phases, as the configuration divided its own."""
+    phases = [getattr(config, name) for name in config.phases.split(",")]
+    factor = epochs / sum(phase.epochs for phase in phases)
+    for phase in phases:
+        phase.epochs *= factor
 
 
 def multiply_batches(config: Config, devices: int) -> None:

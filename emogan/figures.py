@@ -46,8 +46,9 @@ def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
         picture = samples_picture({step: images.load_png(path) for step, path in samples.items()}, per_epoch["gan"])
         paths.append(_save(picture, folder / "fig5_samples.png"))
     last = transfer.last_phase(config)
-    done = checkpoint.newest_step(workdir / "checkpoints" / last)
-    if last in per_epoch and done >= getattr(config, last).epochs * per_epoch[last]:
+    settings = getattr(config, last)
+    steps = dataset.total_steps(settings.epochs, run.examples, settings.batch_size)
+    if checkpoint.newest_step(workdir / "checkpoints" / last) >= steps:
         paths += _draw_transfers(config, transfer.load(workdir), folder)
     return paths
 

@@ -16,7 +16,7 @@ _WEIGHTS = (
 class GanConfig:
     """Phase `gan`: G against D. Section 2.2.1 of the paper."""
 
-    epochs: int = 50
+    epochs: float = 50.0
     batch_size: int = 64
     learning_rate: float = 2e-4
     b1: float = 0.5
@@ -56,7 +56,7 @@ class GanConfig:
 class EncoderConfig:
     """Phase `encoder`: E learns to invert the finished G. Section 2.2.2 of the paper."""
 
-    epochs: int = 50
+    epochs: float = 50.0
     batch_size: int = 64
     learning_rate: float = 2e-4
     b1: float = 0.5
@@ -97,7 +97,7 @@ class TranslatorConfig:
 class JointConfig:
     """Phase `joint`: E, G and D together. Weights of 0 leave a term out of the step."""
 
-    epochs: int = 20
+    epochs: float = 20.0
     batch_size: int = 64
     learning_rate: float = 1e-3  # falls to a twentieth, as half a cosine
     critic_rate: float = 1.0  # D's learning rate in that of E and G
@@ -141,7 +141,7 @@ class ClassifierConfig:
     """Phase `classifier`: the judge, which names the emotion on a face."""
 
     width: int = 32  # channels at 24 pixels; 1.7 million parameters
-    epochs: int = 40  # the learning rate falls to 0 over them
+    epochs: float = 40.0  # the learning rate falls to 0 over them
     batch_size: int = 64
     learning_rate: float = 0.05
     momentum: float = 0.9
@@ -153,7 +153,7 @@ class ClassifierConfig:
     def check(self) -> None:
         ranges.between("classifier.attack", self.attack, 0.0, 100.0)
         ranges.between("classifier.width", self.width, 1, 1024)
-        ranges.between("classifier.epochs", self.epochs, 1, 10**5)
+        ranges.between("classifier.epochs", self.epochs, 1e-6, 1e5)
         ranges.between("classifier.batch_size", self.batch_size, 2, 2**16)
         ranges.between("classifier.learning_rate", self.learning_rate, 1e-8, 10.0)
         ranges.between("classifier.momentum", self.momentum, 0.0, 0.9999)
@@ -163,7 +163,7 @@ class ClassifierConfig:
 
 
 def _optimisation(name: str, phase: GanConfig | EncoderConfig | JointConfig) -> None:
-    ranges.between(f"{name}.epochs", phase.epochs, 1, 10**5)
+    ranges.between(f"{name}.epochs", phase.epochs, 1e-6, 1e5)
     # Batch norm over a single example would send every feature to its offset.
     ranges.between(f"{name}.batch_size", phase.batch_size, 2, 2**16)
     ranges.between(f"{name}.learning_rate", phase.learning_rate, 1e-8, 1.0)

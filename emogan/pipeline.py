@@ -79,7 +79,7 @@ def plan(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str]
     built_on = {"encoder": "gan", "joint": "classifier"}  # whose steps must be known
     for name in dict.fromkeys(name for phase in phases for name in (built_on.get(phase, phase), phase)):
         settings = getattr(config, name)
-        steps[name] = settings.epochs * dataset.steps_per_epoch(len(data), settings.batch_size)
+        steps[name] = dataset.total_steps(settings.epochs, len(data), settings.batch_size)
     return Plan(parameters, steps, len(data), data.class_names)
 
 
@@ -89,8 +89,10 @@ def run(
     phase: str = "all",
     profile: bool = False,
     signals: interrupt.Signals | None = None,
-) -> None:
+) -> dict[str, float]:
     """Trains what `phase` names (`all`: the configuration's phases) in `workdir`, continuing what is there; draws.
+
+    Returns how many faces a second each phase came to take that was trained now.
 
     Args:
       config: of the run.
@@ -112,7 +114,7 @@ def run(
     for name in phases:
         layout_lib.check_batch(name, getattr(config, name).batch_size, layout.count, config.parallel.microbatches)
     with _told_of_full_disks(workdir), lock.held(workdir) if hosts.is_first() else contextlib.nullcontext():
-        _run(config, workdir, phases, profile, layout, signals)
+        return _run(config, workdir, phases, profile, layout, signals)
 
 
 def _run(
@@ -122,7 +124,7 @@ def _run(
     profile: bool,
     layout: layout_lib.Layout,
     signals: interrupt.Signals | None,
-) -> None:
+) -> dict[str, float]:
     data = load_data(config, "train")
     sizes = plan(config, data, phases)
     if hosts.is_first():
@@ -133,15 +135,17 @@ def _run(
         + ", ".join(f"{name} {count:,} parameters" for name, count in sizes.parameters.items())
     )
     writers.say(f"writing to {workdir}; stop at any time, the same command continues")
+    rates = {}
     for name in phases:
         made, about = _phase(name, config, workdir, data, sizes, layout)
         traces = workdir / "profile" / name if profile else None
-        _train(made, config, workdir, data, sizes, about, traces, layout, signals)
+        rates[name] = _train(made, config, workdir, data, sizes, about, traces, layout, signals)
     if hosts.are_many():
         writers.say(f"for the pictures: python experiments/figures.py --workdir={workdir}")
-        return
+        return rates
     for path in figures.draw(workdir):
         writers.say(f"wrote {path}")
+    return {name: rate for name, rate in rates.items() if rate}
 
 
 def _phase(
@@ -231,11 +235,19 @@ def _train(
     profile: pathlib.Path | None,
     layout: layout_lib.Layout,
     signals: interrupt.Signals | None,
-) -> None:
+) -> float:
     settings = getattr(config, phase.name)
     # Each phase has a key of its own, by its name, so that one phase more never changes another's randomness.
     key = jax.random.fold_in(jax.random.key(config.seed), zlib.crc32(phase.name.encode()))
     total = sizes.steps[phase.name]
+    writer = writers.NullWriter()
+
+    def make_writer(step: int) -> Any:
+        nonlocal writer
+        if hosts.is_first():
+            writer = writers.Writer(workdir, phase.name, step, total, settings.batch_size, config.run.tensorboard)
+        return writer
+
     with checkpoint.Checkpoints(workdir / "checkpoints" / phase.name, config.run.keep_checkpoints) as checkpoints:
         if phase.name == "encoder" and checkpoints.latest_step:
             _check_generator_step(workdir, checkpoints.about(), sizes)
@@ -247,16 +259,13 @@ def _train(
             batch_size=settings.batch_size,
             run=config.run,
             checkpoints=checkpoints,
-            writer_of=lambda step: (
-                writers.Writer(workdir, phase.name, step, total, settings.batch_size, config.run.tensorboard)
-                if hosts.is_first()
-                else writers.NullWriter()
-            ),
+            writer_of=make_writer,
             about=about,
             profile=profile,
             layout=layout,
             signals=signals,
         )
+    return writer.rate
 
 
 @contextlib.contextmanager

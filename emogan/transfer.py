@@ -247,7 +247,7 @@ def load(workdir: str | pathlib.Path) -> EmotionTransfer:
     config, class_names, examples = run.config, run.class_names, run.examples
     phase = last_phase(config)
     settings = getattr(config, phase)
-    steps = settings.epochs * dataset.steps_per_epoch(examples, settings.batch_size)
+    steps = dataset.total_steps(settings.epochs, examples, settings.batch_size)
     folder = workdir / "checkpoints" / phase
     done = checkpoint.newest_step(folder)
     if done < steps:

@@ -2,6 +2,7 @@
 
 python experiments/compare.py runs/quick runs/other --output=runs/compared.html
 python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --epochs=6 --data_dir=PATH
+python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --minutes=10 --data_dir=PATH
 """
 
 import pathlib
@@ -16,7 +17,8 @@ from emogan.train import interrupt, loop, writers
 
 OUTPUT = flags.DEFINE_string("output", "runs/compared.html", "the page")
 TRAIN = flags.DEFINE_list("train", [], "presets to train and score, instead of the folders of scored runs")
-EPOCHS = flags.DEFINE_integer("epochs", 6, "with --train: passes over the data, divided among each one's phases", 1)
+EPOCHS = flags.DEFINE_float("epochs", 6.0, "with --train: passes over the data, divided among each one's phases", 1e-6)
+MINUTES = flags.DEFINE_float("minutes", None, "with --train: minutes of steps instead of epochs, likewise", 1e-6)
 SET = flags.DEFINE_list("set", [], "with --train: fields of every preset, as model.width=32,seed=1")
 DATA_DIR = flags.DEFINE_string("data_dir", "", "with --train: where the data lie; the same as --set=data.dir=PATH")
 WORKDIR = flags.DEFINE_string("workdir", "runs/compared", "with --train: the folder of the runs' folders")
@@ -50,12 +52,13 @@ def _trained():
         changes[name] = text
     if DATA_DIR.value:
         changes["data.dir"] = DATA_DIR.value
+    budget = recipes.Budget(EPOCHS.value, MINUTES.value or 0.0)
     options = runs.Options(split=SPLIT.value, cas=CAS.value)
     about = {"commit": script.commit()}
     try:
         with interrupt.Signals() as signals:
             return recipes.compare(
-                TRAIN.value, EPOCHS.value, changes, pathlib.Path(WORKDIR.value), options, writers.say, about, signals
+                TRAIN.value, budget, changes, pathlib.Path(WORKDIR.value), options, writers.say, about, signals
             )
     except loop.TrainingError as error:
         flag_config.fail(error)

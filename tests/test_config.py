@@ -212,7 +212,7 @@ def test_json_takes_an_integer_for_a_float():
         ({"gan": {"epoch": 1}}, r"gan\.epoch: expected a field out of epochs"),
         ({"seed": "1"}, "seed: expected int, found '1'"),
         ({"seed": True}, "seed: expected int, found True"),
-        ({"gan": {"epochs": 1.5}}, r"gan\.epochs: expected int, found 1\.5"),
+        ({"gan": {"batch_size": 1.5}}, r"gan\.batch_size: expected int, found 1\.5"),
         ({"model": {"batch_norm": 1}}, r"model\.batch_norm: expected bool, found 1"),
         ({"gan": {"learning_rate": "fast"}}, r"gan\.learning_rate: expected float, found 'fast'"),
         ({"gan": 3}, r"gan\.: expected an object, found 3"),
@@ -251,14 +251,18 @@ def test_override_sets_a_field_by_its_dotted_name_in_its_own_type():
     for name, text in (("gan.epochs", "7"), ("joint.augment", "False"), ("gan.learning_rate", "3e-4"), ("seed", "5")):
         config_lib.override(config, name, text)
     assert (config.gan.epochs, config.joint.augment, config.gan.learning_rate, config.seed) == (7, False, 3e-4, 5)
-    for name, text in (("gan.speed", "1"), ("gan", "1"), ("gan.epochs", "2.5"), ("joint.augment", "perhaps")):
+    for name, text in (("gan.speed", "1"), ("gan", "1"), ("gan.batch_size", "2.5"), ("joint.augment", "perhaps")):
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             config_lib.override(config, name, text)
 
 
 def test_epochs_are_shared_among_the_phases():
-    config = presets.preset("paper")
-    config_lib.share_epochs(config, 7)
-    assert (config.gan.epochs, config.encoder.epochs) == (3, 4)
-    with pytest.raises(ValueError, match="at least 2 for paper's phases, found 1"):
-        config_lib.share_epochs(config, 1)
+    for name, shares in (("paper", {"gan": 0.5, "encoder": 0.5}), ("stargan", {"joint": 1.0})):
+        config = presets.preset(name)
+        config_lib.share_epochs(config, 7)
+        assert {phase: getattr(config, phase).epochs for phase in shares} == pytest.approx({k: 7 * v for k, v in shares.items()})
+    config = presets.preset("emogan")
+    before = config.joint.epochs / config.classifier.epochs
+    config_lib.share_epochs(config, 0.5)
+    assert config.joint.epochs + config.classifier.epochs == pytest.approx(0.5)
+    assert config.joint.epochs / config.classifier.epochs == pytest.approx(before)

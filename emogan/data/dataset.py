@@ -68,6 +68,15 @@ def steps_per_epoch(num_examples: int, batch_size: int) -> int:
     return num_examples // batch_size
 
 
+def total_steps(epochs: float, num_examples: int, batch_size: int) -> int:
+    """Returns how many steps so many epochs have, at least one; an epoch need not be a whole one.
+
+    Raises:
+      ValueError: if the data holds less than one batch.
+    """
+    return max(1, round(epochs * steps_per_epoch(num_examples, batch_size)))
+
+
 def epoch_permutations(key: jax.Array, first_epoch: jax.Array, count: int, num_examples: int) -> jax.Array:
     """Returns the orders of `count` epochs from `first_epoch` on, int32 [count, num_examples].
 

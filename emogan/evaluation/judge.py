@@ -117,7 +117,7 @@ def from_run(workdir: pathlib.Path) -> Judge:
     run = run_folder.read(workdir)
     config, names, about = run.config, run.class_names, run.about_data
     settings = config.classifier
-    steps = settings.epochs * dataset.steps_per_epoch(run.examples, settings.batch_size)
+    steps = dataset.total_steps(settings.epochs, run.examples, settings.batch_size)
     folder = workdir / "checkpoints" / "classifier"
     done = checkpoint.newest_step(folder)
     if done < steps:

@@ -1,20 +1,38 @@
-"""Recipes under one budget: each trained on as many faces, scored alike, side by side."""
+"""Recipes under one budget, of faces or of time: each trained and scored alike, side by side."""
 
+import copy
+import dataclasses
 import pathlib
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from emogan import config as config_lib
-from emogan import pipeline, presets
+from emogan import pipeline, presets, run_folder
 from emogan.data import dataset
 from emogan.evaluation import runs, tables
 from emogan.train import checkpoint, interrupt
 
+_PROBE_STEPS = 12  # the first two compile and are not timed
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """What each recipe may cost; its phases share it as they share the epochs of its preset.
+
+    Attributes:
+      epochs: passes over the training faces, where there are no `minutes`.
+      minutes: of steps, at the pace that a few steps of each phase showed on this machine; compiling costs extra.
+    """
+
+    epochs: float = 6.0
+    minutes: float = 0.0
+
 
 def compare(
     names: Sequence[str],
-    epochs: int,
+    budget: Budget,
     changes: Mapping[str, str],
     folder: pathlib.Path,
     options: runs.Options,
@@ -29,7 +47,7 @@ def compare(
 
     Args:
       names: of presets.
-      epochs: passes over the training faces, divided among the phases of each.
+      budget: of each.
       changes: values of fields of every configuration, by dotted names.
       folder: where the runs are kept.
       options: how to score.
@@ -40,21 +58,21 @@ def compare(
     Raises:
       ValueError, FileNotFoundError: if a name, a change or the data are not as they must be.
     """
-    configs = [_configure(name, epochs, changes) for name in names]  # what is wrong shows before the first training
-    return tables.compare([_one(config, folder, options, say, environment, signals) for config in configs])
+    configs = [_configure(name, changes) for name in names]  # what is wrong shows before the first training
+    return tables.compare([_one(config, budget, folder, options, say, environment, signals) for config in configs])
 
 
-def _configure(name: str, epochs: int, changes: Mapping[str, str]) -> config_lib.Config:
+def _configure(name: str, changes: Mapping[str, str]) -> config_lib.Config:
     config = presets.preset(name)
     for field, text in changes.items():
         config_lib.override(config, field, text)
-    config_lib.share_epochs(config, epochs)
     config.check()
     return config
 
 
 def _one(
     config: config_lib.Config,
+    budget: Budget,
     folder: pathlib.Path,
     options: runs.Options,
     say: Callable[[str], None],
@@ -64,6 +82,13 @@ def _one(
     workdir = folder / config.preset
     phases = config.phases.split(",")
     begun = any(checkpoint.newest_step(workdir / "checkpoints" / phase) for phase in phases)
+    if not budget.minutes:
+        config_lib.share_epochs(config, budget.epochs)
+    elif (workdir / "config.json").exists():
+        for phase in phases:  # what was once settled, so that it is the same run that is gone on with
+            getattr(config, phase).epochs = getattr(run_folder.read_config(workdir), phase).epochs
+    else:
+        _share_minutes(config, budget.minutes, say, signals)
     start = time.monotonic()
     pipeline.run(config, workdir, signals=signals)
     seconds = time.monotonic() - start
@@ -77,8 +102,24 @@ def _one(
     return result
 
 
+def _share_minutes(
+    config: config_lib.Config, minutes: float, say: Callable[[str], None], signals: interrupt.Signals | None
+) -> None:
+    """Gives each phase as many epochs as fit into its share of the minutes, by the pace of a few steps."""
+    examples = len(pipeline.load_data(config, "train"))
+    probe = copy.deepcopy(config)
+    for name in config.phases.split(","):
+        phase = getattr(probe, name)
+        phase.epochs = _PROBE_STEPS / dataset.steps_per_epoch(examples, phase.batch_size)
+    with tempfile.TemporaryDirectory() as folder:
+        rates = pipeline.run(probe, pathlib.Path(folder), signals=signals)
+    config_lib.share_epochs(config, 1.0)
+    for name, rate in rates.items():
+        phase = getattr(config, name)
+        phase.epochs *= 60 * minutes * rate / examples
+        say(f"{config.preset}: {rate:.0f} images/s in phase {name}, so {phase.epochs:.2f} epochs")
+
+
 def _images_seen(config: config_lib.Config, examples: int) -> int:
     phases = [getattr(config, name) for name in config.phases.split(",")]
-    return sum(
-        phase.epochs * dataset.steps_per_epoch(examples, phase.batch_size) * phase.batch_size for phase in phases
-    )
+    return sum(dataset.total_steps(phase.epochs, examples, phase.batch_size) * phase.batch_size for phase in phases)

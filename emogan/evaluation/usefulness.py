@@ -73,7 +73,7 @@ def learn(
     """Returns the verdicts int [N] on faces uint8 [N, 48, 48] of a classifier trained on a data set alone."""
     config = dataclasses.replace(config_lib.Config(), classifier=settings)
     batch = min(settings.batch_size, len(data))
-    steps = settings.epochs * dataset.steps_per_epoch(len(data), batch)
+    steps = dataset.total_steps(settings.epochs, len(data), batch)
     none = dataset.Dataset(data.images[:0], data.labels[:0], class_names=data.class_names)
     phase = classifier.make(config, len(data.class_names), steps, none)
     init_key, chunk_key = jax.random.split(key)

@@ -66,6 +66,9 @@ class Writer:
       total_steps: how many the phase will have.
       batch_size: faces a step.
       tensorboard: whether to write TensorBoard events.
+
+    Attributes:
+      rate: faces a second, in the last chunks of steps.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Writer:
         self._phase = phase
         self._total = total_steps
         self._batch_size = batch_size
+        self.rate = 0.0
         # The rate is that of the last chunks: the first one compiles.
         self._clock = collections.deque([(time.monotonic(), first_step)], maxlen=12)
         self._samples = workdir / "figures" / "samples"
@@ -133,17 +137,16 @@ class Writer:
     def _console(self, step: int, means: Mapping[str, float]) -> None:
         self._clock.append((time.monotonic(), step))
         began, first = self._clock[1] if len(self._clock) > 2 else self._clock[0]
-        rate = (step - first) / max(time.monotonic() - began, 1e-9)
-        left = (self._total - step) / rate
+        self.rate = self._batch_size * (step - first) / max(time.monotonic() - began, 1e-9)
+        left = (self._total - step) * self._batch_size / self.rate
         shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items() if name != "collapsed_for")
-        say(
-            f"{self._phase:8s} {step:>6d}/{self._total}  {shown}  {rate * self._batch_size:.0f} images/s  "
-            f"{clock(left)} left"
-        )
+        say(f"{self._phase:8s} {step:>6d}/{self._total}  {shown}  {self.rate:.0f} images/s  {clock(left)} left")
 
 
 class NullWriter:
     """Writes nothing: the record of all processes but the first."""
+
+    rate = 0.0
 
     def __enter__(self) -> "NullWriter":
         return self

@@ -1,6 +1,7 @@
 """experiments/evaluate.py and its neighbours as a user calls them, on the folder of a tiny run."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -66,32 +67,42 @@ def test_runs_are_put_side_by_side(call_script, scored, tmp_path):
     assert "tiny (2)" in (tmp_path / "both.html").read_text()
 
 
-def test_recipes_are_trained_under_one_budget_and_compared(call_script, tmp_path):
+def train_and_score(call_script, folder, name, budget):
+    """Returns the configuration and the scores of a preset that compare.py trained, and what it printed."""
     fields = "data.name=toyfaces,data.size=128,model.width=2,translator.width=2,translator.critic_width=2"
     more = "gan.batch_size=32,encoder.batch_size=32,joint.batch_size=32,run.tensorboard=false"
-    arguments = ["--train=paper,cyclegan", "--epochs=2", f"--set={fields},{more}", f"--workdir={tmp_path}"]
-    result = call_script("compare.py", *arguments, f"--output={tmp_path / 'page.html'}")
+    arguments = [f"--train={name}", budget, f"--set={fields},{more}", f"--workdir={folder}"]
+    result = call_script("compare.py", *arguments, f"--output={folder / 'page.html'}")
     assert result.returncode == 0, result.stderr
-    found = {name: tables.load(tmp_path / name / "evaluation" / "metrics.json") for name in ("paper", "cyclegan")}
-    for name, scored in found.items():
-        own = scored["contestants"][0]
-        assert own["name"] == name
-        assert own["scores"]["images_seen"]["value"] == 256
-        assert own["scores"]["training_time"]["value"] > 0
-    assert found["paper"]["config"]["gan"]["epochs"] == found["paper"]["config"]["encoder"]["epochs"] == 1
-    assert found["cyclegan"]["config"]["joint"]["epochs"] == 2
-    assert "training time (min)" in result.stdout
+    found = tables.load(folder / name / "evaluation" / "metrics.json")
+    own = found["contestants"][0]
+    assert own["name"] == name
+    return found["config"], {name: score["value"] for name, score in own["scores"].items()}, result.stdout
+
+
+def test_recipes_are_trained_on_as_many_faces(call_script, tmp_path):
+    config, scores, printed = train_and_score(call_script, tmp_path, "paper", "--epochs=2")
+    assert config["gan"]["epochs"] == config["encoder"]["epochs"] == 1
+    assert scores["images_seen"] == 256
+    assert scores["training_time"] > 0
+    assert "training time (min)" in printed
     # Again, nothing is trained, so the time is not known.
-    result = call_script("compare.py", *arguments, f"--output={tmp_path / 'page.html'}")
-    assert result.returncode == 0, result.stderr
-    scored = tables.load(tmp_path / "paper" / "evaluation" / "metrics.json")
-    assert "training_time" not in scored["contestants"][0]["scores"]
+    _, scores, _ = train_and_score(call_script, tmp_path, "paper", "--epochs=2")
+    assert "training_time" not in scores
+
+
+def test_recipes_are_trained_for_as_long(call_script, tmp_path):
+    config, scores, printed = train_and_score(call_script, tmp_path, "cyclegan", "--minutes=0.005")
+    rate, epochs = re.search(r"cyclegan: (\d+) images/s in phase joint, so ([\d.]+) epochs", printed).groups()
+    assert config["joint"]["epochs"] == pytest.approx(float(epochs), abs=0.01)
+    # As many faces as pass in 0.3 s at that rate, in steps of 32.
+    assert scores["images_seen"] == pytest.approx(0.3 * float(rate), abs=17)
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--train=paper", "--epochs=1"], "epochs: expected at least 2 for paper's phases, found 1"),
+        (["--train=paper", "--epochs=0"], "flag --epochs=0: 0.0 is not number >= 1e-06"),
         (["--train=paper", "--set=gan.speed=2"], "gan.speed: expected a field out of"),
         (["--train=paper", "--set=gan.batch_size"], "--set: expected FIELD=VALUE, found 'gan.batch_size'"),
         (["--train=cubist"], "--config: expected a preset out of"),
