@@ -12,7 +12,8 @@ from typing import Any
 from emogan import files, ranges, untrusted
 from emogan.phase_configs import ClassifierConfig, EncoderConfig, GanConfig, JointConfig, TranslatorConfig
 
-PHASES = ("gan", "encoder", "classifier", "joint")
+PHASES = ("gan", "encoder", "classifier", "robust", "joint")
+_CLASSIFIERS = ("classifier", "robust")
 
 # The fields are not frozen because ml_collections overrides them one by one from flags.
 
@@ -103,6 +104,7 @@ class Config:
     gan: GanConfig = dataclasses.field(default_factory=GanConfig)
     encoder: EncoderConfig = dataclasses.field(default_factory=EncoderConfig)
     classifier: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
+    robust: ClassifierConfig = dataclasses.field(default_factory=lambda: ClassifierConfig(attack=0.5))
     translator: TranslatorConfig = dataclasses.field(default_factory=TranslatorConfig)
     joint: JointConfig = dataclasses.field(default_factory=JointConfig)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
@@ -113,9 +115,16 @@ class Config:
         ranges.between("seed", self.seed, 0, 2**31 - 1)
         for name in self.phases.split(","):
             ranges.one_of("phases", name, PHASES)
-        for part in vars(self).values():
-            if dataclasses.is_dataclass(part):
+        for name, part in vars(self).items():
+            if isinstance(part, ClassifierConfig):
+                part.check(name)  # there are two
+            elif dataclasses.is_dataclass(part):
                 part.check()
+        if "joint" in self.phases.split(",") and self.joint.guide and not guides(self):
+            raise ValueError(
+                f"joint.guide: expected 0, or one of the phases {' and '.join(_CLASSIFIERS)} in phases, found "
+                f"{self.joint.guide} and {self.phases}"
+            )
         if "joint" in self.phases.split(",") and self.parallel.microbatches > 1:
             raise ValueError(
                 f"parallel.microbatches: expected 1 with phase joint, found {self.parallel.microbatches}; "
@@ -174,6 +183,11 @@ def override(config: Config, name: str, text: str) -> None:
     except (KeyError, ValueError) as error:
         raise ValueError(f"{name}: expected {kind.__name__}, found {untrusted.shown(text)}") from error
     setattr(owner, field, value)
+
+
+def guides(config: Config) -> tuple[str, ...]:
+    """Returns the phases whose classifiers guide phase `joint`: all of the configuration's, if they are asked to."""
+    return tuple(name for name in config.phases.split(",") if name in _CLASSIFIERS and config.joint.guide)
 
 
 def share_epochs(config: Config, epochs: float) -> None:

@@ -76,21 +76,27 @@ _PANELS = (
             _Line("edit_spread", "spread of a face's seven edits", sampled=True),
         ),
     ),
-    _Panel("classifier", "loss", "cross-entropy", (_Line("loss", "classifier, on changed faces"),)),
-    _Panel(
-        "classifier",
-        "accuracy",
-        "share of right verdicts",
-        (
-            _Line("accuracy", "training batches, changed"),
-            _Line("valid_accuracy", "valid, averaged network", sampled=True),
-        ),
-    ),
-    _Panel(
-        "classifier",
-        "balanced accuracy",
-        "mean share over the classes",
-        (_Line("valid_balanced", "valid, averaged network", sampled=True),),
+    *(
+        panel
+        for phase in ("classifier", "robust")
+        for panel in (
+            _Panel(phase, "loss", "cross-entropy", (_Line("loss", f"{phase}, on changed faces"),)),
+            _Panel(
+                phase,
+                "accuracy",
+                "share of right verdicts",
+                (
+                    _Line("accuracy", "training batches, changed"),
+                    _Line("valid_accuracy", "valid, averaged network", sampled=True),
+                ),
+            ),
+            _Panel(
+                phase,
+                "balanced accuracy",
+                "mean share over the classes",
+                (_Line("valid_balanced", "valid, averaged network", sampled=True),),
+            ),
+        )
     ),
 )
 

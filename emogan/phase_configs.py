@@ -110,8 +110,8 @@ class JointConfig:
     gradient_penalty: float = 0.0  # weight of WGAN-GP's, between real and edited faces
     slope_penalty: float = 1.0  # of R1 and R2: at real and at edited faces, on a quarter of them
     classification: float = 1.0  # weight of the emotion that D names: on real faces for D, on edits for E and G
-    guide: float = 2.0  # weight of the emotion that the classifier of this run names on the edits
-    confidence: float = 1.0  # of D and of the classifier in the wanted emotion, beyond which an edit gains nothing
+    guide: float = 2.0  # weight of the emotion that the classifiers of this run, taken together, name on the edits
+    confidence: float = 1.0  # of D and of the classifiers in the wanted emotion, beyond which an edit gains nothing
     reconstruction: float = 10.0  # weight of |x - x'| per pixel where the wanted emotion is the face's own
     keep: float = 1.0  # weight of the same where it is not
     paint: float = 40.0  # weight of what G paints on the bent face, squared, so that shades cost less than spots
@@ -120,7 +120,7 @@ class JointConfig:
     cycle: float = 0.0  # weight of |x - G(E(x') | y)| per pixel
     own_share: float = 0.25  # of the batch whose wanted emotion is the face's own
     balanced: bool = True  # whether the other wanted emotions are uniform, or as frequent as in the data
-    augment: bool = True  # whether D and the classifier see faces changed at random
+    augment: bool = True  # whether D and the classifiers see faces changed at random
 
     def check(self) -> None:
         _optimisation("joint", self)
@@ -138,7 +138,7 @@ class JointConfig:
 
 @dataclasses.dataclass
 class ClassifierConfig:
-    """Phase `classifier`: the judge, which names the emotion on a face."""
+    """Phase `classifier`: the judge, which names the emotion on a face. Phase `robust`: another, under attack."""
 
     width: int = 32  # channels at 24 pixels; 1.7 million parameters
     epochs: float = 40.0  # the learning rate falls to 0 over them
@@ -150,16 +150,16 @@ class ClassifierConfig:
     ema_decay: float = 0.999  # of the averaged network, which is the judge
     attack: float = 0.0  # length of the change against it that every face is given, over all pixels; see `attack`
 
-    def check(self) -> None:
-        ranges.between("classifier.attack", self.attack, 0.0, 100.0)
-        ranges.between("classifier.width", self.width, 1, 1024)
-        ranges.between("classifier.epochs", self.epochs, 1e-6, 1e5)
-        ranges.between("classifier.batch_size", self.batch_size, 2, 2**16)
-        ranges.between("classifier.learning_rate", self.learning_rate, 1e-8, 10.0)
-        ranges.between("classifier.momentum", self.momentum, 0.0, 0.9999)
-        ranges.between("classifier.weight_decay", self.weight_decay, 0.0, 1.0)
-        ranges.between("classifier.label_smoothing", self.label_smoothing, 0.0, 0.99)
-        ranges.between("classifier.ema_decay", self.ema_decay, 0.0, 0.999999)
+    def check(self, name: str = "classifier") -> None:
+        ranges.between(f"{name}.attack", self.attack, 0.0, 100.0)
+        ranges.between(f"{name}.width", self.width, 1, 1024)
+        ranges.between(f"{name}.epochs", self.epochs, 1e-6, 1e5)
+        ranges.between(f"{name}.batch_size", self.batch_size, 2, 2**16)
+        ranges.between(f"{name}.learning_rate", self.learning_rate, 1e-8, 10.0)
+        ranges.between(f"{name}.momentum", self.momentum, 0.0, 0.9999)
+        ranges.between(f"{name}.weight_decay", self.weight_decay, 0.0, 1.0)
+        ranges.between(f"{name}.label_smoothing", self.label_smoothing, 0.0, 0.99)
+        ranges.between(f"{name}.ema_decay", self.ema_decay, 0.0, 0.999999)
 
 
 def _optimisation(name: str, phase: GanConfig | EncoderConfig | JointConfig) -> None:

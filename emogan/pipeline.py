@@ -1,7 +1,6 @@
 """A whole run: data, phases, figures, in one folder."""
 
 import contextlib
-import dataclasses
 import errno
 import pathlib
 import zlib
@@ -9,25 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from emogan import config as config_lib
 from emogan import data as data_lib
-from emogan import figures, files, run_folder, untrusted
+from emogan import figures, files, plans, run_folder, untrusted
 from emogan.data import dataset
-from emogan.train import checkpoint, classifier, encoder, gan, hosts, interrupt, joint, lock, loop, recipes, writers
+from emogan.train import checkpoint, classifier, encoder, hosts, interrupt, joint, lock, loop, recipes, writers
 from emogan.train import layout as layout_lib
 from emogan.train import state as state_lib
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a run will do: parameters of each network, and steps of each phase."""
-
-    parameters: dict[str, int]
-    steps: dict[str, int]
-    num_examples: int
-    class_names: tuple[str, ...]
 
 
 def phases_of(config: config_lib.Config, phase: str = "all") -> tuple[str, ...]:
@@ -39,48 +27,6 @@ def phases_of(config: config_lib.Config, phase: str = "all") -> tuple[str, ...]:
     if phase != "all" and phase not in config_lib.PHASES:
         raise ValueError(f"--phase: expected all, {' or '.join(config_lib.PHASES)}, found {phase!r}")
     return tuple(config.phases.split(",")) if phase == "all" else (phase,)
-
-
-def plan(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str] = ("gan", "encoder")) -> Plan:
-    """Returns the sizes that a configuration gives with these data and phases; nothing is computed.
-
-    Raises:
-      ValueError: if the data hold less than one batch.
-    """
-    classes = len(data.class_names)
-    labels = jax.ShapeDtypeStruct((1,), jnp.int32)
-    image = jax.ShapeDtypeStruct((1, 48, 48, 1), jnp.float32)
-    latent = jax.ShapeDtypeStruct((1, config.model.latent_size), jnp.float32)
-    networks = {
-        "generator": (gan.make_generator(config.model, classes), latent, labels),
-        "discriminator": (gan.make_discriminator(config.model, classes), image, labels),
-        "encoder": (encoder.make_encoder(config.model, classes), image, labels),
-        "classifier": (classifier.make_classifier(config.classifier, classes), image),
-    }
-    sizes = config.translator
-    code = jax.ShapeDtypeStruct((1, *joint.code_shape(sizes)), jnp.float32)
-    networks |= {
-        "joint encoder": (joint.make_encoder(sizes, classes), image, labels),
-        "joint generator": (joint.make_generator(sizes, classes), code, labels),
-        "joint discriminator": (joint.make_discriminator(sizes, classes), image, labels),
-    }
-    members = {
-        "gan": ("generator", "discriminator"),
-        "encoder": ("generator", "encoder"),
-        "classifier": ("classifier",),
-        "joint": ("joint encoder", "joint generator", "joint discriminator"),
-    }
-    parameters = {}
-    for name in dict.fromkeys(name for phase in phases for name in members[phase]):
-        module, *inputs = networks[name]
-        init = lambda key, *inputs, module=module: module.init(key, *inputs, train=False)  # noqa: E731
-        parameters[name] = gan.parameter_count(jax.eval_shape(init, jax.random.key(0), *inputs)["params"])
-    steps = {}
-    built_on = {"encoder": "gan", "joint": "classifier"}  # whose steps must be known
-    for name in dict.fromkeys(name for phase in phases for name in (built_on.get(phase, phase), phase)):
-        settings = getattr(config, name)
-        steps[name] = dataset.total_steps(settings.epochs, len(data), settings.batch_size)
-    return Plan(parameters, steps, len(data), data.class_names)
 
 
 def run(
@@ -126,7 +72,7 @@ def _run(
     signals: interrupt.Signals | None,
 ) -> dict[str, float]:
     data = load_data(config, "train")
-    sizes = plan(config, data, phases)
+    sizes = plans.make(config, data, phases)
     if hosts.is_first():
         _settle(config, workdir, data)
     hosts.meet("the folder is settled")
@@ -153,7 +99,7 @@ def _phase(
     config: config_lib.Config,
     workdir: pathlib.Path,
     data: dataset.Dataset,
-    sizes: Plan,
+    sizes: plans.Plan,
     layout: layout_lib.Layout,
 ) -> tuple[state_lib.Phase, dict]:
     """Returns a phase, and what its checkpoints say of what it was built on."""
@@ -165,9 +111,9 @@ def _phase(
         generator = load_generator(config, workdir, sizes, layout)
         return encoder.make(config, classes, generator), {"gan_step": sizes.steps["gan"]}
     if name == "joint":
-        guide = load_guide(config, workdir, data, sizes, layout) if config.joint.guide else None
-        return joint.make(config, classes, sizes.steps[name], data.class_counts(), guide), {}
-    return classifier.make(config, classes, sizes.steps[name], load_data(config, "valid")), {}
+        guides = load_guides(config, workdir, data, sizes, layout)
+        return joint.make(config, classes, sizes.steps[name], data.class_counts(), guides), {}
+    return classifier.make(config, classes, sizes.steps[name], load_data(config, "valid"), name), {}
 
 
 def load_data(config: config_lib.Config, split: str) -> dataset.Dataset:
@@ -181,7 +127,9 @@ def load_data(config: config_lib.Config, split: str) -> dataset.Dataset:
     )
 
 
-def load_generator(config: config_lib.Config, workdir: pathlib.Path, sizes: Plan, layout: layout_lib.Layout) -> Any:
+def load_generator(
+    config: config_lib.Config, workdir: pathlib.Path, sizes: plans.Plan, layout: layout_lib.Layout
+) -> Any:
     """Returns the variables of the finished G of a run, in the host's memory.
 
     Raises:
@@ -191,16 +139,24 @@ def load_generator(config: config_lib.Config, workdir: pathlib.Path, sizes: Plan
     return _finished(phase, "encoder", config, workdir, sizes, layout).best_generator
 
 
-def load_guide(
-    config: config_lib.Config, workdir: pathlib.Path, data: dataset.Dataset, sizes: Plan, layout: layout_lib.Layout
-) -> Any:
-    """Returns the variables of the finished classifier of a run, in the host's memory.
+def load_guides(
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    data: dataset.Dataset,
+    sizes: plans.Plan,
+    layout: layout_lib.Layout,
+) -> dict[str, Any]:
+    """Returns the variables of a run's finished classifiers by their phases, in the host's memory.
 
     Raises:
-      ValueError: if phase `classifier` has not finished there.
+      ValueError: if one of the phases has not finished there.
     """
-    phase = classifier.make(config, len(sizes.class_names), sizes.steps["classifier"], data)
-    return _finished(phase, "joint", config, workdir, sizes, layout).average
+
+    def load(name: str) -> Any:
+        phase = classifier.make(config, len(sizes.class_names), sizes.steps[name], data, name)
+        return _finished(phase, "joint", config, workdir, sizes, layout).average
+
+    return {name: load(name) for name in config_lib.guides(config)}
 
 
 def _finished(
@@ -208,7 +164,7 @@ def _finished(
     wanted_by: str,
     config: config_lib.Config,
     workdir: pathlib.Path,
-    sizes: Plan,
+    sizes: plans.Plan,
     layout: layout_lib.Layout,
 ) -> Any:
     """Returns the last state of a phase that another one builds on, in the host's memory."""
@@ -230,7 +186,7 @@ def _train(
     config: config_lib.Config,
     workdir: pathlib.Path,
     data: Any,
-    sizes: Plan,
+    sizes: plans.Plan,
     about: dict,
     profile: pathlib.Path | None,
     layout: layout_lib.Layout,
@@ -280,7 +236,7 @@ def _told_of_full_disks(workdir: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
-def _check_generator_step(workdir: pathlib.Path, about: dict, sizes: Plan) -> None:
+def _check_generator_step(workdir: pathlib.Path, about: dict, sizes: plans.Plan) -> None:
     if about["gan_step"] != sizes.steps["gan"]:
         raise ValueError(
             f"{workdir}: expected an encoder of G at step {sizes.steps['gan']}, found one of step {about['gan_step']}; "
@@ -288,7 +244,7 @@ def _check_generator_step(workdir: pathlib.Path, about: dict, sizes: Plan) -> No
         )
 
 
-def _refuse_stale_encoder(workdir: pathlib.Path, sizes: Plan) -> None:
+def _refuse_stale_encoder(workdir: pathlib.Path, sizes: plans.Plan) -> None:
     folder = workdir / "checkpoints" / "encoder"
     if checkpoint.newest_step(folder):
         with checkpoint.Checkpoints(folder) as checkpoints:

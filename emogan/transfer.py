@@ -286,8 +286,8 @@ def _target(config: config_lib.Config, num_classes: int) -> encoder.EncoderState
 
     def init(key: jax.Array) -> encoder.EncoderState | joint.JointState:
         if _is_joint(config):
-            guide = joint.draw_guide(config, num_classes)
-            return joint.make(config, num_classes, 1, np.ones(num_classes), guide).init(key)
+            guides = joint.draw_guides(config, num_classes, jax.random.key(0))
+            return joint.make(config, num_classes, 1, np.ones(num_classes), guides).init(key)
         generator = recipes.make_gan(config, num_classes).init(key).best_generator
         return encoder.make(config, num_classes, generator).init(key)
 

@@ -13,7 +13,7 @@ import flag_config
 from absl import flags
 
 from emogan import config as config_lib
-from emogan import pipeline
+from emogan import pipeline, plans
 from emogan.train import hosts, interrupt, layout, loop, writers
 
 CONFIG = flag_config.define_config()
@@ -42,7 +42,7 @@ def main(_) -> None:
     if BATCH_PER_DEVICE.value:
         config_lib.multiply_batches(config, layout.make(config.parallel).count)
     if DRY_RUN.value:
-        sizes = pipeline.plan(config, pipeline.load_data(config, "train"), pipeline.phases_of(config, PHASE.value))
+        sizes = plans.make(config, pipeline.load_data(config, "train"), pipeline.phases_of(config, PHASE.value))
         print(config_lib.to_json(config), end="")
         for name, count in sizes.parameters.items():
             print(f"parameters of the {name}: {count:,}")

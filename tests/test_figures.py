@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
-from emogan import curves, data, figures, graphs, images, pipeline
+from emogan import curves, data, figures, graphs, images, plans
 from emogan.train import writers
 
 _ALWAYS = {"fig2_dcgan.txt", "fig2_dcgan.png", "fig4_encoder.txt", "fig4_encoder.png", "losses.png", "fig5_samples.png"}
@@ -125,7 +125,7 @@ def test_a_phase_without_panels_is_left_out(tmp_path):
 
 def test_curves_name_only_metrics_that_the_phases_record(trained_workdir):
     for panel in curves._PANELS:
-        if panel.phase in ("classifier", "joint"):
+        if panel.phase in ("classifier", "robust", "joint"):
             continue  # tests/evaluation/test_judge.py, tests/train/test_joint.py
         for line in panel.lines:
             field = "sampled_at" if line.sampled else "step"
@@ -157,6 +157,6 @@ def test_layer_tables_add_up_to_the_papers_parameter_counts():
 def test_layer_tables_add_up_for_every_kind_of_network(changed):
     config = config_lib.Config(data=config_lib.DataConfig(size=128))
     config.model = config_lib.ModelConfig(width=4, **changed)
-    counts = pipeline.plan(config, data.load(config.data, "train", 0)).parameters
+    counts = plans.make(config, data.load(config.data, "train", 0)).parameters
     networks = graphs.networks(config.model, 7)
     assert {name: graph.parameters for name, graph in networks.items()} == counts

@@ -85,6 +85,7 @@ ORDER = [
     "curves",
     "graphs",
     "figures",
+    "plans",
     "pipeline",
     "evaluation.scores",
     "evaluation.tables",

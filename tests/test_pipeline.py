@@ -11,7 +11,7 @@ import pytest
 
 from emogan import config as config_lib
 from emogan import data as data_lib
-from emogan import pipeline, presets
+from emogan import pipeline, plans, presets
 from emogan.train import checkpoint, encoder, gan
 
 
@@ -42,7 +42,7 @@ def steps(workdir, phase):
 
 def test_plan_counts_parameters_and_steps_of_the_paper():
     data = data_lib.dataset.Dataset(np.zeros((28709, 48, 48), np.uint8), np.zeros(28709, np.int32))
-    sizes = pipeline.plan(presets.paper(), data)
+    sizes = plans.make(presets.paper(), data)
     assert sizes.parameters == {"generator": 4_889_200, "discriminator": 4_477_768, "encoder": 4_766_052}
     assert sizes.steps == {"gan": 50 * 448, "encoder": 50 * 448}
 
@@ -50,7 +50,7 @@ def test_plan_counts_parameters_and_steps_of_the_paper():
 def test_plan_refuses_less_data_than_a_batch(config):
     data = data_lib.dataset.Dataset(np.zeros((15, 48, 48), np.uint8), np.zeros(15, np.int32))
     with pytest.raises(ValueError, match="expected at least one batch of 16 examples, found 15"):
-        pipeline.plan(config, data)
+        plans.make(config, data)
 
 
 def test_run_leaves_its_configuration_data_lines_checkpoints_and_samples(trained_workdir, config):

@@ -1,4 +1,4 @@
-"""Phase `classifier`: the judge learns to name emotions on real faces, changed at random in every step."""
+"""Phases `classifier` and `robust`: a judge learns to name emotions on real faces, changed at random in every step."""
 
 import functools
 from collections.abc import Mapping
@@ -65,16 +65,19 @@ def attack(slopes: jax.Array, length: float) -> jax.Array:
     return length * slopes / jnp.maximum(norms, 1e-12)
 
 
-def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: dataset.Dataset) -> state_lib.Phase:
-    """Returns phase `classifier`: SGD with Nesterov momentum, a learning rate that rises and then falls to 0.
+def make(
+    config: config_lib.Config, num_classes: int, total_steps: int, valid: dataset.Dataset, name: str = "classifier"
+) -> state_lib.Phase:
+    """Returns phase `classifier` or `robust`: SGD with Nesterov momentum, a learning rate that rises and falls to 0.
 
     Args:
       config: see `config.ClassifierConfig`.
       num_classes: how many labels there are.
       total_steps: the length of the schedule.
       valid: faces that every sample judges; they take no part in training.
+      name: of the phase.
     """
-    settings = config.classifier
+    settings = getattr(config, name)
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, settings.learning_rate, round(_WARM_UP * total_steps), total_steps
     )
@@ -140,4 +143,4 @@ def make(config: config_lib.Config, num_classes: int, total_steps: int, valid: d
     def diagnose(metrics: Mapping[str, float]) -> None:
         del metrics
 
-    return state_lib.Phase("classifier", init, step, sample, (), diagnose, synthetic=False)
+    return state_lib.Phase(name, init, step, sample, (), diagnose, synthetic=False)

@@ -24,13 +24,13 @@ _PENALISED = 4  # one face in so many has its slopes penalised, whose cost is th
 
 @struct.dataclass
 class JointState:
-    """E and G as one network, D, the moving average of E and G, and the classifier that guides them, or {}."""
+    """E and G as one network, D, the moving average of E and G, and the classifiers that guide them, by phase."""
 
     step: jax.Array
     translator: state_lib.NetworkState
     discriminator: state_lib.NetworkState
     average: types.Params
-    guide: state_lib.Variables
+    guides: Mapping[str, state_lib.Variables]
 
     @property
     def best_params(self) -> types.Params:
@@ -70,12 +70,17 @@ def code_shape(settings: config_lib.TranslatorConfig) -> tuple[int, int, int]:
     return translator.CODE_SIZE, translator.CODE_SIZE, 3 * settings.width + (16 if settings.skip else 0)
 
 
-def draw_guide(config: config_lib.Config, num_classes: int, key: jax.Array | None = None) -> state_lib.Variables | None:
-    """Returns the first variables of the classifier that a configuration asks for as a guide, if it does."""
-    if not config.joint.guide:
-        return None
-    module = classifier_lib.Classifier(config.classifier.width, num_classes)
-    return module.init(jax.random.key(0) if key is None else key, jnp.zeros((1, 48, 48, 1)), train=False)
+def draw_guides(config: config_lib.Config, num_classes: int, key: jax.Array) -> dict[str, state_lib.Variables]:
+    """Returns the first variables of the classifiers that a configuration asks for as guides."""
+    begin = lambda module, key: module.init(key, jnp.zeros((1, 48, 48, 1)), train=False)  # noqa: E731
+    modules = _namers(config, num_classes)
+    keys = jax.random.split(key, max(len(modules), 1))
+    return {name: begin(module, own) for (name, module), own in zip(modules.items(), keys, strict=False)}
+
+
+def _namers(config: config_lib.Config, num_classes: int) -> dict[str, classifier_lib.Classifier]:
+    names = config_lib.guides(config)
+    return {name: classifier_lib.Classifier(getattr(config, name).width, num_classes) for name in names}
 
 
 def make(
@@ -83,7 +88,7 @@ def make(
     num_classes: int,
     total_steps: int,
     class_counts: Any,
-    guide: state_lib.Variables | None = None,
+    guides: Mapping[str, state_lib.Variables],
 ) -> state_lib.Phase:
     """Returns phase `joint` of a configuration.
 
@@ -92,12 +97,12 @@ def make(
       num_classes: how many labels there are.
       total_steps: the length of the schedule.
       class_counts: how many training faces each label has, [C].
-      guide: the variables of the classifier, which `joint.guide` > 0 needs.
+      guides: the variables of the classifiers of `config.guides`, by their phases.
     """
     settings, sizes = config.joint, config.translator
     E, G = make_encoder(sizes, num_classes), make_generator(sizes, num_classes)
     D = make_discriminator(sizes, num_classes)
-    namer = classifier_lib.Classifier(config.classifier.width, num_classes)
+    namers = _namers(config, num_classes)
     adversarial = losses.ADVERSARIAL[settings.loss]
     schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, _LAST_RATE)
     optimizer = optax.adam(schedule, b1=settings.b1, b2=settings.b2)
@@ -124,7 +129,7 @@ def make(
             both,
             state_lib.NetworkState(critic, {}, jax.jit(critic_optimizer.init)(critic)),
             average,
-            jax.tree.map(jnp.asarray, dict(guide or {})),
+            jax.tree.map(jnp.asarray, dict(guides)),
         )
 
     def draw(
@@ -198,9 +203,11 @@ def make(
             }
             if settings.classification:
                 terms["classification"] = jnp.mean(unnamed(emotions, wanted) * other)
-            if settings.guide:
-                emotions, _ = namer.apply(state.guide, changed(edits, looks[:, 3]), train=False)
-                emotions -= prior[None]  # it learned how frequent each emotion is, and would overdraw the rare ones
+            if namers:
+                seen = changed(edits, looks[:, 3])
+                named = [namer.apply(state.guides[name], seen, train=False)[0] for name, namer in namers.items()]
+                # They learned how frequent each emotion is, and would overdraw the rare ones.
+                emotions = sum(named) / len(named) - prior[None]
                 terms["guide"] = jnp.mean(unnamed(emotions, wanted) * other)
             if settings.cycle:
                 back = draw(params, edits, labels, opening).faces
@@ -235,7 +242,7 @@ def make(
         if settings.ema_decay:
             average = state_lib.moving_average(average, both.params, settings.ema_decay, state.step.astype(jnp.float32))
         metrics = state_lib.mean_over({**critic_metrics, **metrics}, axis_name)
-        return JointState(state.step + 1, both, discriminator, average, state.guide), metrics
+        return JointState(state.step + 1, both, discriminator, average, state.guides), metrics
 
     def sample(state: JointState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
         del key
