@@ -1,0 +1,216 @@
+"""Every command of the README is run, shortened; a command that nothing here knows is an error."""
+
+import ast
+import fnmatch
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import matplotlib
+import matplotlib.cbook
+import numpy as np
+import pytest
+
+from emogan import images
+from emogan.data import tfds_builder, toyfaces
+from emogan.export import runtime
+
+REPOSITORY = pathlib.Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text()
+BLOCK = re.compile(r"^```\w*\n(.*?)^```$|((?:^ {4}[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
+
+TINY = (
+    "--config.data.size=32 --config.model.width=2 --config.gan.epochs=1 --config.encoder.epochs=1 "
+    "--config.gan.batch_size=16 --config.encoder.batch_size=16 --config.run.tensorboard=False"
+)
+# What is added to the commands of a pattern (the last of two equal flags holds), and what they then must say.
+SHORTENED = {
+    "train.py": (TINY, "wrote runs/quick/figures/fig7_emotions.png"),
+    # With the quick preset's rates the step is one that is compiled already.
+    "train.py --config=paper --data_dir=*": (
+        f"{TINY} --phase=gan --config.gan.learning_rate=5e-4 --config.gan.ema_decay=0.998",
+        "wrote runs/paper/figures/fig5_samples.png",
+    ),
+    # tests/train steps these phases. Here all is read and planned, up to the first step.
+    "train.py --config=judge --data_dir=*": (
+        "--dry_run --config.classifier.batch_size=16",
+        "steps of phase classifier: 80\n",
+    ),
+    "train.py --config.gan.epochs=10 *": ("--dry_run --config.data.size=64", "steps of phase gan: 20\n"),
+    "train.py --dataset=tfds:NAME *": (
+        f"{TINY} --dry_run --dataset=tfds:fer2013 --data_dir=tfds",
+        "steps of phase encoder: 2\n",
+    ),
+    "transfer.py --input=*.jpg --emotion=all *": ("", "1 face, all: wrote "),
+    "transfer.py --input=*.jpg --emotion=happy *": ("", "1 face, happy: wrote "),
+    "transfer.py --input=*.jpg --emotion=neutral:happy *": ("--frames=2", "1 face, neutral:happy: wrote "),
+    "transfer.py --input=face.png --emotion=happy *": ("", "1 face, happy: wrote "),
+    # The README's edits.npy further down is another program's.
+    "transfer.py --input=faces.npy --emotion=all *": ("--output=all.npy", "5 faces, all: wrote "),
+    "export.py --workdir=* --format=onnx *": ("", "wrote emogan.onnx"),
+    "export.py --workdir=* --format=web *": ("--runtime=dist", "wrote page ("),
+    "figures.py --workdir=*": ("", "wrote runs/quick/figures/fig7_emotions.png"),
+    "evaluate.py --workdir=*": ("", "wrote runs/quick/evaluation/report.html"),
+    "evaluate.py --images=*": (
+        "--split=public --judge={package}/assets/judge_toyfaces.npz",
+        "wrote runs/peer/evaluation/report.html",
+    ),
+    "compare.py runs/* runs/*": ("", "wrote runs/compared.html"),
+    # test_evaluate_script.py trains two of them. Here each preset is configured, and then there are no data.
+    "compare.py --train=*": ("--data_dir=absent", "error: absent: expected FER2013"),
+    # test_benchmark_script.py measures. On a CPU this section measures nothing, but the report is written.
+    "benchmark.py": ("--sections=schedule --peers=stock --width=2", "wrote runs/benchmark/benchmark.md"),
+}
+TESTS = "python -m pytest"  # what runs this file
+
+# Each command in a process of its own, forked from one that has imported what takes most of a short command's time.
+DRIVER = """
+import json, os, runpy, sys
+sys.path.insert(0, "experiments")
+import emogan.evaluation.runs, emogan.export.onnx_file, emogan.photo_files, flag_config
+statuses = []
+for number, words in enumerate(json.load(sys.stdin)):
+    if os.fork() == 0:
+        log = os.open(f"log{number}", os.O_CREAT | os.O_WRONLY)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        sys.argv = words
+        runpy.run_path(words[0], run_name="__main__")
+        sys.exit()
+    statuses.append(os.waitstatus_to_exitcode(os.wait()[1]))
+print(json.dumps(statuses))
+"""
+
+
+def is_python(text):
+    try:
+        return bool(ast.parse(text))
+    except SyntaxError:
+        return False
+
+
+def read(text):
+    """The commands of a Markdown text, each once, and its blocks of Python."""
+    blocks = [textwrap.dedent(fenced or indented) for fenced, indented in BLOCK.findall(text)]
+    snippets = [block for block in blocks if is_python(block)]
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", BLOCK.sub("", text))]
+    shell = [block for block in blocks if block not in snippets] + [
+        span for span in spans if re.match("(python|pip) ", span)
+    ]
+    lines = [line for block in shell for line in block.replace("\\\n", " ").splitlines()]
+    commands = [shlex.split(part, comments=True) for line in lines for part in line.split("&&")]
+    # One run stands for both that the README speaks of.
+    named = (shlex.join(words).replace("runs/mine", "runs/quick") for words in commands if words)
+    return list(dict.fromkeys(named)), snippets
+
+
+COMMANDS, SNIPPETS = read(README)
+PIP = [command for command in COMMANDS if command.startswith("pip ")]
+SCRIPTS = [command for command in COMMANDS if command not in PIP and command != TESTS]
+
+
+def patterns_of(command):
+    name = command.removeprefix("python experiments/")
+    return [pattern for pattern in SHORTENED if fnmatch.fnmatchcase(name, pattern)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the commands run: the scripts, and every file that the README speaks of."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "experiments").symlink_to(REPOSITORY / "experiments")
+    faces = toyfaces.load("train", size=64)
+    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as photo:
+        (folder / "grace_hopper.jpg").write_bytes(photo.read())
+    shutil.copy(folder / "grace_hopper.jpg", folder / "photo.jpg")
+    images.save_png(folder / "face.png", faces.images[0])
+    for name in ("faces", "edits"):
+        np.save(folder / f"{name}.npy", faces.images[:5])
+    np.save(folder / "wanted.npy", (faces.labels[:5] + 1) % 7)
+    np.save(folder / "places.npy", np.arange(5))
+    usage = ["Training", "PublicTest"] * 32
+    rows = [f"{faces.labels[i]},{' '.join(map(str, face.flat))},{usage[i]}" for i, face in enumerate(faces.images)]
+    (folder / "PATH").mkdir()
+    (folder / "PATH" / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
+    tfds_builder.prepare(folder / "tfds", folder / "PATH")
+    (folder / "dist").mkdir()
+    for name in runtime.FILES:
+        (folder / "dist" / name).write_text(name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(folder):
+    """Status and output of each command that is known, run in the README's order."""
+    known = [command for command in SCRIPTS if patterns_of(command)]
+    words = [shlex.split(f"{command} {SHORTENED[patterns_of(command)[0]][0]}")[1:] for command in known]
+    words = [[word.format(package=REPOSITORY / "emogan") for word in command] for command in words]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "HOME": str(folder),  # where caches go
+        "MPLCONFIGDIR": matplotlib.get_cachedir(),  # its list of fonts takes seconds
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiling takes nearly all of the time
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER],
+        input=json.dumps(words),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = [(status, (folder / f"log{i}").read_text()) for i, status in enumerate(json.loads(done.stdout))]
+    return dict(zip(known, said, strict=True))
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_command_runs(command, request):
+    found = patterns_of(command)
+    assert len(found) == 1, f"README.md: {command}: expected one pattern of SHORTENED that says how to run it: {found}"
+    status, output = request.getfixturevalue("answers")[command]
+    expected = SHORTENED[found[0]][1]
+    assert status == (2 if expected.startswith("error: ") else 0), output
+    assert expected in output
+
+
+def test_no_pattern_is_left_of_a_command_that_went():
+    assert set(SHORTENED) == {pattern for command in SCRIPTS for pattern in patterns_of(command)}
+
+
+def test_pip_installs_extras_that_there_are():
+    nodes = ast.walk(ast.parse((REPOSITORY / "setup.py").read_text()))
+    (extras,) = (node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == "extras_require")
+    assert set(PIP) <= {f"pip install -e {shlex.quote(f'.[{key.value}]')}" for key in extras.keys}
+
+
+def test_the_tests_are_started_by_the_command_that_ci_looks_for():
+    assert "/<!-- test command -->/,/<!-- end -->/" in (REPOSITORY / ".ci" / "run").read_text()
+    assert read(README.split("<!-- test command -->")[1].split("<!-- end -->")[0])[0][-1] == TESTS
+
+
+def test_python_gives_what_it_says(quick_compilation):
+    (snippet,) = SNIPPETS
+    faces = toyfaces.load("valid", size=2).images
+    names = {"faces": faces}
+    exec(snippet, names)
+    assert (names["smiling"].dtype, names["smiling"].shape) == (np.uint8, faces.shape)
+    assert names["model"]._repr_png_()
+
+
+def test_flags_named_in_passing_are_flags_of_a_script():
+    scripts = "".join(path.read_text() for path in (REPOSITORY / "experiments").glob("*.py"))
+    known = {*re.findall(r'DEFINE_\w+\(\s*"(\w+)"', scripts), "config"}
+    assert set(re.findall(r"`--(\w+)", README)) <= known
