@@ -151,6 +151,7 @@ ORDER = [
     "testing.hostile",
     "testing.cases",
     "testing.fuzz",
+    "testing.browser",
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 SOURCES = [*FILES, *sorted((PACKAGE.parent / "experiments").glob("*.py"))]

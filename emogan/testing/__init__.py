@@ -1,1 +1,1 @@
-"""What the tests share with experiments/fuzz.py: files that are made to break a reader."""
+"""What the tests share with scripts: files that are made to break a reader, and a browser for the page."""

@@ -1,17 +1,7 @@
-"""Models of every kind to export, and a browser for the page: Chromium by the WebDriver protocol (W3C)."""
+"""Models of every kind to export, and a browser for the page."""
 
-import base64
+import contextlib
 import functools
-import http.server
-import json
-import pathlib
-import shutil
-import socket
-import subprocess
-import threading
-import time
-import urllib.error
-import urllib.request
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +13,8 @@ from emogan import config as config_lib
 from emogan import files, transfer
 from emogan.data import toyfaces
 from emogan.export import runtime
+from emogan.testing import browser
 from emogan.train import encoder, gan, joint
-
-_SECONDS = 60
-_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name of references to elements
-_FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-fake-ui-for-media-stream --use-fake-device-for-media-stream"
-)
-
 
 KINDS = {
     "paper": config_lib.Config(model=config_lib.ModelConfig(width=4, latent_size=8)),
@@ -99,102 +82,21 @@ def live():
     return edit
 
 
-class Browser:
-    """One window of Chromium."""
-
-    def __init__(self, driver: str, profile: pathlib.Path, width: int = 1280, height: int = 844, touch: bool = False):
-        options = {"args": [*_FLAGS.split(), f"--user-data-dir={profile}", f"--window-size={width},{height}"]}
-        options["prefs"] = {"download.default_directory": str(profile), "download.prompt_for_download": False}
-        if touch:
-            metrics = {"width": width, "height": height, "pixelRatio": 2, "touch": True}
-            options["mobileEmulation"] = {"deviceMetrics": metrics}
-        always = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        self.downloads = profile
-        self._session = driver
-        made = self._call("/session", {"capabilities": {"alwaysMatch": always}})
-        self._session = f"{driver}/session/{made['sessionId']}"
-
-    def _call(self, path, body=None, method="POST"):
-        data = None if method != "POST" else json.dumps(body or {}).encode()
-        request = urllib.request.Request(
-            self._session + path, data, {"Content-Type": "application/json"}, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
-                return json.load(answer)["value"]
-        except urllib.error.HTTPError as error:
-            with error:
-                raise AssertionError(error.read().decode()) from None
-
-    def open(self, url):
-        self._call("/url", {"url": url})
-
-    def run(self, script, *arguments):
-        """What a script returns; it may `await`."""
-        body = (
-            f"const done = arguments[arguments.length - 1]; (async (...a) => {{ {script} }})(...arguments).then(done)"
-        )
-        return self._call("/execute/async", {"script": body, "args": list(arguments)})
-
-    def find(self, selector):
-        return self._call("/element", {"using": "css selector", "value": selector})[_ELEMENT]
-
-    def click(self, selector):
-        self._call(f"/element/{self.find(selector)}/click")
-
-    def type(self, selector, text):
-        """Types into an element; into one for files, their paths."""
-        self._call(f"/element/{self.find(selector)}/value", {"text": str(text)})
-
-    def wait(self, condition):
-        """Waits until an expression is true."""
-        end = time.monotonic() + _SECONDS
-        while not self.run(f"return Boolean({condition})"):
-            assert time.monotonic() < end, f"{condition}: not within {_SECONDS} s; {self.errors()}"
-            time.sleep(0.05)
-
-    def errors(self):
-        """What the page and the browser complained of."""
-        lines = self._call("/se/log", {"type": "browser"})
-        shown = self.run("return document.getElementById('error')?.textContent")
-        return [line["message"] for line in lines if line["level"] in ("SEVERE", "WARNING")] + (
-            [shown] if shown else []
-        )
-
-    def screenshot(self, path):
-        path.write_bytes(base64.b64decode(self._call("/screenshot", method="GET")))
-
-    def close(self):
-        self._call("", method="DELETE")
-
-
 @pytest.fixture(scope="session")
 def browser_of():
     """(driver, profile, width, height, touch) -> `Browser`."""
-    return Browser
+    return browser.Browser
 
 
 @pytest.fixture(scope="session")
 def driver():
     """The address of a chromedriver."""
-    program = shutil.which("chromedriver")
-    if program is None or not (shutil.which("chromium") or shutil.which("google-chrome")):
-        pytest.skip("no Chromium with chromedriver")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([program, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address, end = f"http://127.0.0.1:{port}", time.monotonic() + _SECONDS
-    while True:
+    with contextlib.ExitStack() as stack:
         try:
-            with urllib.request.urlopen(f"{address}/status", timeout=_SECONDS):
-                break
-        except OSError:
-            assert time.monotonic() < end
-            time.sleep(0.1)
-    yield address
-    process.terminate()
-    process.wait()
+            address = stack.enter_context(browser.driver())
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -209,19 +111,5 @@ def web_runtime():
 @pytest.fixture(scope="session")
 def serve():
     """(folder) -> the address of a static server of it."""
-    servers = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    def start(folder):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}/"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with contextlib.ExitStack() as stack:
+        yield lambda folder: stack.enter_context(browser.serve(folder))

@@ -51,12 +51,6 @@ def pixels(browser, which="li[data-label] canvas"):
     return drawn[..., 0]
 
 
-def show(browser, path):
-    browser.run("document.body.dataset.state = 'waiting'")
-    browser.type("#file", path)
-    browser.wait("document.body.dataset.state === 'done'")
-
-
 def square(browser):
     """Left, top and width of the square, as shares of the photo."""
     style = browser.run(
@@ -66,7 +60,7 @@ def square(browser):
 
 
 def test_the_seven_pictures_are_pythons(browser, photo, main_model):
-    show(browser, photo)
+    browser.edit("#file", photo)
     face = np.asarray(PIL.Image.open(photo))
     np.testing.assert_array_equal(pixels(browser, "li:not([data-label]) canvas")[0], face)
     expected = main_model.transfer(face[None], "all")[:, 0]
@@ -85,7 +79,7 @@ def test_a_larger_photo_is_averaged_to_gray_as_in_python(browser, tmp_path):
     random = np.random.default_rng(0)
     colours = random.integers(0, 256, (96, 96, 3), dtype=np.uint8)
     PIL.Image.fromarray(colours).save(tmp_path / "colours.png")
-    show(browser, tmp_path / "colours.png")
+    browser.edit("#file", tmp_path / "colours.png")
     gray = np.asarray(PIL.Image.open(tmp_path / "colours.png").convert("L")).astype(float)
     expected = gray.reshape(48, 2, 48, 2).mean((1, 3))
     assert np.abs(pixels(browser, "li:not([data-label]) canvas")[0] - expected).max() <= 0.5
@@ -93,7 +87,7 @@ def test_a_larger_photo_is_averaged_to_gray_as_in_python(browser, tmp_path):
 
 def test_the_square_is_moved_and_sized_by_keys(browser, tmp_path):
     PIL.Image.new("L", (600, 400), 90).save(tmp_path / "wide.png")
-    show(browser, tmp_path / "wide.png")
+    browser.edit("#file", tmp_path / "wide.png")
     left, top, width = square(browser)
     browser.type("#frame", LEFT + DOWN)
     step = width / 48
@@ -124,7 +118,7 @@ def test_the_camera_gives_a_photo(browser):
 
 
 def test_a_saved_picture_says_that_it_is_synthetic(browser, photo):
-    show(browser, photo)
+    browser.edit("#file", photo)
     browser.click("#faces li[data-label=happy] button")
     path, end = browser.downloads / "emogan-synthetic-happy.png", time.monotonic() + 30
     while not path.exists():
@@ -161,7 +155,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(driver, browser_of, page, 
     window = browser_of(driver, tmp_path, 390, 844, touch=True)
     window.open(serve(page))
     window.wait("document.body.dataset.state === 'ready'")
-    show(window, photo)
+    window.edit("#file", photo)
     assert window.run("return document.documentElement.scrollWidth") <= 390
     small = window.run(
         "return [...document.querySelectorAll('button, label.button')].filter(one => one.offsetParent && "
