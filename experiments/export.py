@@ -43,9 +43,7 @@ def main(_) -> None:
         files.write_bytes(output, content)
         print(f"wrote {output} ({len(content) / 1e6:.2f} MB)")
         return
-    sizes = web.write(content, model, about, found, output)
-    beside = sum(size for name, size in sizes.items() if not name.startswith(web.RUNTIME))
-    of_runtime = sum(sizes.values()) - beside
+    beside, of_runtime = web.parts(web.write(content, model, about, found, output))
     print(f"wrote {output} ({beside / 1e6:.2f} MB, and {of_runtime / 1e6:.2f} MB of onnxruntime-web)")
     print(f"see it: python -m http.server --directory {output}, then http://localhost:8000")
 

@@ -1,0 +1,90 @@
+"""Opens the page of a model in Chromium, without a window: how long seven edits take there, and two screenshots.
+
+python experiments/page.py --output=docs/results
+
+Prints one line with the figures, and writes OUTPUT/page_desktop.png and page_phone.png. It needs the extra export, npm
+(or --runtime) and Chromium with chromedriver: apt-get install chromium chromium-driver.
+"""
+
+import contextlib
+import pathlib
+import statistics
+import tempfile
+import time
+
+import PIL.Image
+import script
+import skimage.data
+from absl import flags
+
+from emogan import faces, files, pretrained, transfer
+from emogan.benchmark import machine
+from emogan.export import onnx_file, runtime, web
+from emogan.testing import browser
+from emogan.train import writers
+
+WORKDIR = flags.DEFINE_string(
+    "workdir", pretrained.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
+)
+OUTPUT = flags.DEFINE_string("output", "runs/page", "the folder for the screenshots")
+ROUNDS = flags.DEFINE_integer("rounds", 20, "how often seven edits are timed on each screen", 1)
+RUNTIME = flags.DEFINE_string("runtime", None, "a folder with onnxruntime-web's files, where npm is not")
+
+SCREENS = {"desktop": (1280, 900, False), "phone": (390, 844, True)}  # width, height, whether it is touched
+# What `faces.find` gives for the portrait of Eileen Collins (NASA, public domain); finding it needs the extra photos.
+_FACE = faces.Square(169, 58, 109)
+
+
+def main(_) -> None:
+    output = pathlib.Path(OUTPUT.value)
+    output.mkdir(parents=True, exist_ok=True)
+    try:
+        # What the browser still writes as it ends must not stop the clearing up.
+        with browser.driver() as driver, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+            folder = pathlib.Path(temporary)
+            beside, of_runtime = _export(folder / "page")
+            PIL.Image.fromarray(faces.cut(skimage.data.astronaut(), _FACE)).save(folder / "face.png")
+            found = []
+            with browser.serve(folder / "page") as address:
+                for name, screen in SCREENS.items():
+                    with contextlib.closing(browser.Browser(driver, folder / name, *screen)) as window:
+                        found.append(f"{screen[0]}x{screen[1]}: {_measure(window, address, folder / 'face.png')}")
+                        path = files.write_bytes(output / f"page_{name}.png", window.screenshot())
+                    writers.say(f"wrote {path}")
+    except browser.BrowserError as error:
+        script.fail(error)
+    about = machine.about()
+    print(
+        f"{'; '.join(found)}; {beside / 1e6:.2f} MB beside {of_runtime / 1e6:.2f} MB of onnxruntime-web; "
+        f"{WORKDIR.value}, emogan {script.commit()}, Chromium {window.version}, {about['cores']} cores of "
+        f"{about['processor']}, load {about['load_before'][0]}, {about['date'][:10]}"
+    )
+
+
+def _export(page: pathlib.Path) -> tuple[int, int]:
+    """Writes the page, and returns the bytes beside the runtime, and those of the runtime."""
+    found = runtime.find(pathlib.Path(RUNTIME.value) if RUNTIME.value else None, files.cache_dir())
+    model, about = transfer.load(WORKDIR.value), {"commit": script.commit()}
+    return web.parts(web.write(onnx_file.to_bytes(model, about), model, about, found, page))
+
+
+def _measure(window: browser.Browser, address: str, face: pathlib.Path) -> str:
+    """Shows a face and edits it again and again; returns what the times were."""
+    start = time.monotonic()
+    window.open(address)
+    window.wait("document.body.dataset.state === 'ready'")
+    ready = time.monotonic() - start
+    window.edit("#file", face)
+    # A larger square than the picture there cannot be: the key asks for the same edits again.
+    times = [window.edit("#frame", "+") for _ in range(ROUNDS.value)]
+    # A phone has no room for all: the pictures. What is told of the last of them comes a little later.
+    window.run("document.getElementById('faces').scrollIntoView({ block: 'nearest' })")
+    window.wait(f"document.getElementById('status').textContent.includes(' in {times[-1]:.0f} ms')")
+    return (
+        f"7 edits in {statistics.median(times):.0f} ms ({min(times):.0f} to {max(times):.0f}, {len(times)} times), "
+        f"ready in {ready:.1f} s"
+    )
+
+
+if __name__ == "__main__":
+    script.run(main)
