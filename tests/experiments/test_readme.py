@@ -51,8 +51,7 @@ SHORTENED = {
     "transfer.py --input=*.jpg --emotion=happy *": ("", "1 face, happy: wrote "),
     "transfer.py --input=*.jpg --emotion=neutral:happy *": ("--frames=2", "1 face, neutral:happy: wrote "),
     "transfer.py --input=face.png --emotion=happy *": ("", "1 face, happy: wrote "),
-    # The README's edits.npy further down is another program's.
-    "transfer.py --input=faces.npy --emotion=all *": ("--output=all.npy", "5 faces, all: wrote "),
+    "transfer.py --input=faces.npy --emotion=all *": ("", "5 faces, all: wrote "),
     "export.py --workdir=* --format=onnx *": ("", "wrote emogan.onnx"),
     "export.py --workdir=* --format=web *": ("--runtime=dist", "wrote page ("),
     "figures.py --workdir=*": ("", "wrote runs/quick/figures/fig7_emotions.png"),
@@ -130,7 +129,7 @@ def folder(tmp_path_factory):
         (folder / "grace_hopper.jpg").write_bytes(photo.read())
     shutil.copy(folder / "grace_hopper.jpg", folder / "photo.jpg")
     images.save_png(folder / "face.png", faces.images[0])
-    for name in ("faces", "edits"):
+    for name in ("faces", "theirs"):
         np.save(folder / f"{name}.npy", faces.images[:5])
     np.save(folder / "wanted.npy", (faces.labels[:5] + 1) % 7)
     np.save(folder / "places.npy", np.arange(5))
