@@ -23,6 +23,7 @@ SET = flags.DEFINE_list("set", [], "with --train: fields of every preset, as mod
 DATA_DIR = flags.DEFINE_string("data_dir", "", "with --train: where the data lie; the same as --set=data.dir=PATH")
 WORKDIR = flags.DEFINE_string("workdir", "runs/compared", "with --train: the folder of the runs' folders")
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "with --train: held-out faces")
+FACES = flags.DEFINE_integer("faces", 0, "with --train: score on so many held-out faces, the first; 0 for all", 0)
 CAS = flags.DEFINE_bool("cas", False, "with --train: train small classifiers on edits and real faces (minutes)")
 
 
@@ -53,7 +54,7 @@ def _trained():
     if DATA_DIR.value:
         changes["data.dir"] = DATA_DIR.value
     budget = recipes.Budget(EPOCHS.value, MINUTES.value or 0.0)
-    options = runs.Options(split=SPLIT.value, cas=CAS.value)
+    options = runs.Options(split=SPLIT.value, cas=CAS.value, faces=FACES.value)
     about = {"commit": script.commit()}
     try:
         with interrupt.Signals() as signals:

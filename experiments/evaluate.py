@@ -25,6 +25,7 @@ DATA_DIR = flags.DEFINE_string("data_dir", "", "where the data lie, if not where
 DATASET = flags.DEFINE_string("dataset", "fer2013", "without a run: toyfaces, fer2013 or tfds:NAME")
 DATA_SIZE = flags.DEFINE_integer("data_size", 0, "without a run: how many toy faces, 0 for all", 0)
 JUDGE = flags.DEFINE_string("judge", "", "a judge's .npz, or the folder of a run of --config=judge; else emogan's own")
+FACES = flags.DEFINE_integer("faces", 0, "score on so many held-out faces, the first ones; 0 for all", 0)
 CAS = flags.DEFINE_bool("cas", False, "train small classifiers on samples, edits and real faces (minutes)")
 INCEPTION = flags.DEFINE_string("inception_weights", "", "inception-2015-12-05.pt, for the FID")
 EMBEDDER = flags.DEFINE_string("embedder", "", "an ONNX face embedder, for identity")
@@ -36,7 +37,7 @@ WRITE_FACES = flags.DEFINE_string("write_faces", "", "only write the split as im
 
 
 def main(_) -> None:
-    options = runs.Options(SPLIT.value, JUDGE.value, CAS.value, INCEPTION.value, EMBEDDER.value)
+    options = runs.Options(SPLIT.value, JUDGE.value, CAS.value, INCEPTION.value, EMBEDDER.value, faces=FACES.value)
     workdir = pathlib.Path(WORKDIR.value)
     data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, size=DATA_SIZE.value)
     data.check()

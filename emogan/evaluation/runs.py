@@ -44,6 +44,7 @@ class Options:
       inception_weights: a file for the FID, empty for none.
       embedder: an ONNX file of a face embedder instead of the descriptor that ships with emogan, empty for that.
       seed: of what is random in the scores.
+      faces: how many held-out faces to score on, the first ones; 0 for all.
     """
 
     split: str = "valid"
@@ -52,6 +53,7 @@ class Options:
     inception_weights: str = ""
     embedder: str = ""
     seed: int = 0
+    faces: int = 0
 
 
 def score_run(
@@ -151,6 +153,10 @@ def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
       FileNotFoundError, ValueError: if the data, the judge or the embedder cannot be read.
     """
     held_out, train = pipeline.load_data(config, options.split), pipeline.load_data(config, "train")
+    if options.faces:
+        held_out = dataclasses.replace(
+            held_out, images=held_out.images[: options.faces], labels=held_out.labels[: options.faces]
+        )
     path = pathlib.Path(options.judge)
     if not options.judge:
         judge = judge_lib.packaged(config.data.name)

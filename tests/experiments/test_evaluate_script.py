@@ -71,12 +71,12 @@ def train_and_score(call_script, folder, name, budget):
     """Returns the configuration and the scores of a preset that compare.py trained, and what it printed."""
     fields = "data.name=toyfaces,data.size=128,model.width=2,translator.width=2,translator.critic_width=2"
     more = "gan.batch_size=32,encoder.batch_size=32,joint.batch_size=32,run.tensorboard=false"
-    arguments = [f"--train={name}", budget, f"--set={fields},{more}", f"--workdir={folder}"]
+    arguments = [f"--train={name}", budget, f"--set={fields},{more}", "--faces=64", f"--workdir={folder}"]
     result = call_script("compare.py", *arguments, f"--output={folder / 'page.html'}")
     assert result.returncode == 0, result.stderr
     found = tables.load(folder / name / "evaluation" / "metrics.json")
     own = found["contestants"][0]
-    assert own["name"] == name
+    assert (own["name"], found["faces"]) == (name, 64)
     return found["config"], {name: score["value"] for name, score in own["scores"].items()}, result.stdout
 
 
