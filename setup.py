@@ -49,7 +49,7 @@ setuptools.setup(
             "onnx>=1.17",
             "onnxruntime>=1.20",
             "pytest>=8.3",
-            "pytest-xdist>=3.6",
+            "pytest-xdist>=3.7",
             "ruff>=0.9",
             "scikit-learn>=1.5",
         ],
