@@ -16,6 +16,7 @@ import emogan
 from emogan import config as config_lib
 from emogan import presets, pretrained, transfer
 from emogan.data import toyfaces
+from emogan.export import card
 from emogan.train import encoder, joint, recipes
 
 
@@ -93,6 +94,10 @@ def test_the_model_that_ships_edits_a_portrait_and_says_what_it_is():
 def test_the_model_that_ships_is_small():
     with resources.as_file(resources.files("emogan") / "assets" / "emogan_fer2013.npz") as path:
         assert path.stat().st_size <= 8e6
+
+
+def test_an_export_of_it_says_what_it_learned_from():
+    assert card.describe(emogan.load(pretrained.DEFAULT), {})["card"]["data"]["name"] == "fer2013"
 
 
 def test_flow_and_paint_make_the_edit():

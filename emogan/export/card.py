@@ -44,6 +44,8 @@ def describe(model: transfer.EmotionTransfer, about: Mapping[str, Any]) -> dict[
             "phases": model.config.phases,
             "preset": model.config.preset,
             "config": config_lib.flatten(model.config),
+            # A model that ships knows it; of a run, whoever exports it looks into its folder.
+            **({"data": model.card["data"]} if "data" in model.card else {}),
             **about,
         },
     }
