@@ -29,7 +29,6 @@ hypothesis.settings.load_profile("same")
 from emogan import config as config_lib  # noqa: E402
 from emogan import pipeline, presets  # noqa: E402
 
-
 # The files that take longest, for which a worker would else be waited at the end.
 _FIRST = ("test_devices.py", "test_notebooks.py", "test_readme.py")
 
