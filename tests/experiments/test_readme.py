@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -126,8 +125,7 @@ def folder(tmp_path_factory):
     (folder / "experiments").symlink_to(REPOSITORY / "experiments")
     faces = toyfaces.load("train", size=64)
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as photo:
-        (folder / "grace_hopper.jpg").write_bytes(photo.read())
-    shutil.copy(folder / "grace_hopper.jpg", folder / "photo.jpg")
+        (folder / "photo.jpg").write_bytes(photo.read())
     images.save_png(folder / "face.png", faces.images[0])
     for name in ("faces", "theirs"):
         np.save(folder / f"{name}.npy", faces.images[:5])
