@@ -12,6 +12,7 @@ from emogan.models import conv
 CODE_SIZE = 12  # pixels of the code's sides
 _FOLD = 48 // CODE_SIZE
 _CLOSED = -4.0  # added to the mask's logits, so that at first the face in the code shines through
+_SHADING = 2  # how often what is painted on is smoothed: it shades, and lines are drawn by bending alone
 _WEIGHTS = nn.initializers.he_normal()
 
 
@@ -162,7 +163,8 @@ class Generator(nn.Module):
 
     Under `skip` the last layer draws a face and a mask, and the mask says where the drawn face takes the place of the
     one in the code (GANimation, Pumarola et al. 2018). That one is bent first, if it has a `reach`: most of an
-    expression is motion, and a bent face stays a face.
+    expression is motion, and a bent face stays a face. What is painted on is smoothed, because specks please a guide
+    before they please a person.
 
     Attributes:
       width, blocks, skip: as in `Encoder`.
@@ -206,6 +208,8 @@ class Generator(nn.Module):
             self.sow("intermediates", "bend", flow)
             source = warp(source, enlarge(flow), self.reach)
         paint = opening * nn.sigmoid(x[..., 1:] + _CLOSED) * (face - source)
+        for _ in range(_SHADING):
+            paint = smooth(paint)
         return Drawing(source + paint, jnp.mean(jnp.square(paint), axis=(1, 2, 3)), roughness)
 
 
