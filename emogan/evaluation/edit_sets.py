@@ -18,10 +18,13 @@ class EditSets:
         self._floor: scores.Score | None = None
 
     def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
-        """Returns the distance and its ratio to the floor; {} unless every face was edited to every label."""
+        """Returns the distance and its ratio to the floor; {} unless every face was edited to every label.
+
+        {} also for a judge without features.
+        """
         del key
         labels, classes = data.held_out.labels, len(data.held_out.class_names)
-        if model.edits is None:
+        if model.edits is None or not data.opinion.features.shape[1]:
             return {}
         pairs = model.edits.source * classes + model.edits.target
         if len(np.unique(pairs)) != classes * len(labels):

@@ -25,7 +25,12 @@ _PACKAGED = {"fer2013": "judge_fer2013", "toyfaces": "judge_toyfaces"}
 
 @dataclasses.dataclass(frozen=True)
 class Opinion:
-    """What a judge says of N faces: `probabilities` float32 [N, C], and `features` float32 [N, F] before its last layer."""  # noqa: E501
+    """What a judge says of N faces.
+
+    Attributes:
+      probabilities: float32 [N, C].
+      features: float32 [N, F] before its last layer; F is 0 for a judge in whose features no distance is measured.
+    """
 
     probabilities: np.ndarray
     features: np.ndarray

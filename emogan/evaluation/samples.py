@@ -25,7 +25,7 @@ class Samples:
         self._real_inception: np.ndarray | None = None
 
     def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
-        """Returns distances, precision, recall, density, coverage and label accuracy."""
+        """Returns distances, precision, recall, density, coverage and label accuracy; this alone without features."""
         del key
         if model.samples(0) is None:
             return {}
@@ -34,27 +34,32 @@ class Samples:
 
     def _one(self, model: contestants.Contestant, data: faces.Faces, seed: int) -> dict[str, float]:
         opinion, labels = model.sample_opinion(seed), data.held_out.labels
-        real, fake = data.opinion.features, opinion.features
-        answer = {
-            "frechet": distances.frechet(distances.moments([real]), distances.moments([fake])),
-            "kernel": distances.kernel(real, fake),
-        }
+        right = opinion.verdicts == labels
+        answer = {"sample_accuracy": float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))}
         if self._inception:
             if self._real_inception is None:
                 self._real_inception = self._inception(data.held_out.images)
             two = (self._real_inception, self._inception(model.samples(seed)))
             answer["fid"] = distances.frechet(*(distances.moments([features]) for features in two))
-        shares = distances.manifolds(real, fake)
-        answer |= {name: getattr(shares, name) for name in ("precision", "recall", "density", "coverage")}
-        right = opinion.verdicts == labels
-        answer["sample_accuracy"] = float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
-        for label, name in enumerate(data.held_out.class_names):
-            own = labels == label
-            # A Frechet distance of a class would need more faces than features.
-            if f"kernel_{name}" in scores.METRICS and own.sum() >= SMALLEST_CLASS:
-                answer[f"kernel_{name}"] = distances.kernel(real[own], fake[own])
-        if data.leaked.any() and not data.leaked.all():
-            real, fake = real[~data.leaked], fake[~data.leaked]
-            answer["frechet_clean"] = distances.frechet(distances.moments([real]), distances.moments([fake]))
-            answer["kernel_clean"] = distances.kernel(real, fake)
-        return answer
+        has_features = data.opinion.features.shape[1] > 0
+        return answer | (_in_features(data.opinion.features, opinion.features, data) if has_features else {})
+
+
+def _in_features(real: np.ndarray, fake: np.ndarray, data: faces.Faces) -> dict[str, float]:
+    """Returns the scores of samples whose judge's features are `fake`, beside those of the held-out faces."""
+    answer = {
+        "frechet": distances.frechet(distances.moments([real]), distances.moments([fake])),
+        "kernel": distances.kernel(real, fake),
+    }
+    shares = distances.manifolds(real, fake)
+    answer |= {name: getattr(shares, name) for name in ("precision", "recall", "density", "coverage")}
+    for label, name in enumerate(data.held_out.class_names):
+        own = data.held_out.labels == label
+        # A Frechet distance of a class would need more faces than features.
+        if f"kernel_{name}" in scores.METRICS and own.sum() >= SMALLEST_CLASS:
+            answer[f"kernel_{name}"] = distances.kernel(real[own], fake[own])
+    if data.leaked.any() and not data.leaked.all():
+        real, fake = real[~data.leaked], fake[~data.leaked]
+        answer["frechet_clean"] = distances.frechet(distances.moments([real]), distances.moments([fake]))
+        answer["kernel_clean"] = distances.kernel(real, fake)
+    return answer
