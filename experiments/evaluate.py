@@ -24,7 +24,12 @@ SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test
 DATA_DIR = flags.DEFINE_string("data_dir", "", "where the data lie, if not where the run found them")
 DATASET = flags.DEFINE_string("dataset", "fer2013", "without a run: toyfaces, fer2013 or tfds:NAME")
 DATA_SIZE = flags.DEFINE_integer("data_size", 0, "without a run: how many toy faces, 0 for all", 0)
-JUDGE = flags.DEFINE_string("judge", "", "a judge's .npz, or the folder of a run of --config=judge; else emogan's own")
+JUDGE = flags.DEFINE_string(
+    "judge",
+    "",
+    "a judge's .npz, the folder of a run of --config=judge, or hog: for FER2013, a regression on gradients and no "
+    "network, which cannot have been pleased in training; else emogan's own network",
+)
 FACES = flags.DEFINE_integer("faces", 0, "score on so many held-out faces, the first ones; 0 for all", 0)
 CAS = flags.DEFINE_bool("cas", False, "train small classifiers on samples, edits and real faces (minutes)")
 INCEPTION = flags.DEFINE_string("inception_weights", "", "inception-2015-12-05.pt, for the FID")

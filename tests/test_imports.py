@@ -94,6 +94,7 @@ ORDER = [
     "evaluation.identity",
     "evaluation.foreign",
     "evaluation.judge",
+    "evaluation.hog_judge",
     "evaluation.faces",
     "evaluation.contestants",
     "evaluation.distances",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from emogan.data import cache, dataset, duplicates
+from emogan.evaluation import hog_judge
 from emogan.evaluation import judge as judge_lib
 
 
@@ -24,7 +25,7 @@ class Faces:
         self,
         held_out: dataset.Dataset,
         train: dataset.Dataset,
-        judge: judge_lib.Judge,
+        judge: judge_lib.Judge | hog_judge.HogJudge,
         descriptor: Callable[[np.ndarray], np.ndarray],
         cache_dir: pathlib.Path | None = None,
     ):

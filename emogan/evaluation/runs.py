@@ -15,6 +15,7 @@ from emogan.evaluation import (
     contestants,
     edit_sets,
     foreign,
+    hog_judge,
     identity,
     latents,
     pictures,
@@ -39,7 +40,8 @@ class Options:
 
     Attributes:
       split: the held-out faces.
-      judge: a judge's .npz or the folder of a run of phase `classifier`; empty for the one that ships with emogan.
+      judge: a judge's .npz or the folder of a run of phase `classifier`; `hog` for the second judge that ships with
+        emogan, of another kind (`hog_judge`); empty for the first.
       cas: whether to train the small classifiers of `usefulness`.
       inception_weights: a file for the FID, empty for none.
       embedder: an ONNX file of a face embedder instead of the descriptor that ships with emogan, empty for that.
@@ -160,6 +162,8 @@ def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
     path = pathlib.Path(options.judge)
     if not options.judge:
         judge = judge_lib.packaged(config.data.name)
+    elif options.judge == hog_judge.NAME:
+        judge = hog_judge.packaged(config.data.name)
     else:
         judge = judge_lib.from_run(path) if path.is_dir() else judge_lib.from_file(path)
     descriptor = foreign.onnx_descriptor(pathlib.Path(options.embedder)) if options.embedder else identity.hog()

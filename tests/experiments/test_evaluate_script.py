@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emogan.data import toyfaces
-from emogan.evaluation import tables
+from emogan.evaluation import hog_judge, tables
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +156,7 @@ WRONG = {
     "no run": (["--workdir=nowhere"], "nowhere: expected a run's folder, found no config.json"),
     "unknown split": (["--split=training"], "training"),
     "no judge": (["--workdir={run}", "--judge=absent.npz"], "absent.npz: expected a judge's .npz, found none"),
+    "a judge of FER2013 alone": (["--workdir={run}", "--judge=hog"], "--judge=hog: expected fer2013, whose faces"),
     "no such split": (["--workdir={run}", "--split=private"], "private"),
     "a run in the way": (["--references", "--workdir={run}"], "expected a folder without a run"),
     "no labels": (["--workdir=new", "--images=a.npy", "--dataset=toyfaces"], "--images: expected --labels=FILE.npy"),
@@ -173,6 +174,18 @@ def test_what_is_wrong_ends_in_one_line_and_status_two(call_script, case, scored
     assert result.returncode == 2
     assert expected in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+
+
+def test_the_judge_that_is_no_network_is_fitted_and_written(call_script, tmp_path):
+    faces = toyfaces.load("train", 0, 100)
+    rows = [f"{faces.labels[i]},{' '.join(map(str, face.flat))},Training" for i, face in enumerate(faces.images)]
+    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
+    result = call_script("export_judge.py", "--hog", f"--data_dir={tmp_path}", f"--output={tmp_path / 'hog.npz'}")
+    assert result.returncode == 0, result.stderr
+    card = json.loads((tmp_path / "hog.json").read_text())
+    found = hog_judge.from_file(tmp_path / "hog.npz")
+    assert (found.checksum, found.card["scored"]) == (card["checksum"], card["scored"])
+    assert card["faces"] + card["scored"]["valid"]["faces"] == 100
 
 
 def test_audit_counts_what_stands_twice(call_script, tmp_path):
