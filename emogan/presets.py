@@ -134,7 +134,7 @@ def emogan() -> Config:
         preset="emogan",
         phases="classifier,robust,joint",
         data=DataConfig(name="fer2013"),
-        translator=TranslatorConfig(width=24, critic_width=32),
+        translator=TranslatorConfig(width=24, critic_width=32, strength=1.25),
         classifier=ClassifierConfig(width=16, epochs=10),
         robust=ClassifierConfig(width=16, epochs=10, attack=0.5),
         joint=JointConfig(

@@ -232,6 +232,7 @@ def test_text_that_is_no_json_is_refused():
 
 MAY_CHANGE = (
     *("preset", "phases", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse"),
+    "translator.strength",
     *("parallel.mode", "parallel.devices", "parallel.data", "parallel.optimizer"),
 )
 

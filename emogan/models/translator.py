@@ -171,6 +171,7 @@ class Generator(nn.Module):
       num_classes: how many labels there are; 0 where E has been told.
       reach: how far a pixel of the face in the code can move, in pixels; 0 for not at all. The flow [B, 12, 12, 2] is
         sown as the intermediate "bend".
+      strength: a factor of what the flow is made of; with more than in training, an expression is stronger.
     """
 
     width: int
@@ -178,6 +179,7 @@ class Generator(nn.Module):
     num_classes: int
     skip: bool = True
     reach: int = 0
+    strength: float = 1.0
 
     def __call__(self, codes: jax.Array, labels: types.Labels, train: bool = False) -> types.Images:
         """Returns faces [B, 48, 48, 1] in [-1, 1] for codes [B, 12, 12, C] and labels [B]."""
@@ -202,7 +204,8 @@ class Generator(nn.Module):
         source, roughness = unfold(codes[..., : _FOLD * _FOLD]), nothing
         if self.reach:
             # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
-            flow = self.reach * jnp.tanh(nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow")(code))
+            made = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow")(code)
+            flow = self.reach * jnp.tanh(self.strength * made)
             slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
             roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)
             self.sow("intermediates", "bend", flow)

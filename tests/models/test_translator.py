@@ -112,7 +112,8 @@ def test_drawing_tells_how_much_was_painted_and_how_roughly_it_was_bent():
     closed = {**bent, "up1": {**last, "bias": jnp.asarray([0.7, -50.0])}}
     source = G.apply({"params": closed}, codes, LABELS)
     np.testing.assert_allclose(drawing.paint, jnp.square(drawing.faces - source).mean((1, 2, 3)), rtol=1e-5)
-    np.testing.assert_allclose(drawing.faces, jnp.tanh(0.7), atol=1e-6)
+    shades = translator.smooth(translator.smooth(jnp.tanh(0.7) - source))
+    np.testing.assert_allclose(drawing.faces, source + shades, atol=1e-5)
     assert (drawing.roughness > 0.1).all()
     shut = G.apply({"params": bent}, codes, LABELS, 0.0, method="draw")
     np.testing.assert_allclose(shut.faces, source, atol=1e-6)
@@ -120,6 +121,15 @@ def test_drawing_tells_how_much_was_painted_and_how_roughly_it_was_bent():
     even = {**bent, "flow": {"kernel": jnp.zeros_like(kernel), "bias": jnp.asarray([1.0, -1.0])}}
     drawing = G.apply({"params": even}, codes, LABELS, method="draw")
     np.testing.assert_allclose(drawing.roughness, 0, atol=1e-10)
+
+
+def test_strength_multiplies_what_the_flow_is_made_of():
+    _, G, _, generator, codes = networks(reach=2)
+    kernel = jax.random.normal(KEY, generator["params"]["flow"]["kernel"].shape)
+    bend = lambda factor: {"kernel": factor * kernel, "bias": factor * jnp.asarray([0.3, -0.2])}  # noqa: E731
+    apply = lambda module, flow: module.apply({"params": {**generator["params"], "flow": flow}}, codes, LABELS)  # noqa: E731
+    np.testing.assert_allclose(apply(G.clone(strength=1.5), bend(1.0)), apply(G, bend(1.5)), atol=1e-5)
+    assert jnp.abs(apply(G, bend(1.5)) - apply(G, bend(1.0))).max() > 0.01
 
 
 def test_without_skip_the_face_itself_is_not_in_the_code():
