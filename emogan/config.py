@@ -120,12 +120,14 @@ class Config:
                 part.check(name)  # there are two
             elif dataclasses.is_dataclass(part):
                 part.check()
-        if "joint" in self.phases.split(",") and self.joint.guide and not guides(self):
+        if "joint" not in self.phases.split(","):
+            return
+        if self.joint.guide and not guides(self):
             raise ValueError(
                 f"joint.guide: expected 0, or one of the phases {' and '.join(_CLASSIFIERS)} in phases, found "
                 f"{self.joint.guide} and {self.phases}"
             )
-        if "joint" in self.phases.split(",") and self.parallel.microbatches > 1:
+        if self.parallel.microbatches > 1:
             raise ValueError(
                 f"parallel.microbatches: expected 1 with phase joint, found {self.parallel.microbatches}; "
                 "give it a smaller joint.batch_size"

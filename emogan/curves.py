@@ -28,6 +28,18 @@ class _Panel:
     lines: tuple[_Line, ...]
 
 
+def _classifier_panels(phase: str) -> tuple[_Panel, ...]:
+    training = _Line("accuracy", "training batches, changed")
+    valid, balanced = (
+        _Line(metric, "valid, averaged network", sampled=True) for metric in ("valid_accuracy", "valid_balanced")
+    )
+    return (
+        _Panel(phase, "loss", "cross-entropy", (_Line("loss", f"{phase}, on changed faces"),)),
+        _Panel(phase, "accuracy", "share of right verdicts", (training, valid)),
+        _Panel(phase, "balanced accuracy", "mean share over the classes", (balanced,)),
+    )
+
+
 _PANELS = (
     _Panel(
         "gan",
@@ -76,28 +88,8 @@ _PANELS = (
             _Line("edit_spread", "spread of a face's seven edits", sampled=True),
         ),
     ),
-    *(
-        panel
-        for phase in ("classifier", "robust")
-        for panel in (
-            _Panel(phase, "loss", "cross-entropy", (_Line("loss", f"{phase}, on changed faces"),)),
-            _Panel(
-                phase,
-                "accuracy",
-                "share of right verdicts",
-                (
-                    _Line("accuracy", "training batches, changed"),
-                    _Line("valid_accuracy", "valid, averaged network", sampled=True),
-                ),
-            ),
-            _Panel(
-                phase,
-                "balanced accuracy",
-                "mean share over the classes",
-                (_Line("valid_balanced", "valid, averaged network", sampled=True),),
-            ),
-        )
-    ),
+    *_classifier_panels("classifier"),
+    *_classifier_panels("robust"),
 )
 
 _COLORS = ("#1f6fb4", "#d1491a")

@@ -88,9 +88,9 @@ def _run(
         rates[name] = _train(made, config, workdir, data, sizes, about, traces, layout, signals)
     if hosts.are_many():
         writers.say(f"for the pictures: python experiments/figures.py --workdir={workdir}")
-        return rates
-    for path in figures.draw(workdir):
-        writers.say(f"wrote {path}")
+    else:
+        for path in figures.draw(workdir):
+            writers.say(f"wrote {path}")
     return {name: rate for name, rate in rates.items() if rate}
 
 
