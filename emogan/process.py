@@ -12,19 +12,18 @@ import jax
 from emogan import files
 
 # glibc's names for what mallopt sets (malloc.h).
-_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def keep_memory() -> None:
     """Lets the process keep the memory that it frees, where its C library is glibc; elsewhere nothing changes.
 
     XLA asks for hundreds of MB anew for each step on a CPU. glibc gives such pieces back to the system at once, and
-    each page of the next is then cleared again: a tenth of the step (docs/performance.md). To be called before JAX
-    starts its threads.
+    each page of the next is then cleared again: a tenth of the step (docs/performance.md). Threads keep arenas of
+    their own: with one for all they wait for each other, which costs more than the pages do.
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt
-        mallopt(_M_ARENA_MAX, 1)  # before threads have arenas of their own, which cannot grow so large
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)  # the most that mallopt takes
 
