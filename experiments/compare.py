@@ -3,16 +3,21 @@
 python experiments/compare.py runs/quick runs/other --output=runs/compared.html
 python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --epochs=6 --data_dir=PATH
 python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --minutes=10 --data_dir=PATH
+
+The page shows the same faces under all runs, as does a picture beside it: drawn ones, or those of --show.
 """
 
 import pathlib
 import sys
 
 import flag_config
+import numpy as np
 import script
 from absl import flags
 
-from emogan.evaluation import recipes, report, runs, tables
+from emogan import face_files, images, transfer
+from emogan.data import toyfaces
+from emogan.evaluation import pictures, recipes, report, runs, tables
 from emogan.train import interrupt, loop, writers
 
 OUTPUT = flags.DEFINE_string("output", "runs/compared.html", "the page")
@@ -24,24 +29,56 @@ DATA_DIR = flags.DEFINE_string("data_dir", "", "with --train: where the data lie
 WORKDIR = flags.DEFINE_string("workdir", "runs/compared", "with --train: the folder of the runs' folders")
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "with --train: held-out faces")
 FACES = flags.DEFINE_integer("faces", 0, "with --train: score on so many held-out faces, the first; 0 for all", 0)
+SHOW = flags.DEFINE_string("show", "", "an image, a folder of images or a .npy file: faces that the page shows edited")
 CAS = flags.DEFINE_bool("cas", False, "with --train: train small classifiers on edits and real faces (minutes)")
+
+_SHOWN = 3  # drawn faces
+_MOST_SHOWN = 20
 
 
 def main(argv) -> None:
+    faces = _faces()
     if TRAIN.value:
         if len(argv) > 1:
             raise ValueError(f"--train: expected no folders beside it, found {argv[1]}")
+        folders = [pathlib.Path(WORKDIR.value) / name for name in TRAIN.value]
         compared = _trained()
     else:
         if len(argv) < 3:
             raise ValueError(f"expected the folders of two or more scored runs, found {len(argv) - 1}")
-        compared = tables.compare(
-            [tables.load(pathlib.Path(folder) / "evaluation" / "metrics.json") for folder in argv[1:]]
-        )
+        folders = [pathlib.Path(folder) for folder in argv[1:]]
+        compared = tables.compare([tables.load(folder / "evaluation" / "metrics.json") for folder in folders])
     print(tables.to_text(compared))
     path = pathlib.Path(OUTPUT.value)
-    report.write(compared, (), path)
-    print(f"wrote {path}")
+    shown = _side_by_side(folders, faces)
+    report.write(compared, shown, path)
+    for picture in shown:
+        images.save(path.with_suffix(".png"), picture.image, images.SYNTHETIC)
+    print(f"wrote {path}{' and its .png' if shown else ''}")
+
+
+def _faces() -> np.ndarray:
+    if not SHOW.value:
+        return toyfaces.load("valid", 0, _SHOWN).images
+    faces = face_files.read(pathlib.Path(SHOW.value)).images
+    if not 1 <= len(faces) <= _MOST_SHOWN:
+        raise ValueError(f"--show: expected 1 to {_MOST_SHOWN} faces, found {len(faces)}")
+    return faces
+
+
+def _side_by_side(folders: list[pathlib.Path], faces: np.ndarray) -> list[report.Picture]:
+    names = [folder.name for folder in folders]
+    models = {
+        folder.name if names.count(folder.name) == 1 else str(folder): transfer.load(folder)
+        for folder in folders
+        if (folder / "checkpoints").is_dir()  # not so where pictures of another program were scored
+    }
+    # The faces to show have no labels, which an E(x, y) would ask for.
+    models = {name: model for name, model in models.items() if not model.config.model.encoder_labels}
+    if not models:
+        return []
+    caption = "Edits to every label by each run; the first column is the face itself."
+    return [report.Picture("The same faces", caption, pictures.side_by_side(models, faces))]
 
 
 def _trained():

@@ -1,10 +1,12 @@
 """What a report shows beside its numbers: samples, edits, nearest training faces, ways through the latent space."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from emogan import figures, grids, images
+from emogan import edits as edits_lib
+from emogan import figures, grids, images, transfer
 from emogan.data import duplicates
 from emogan.evaluation import contestants, faces
 
@@ -40,6 +42,24 @@ def edits(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | None
     chosen = whole[figures.choose_faces(labels[whole], _ROWS)]
     rows = np.concatenate([data.held_out.images[chosen][None], made.pictures[table[:, chosen]]]).swapaxes(0, 1)
     return grids.labelled_grid(rows, columns=("face", *names), rows=[names[labels[face]] for face in chosen], scale=2)
+
+
+def side_by_side(models: Mapping[str, transfer.EmotionTransfer], originals: np.ndarray) -> np.ndarray:
+    """Returns a picture uint8 [H, W] of faces uint8 [N, 48, 48] and their edits to every label, a row a model.
+
+    Raises:
+      ValueError: if a model cannot edit faces without their labels, or the models have other labels.
+    """
+    (names, *others) = {model.class_names for model in models.values()}
+    if others:
+        raise ValueError(f"expected models of the same emotions, found {', '.join(names)} and {', '.join(others[0])}")
+    made = []
+    for model in models.values():
+        edits_lib.check(model, transfer.ALL, 2)
+        edited = edits_lib.apply(model, originals, transfer.ALL, 2)
+        made.append(np.concatenate([originals[None], edited]).swapaxes(0, 1))  # a face, its columns
+    rows = np.stack(made, axis=1).reshape(-1, 1 + len(names), *originals.shape[1:])
+    return grids.labelled_grid(rows, columns=("face", *names), rows=list(models) * len(originals), scale=2)
 
 
 def neighbours(model: contestants.Contestant, data: faces.Faces) -> np.ndarray | None:

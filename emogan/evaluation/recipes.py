@@ -105,7 +105,7 @@ def _one(
 def _share_minutes(
     config: config_lib.Config, minutes: float, say: Callable[[str], None], signals: interrupt.Signals | None
 ) -> None:
-    """Gives each phase as many epochs as fit into its share of the minutes, by the pace of a few steps."""
+    """Shortens, or prolongs, all phases alike so that they take so many minutes, by the pace of a few steps."""
     examples = len(pipeline.load_data(config, "train"))
     probe = copy.deepcopy(config)
     for name in config.phases.split(","):
@@ -113,10 +113,11 @@ def _share_minutes(
         phase.epochs = _PROBE_STEPS / dataset.steps_per_epoch(examples, phase.batch_size)
     with tempfile.TemporaryDirectory() as folder:
         rates = pipeline.run(probe, pathlib.Path(folder), signals=signals)
-    config_lib.share_epochs(config, 1.0)
+    # All of its epochs, at these rates, would take so long; each phase keeps its share of the epochs, not of the time.
+    whole = sum(getattr(config, name).epochs * examples / rate for name, rate in rates.items())
     for name, rate in rates.items():
         phase = getattr(config, name)
-        phase.epochs *= 60 * minutes * rate / examples
+        phase.epochs *= 60 * minutes / whole
         say(f"{config.preset}: {rate:.0f} images/s in phase {name}, so {phase.epochs:.2f} epochs")
 
 

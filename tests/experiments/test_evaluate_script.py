@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
+import PIL.Image
 import pytest
 
+from emogan import images, transfer
 from emogan.data import toyfaces
-from emogan.evaluation import hog_judge, tables
+from emogan.evaluation import hog_judge, pictures, tables
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,24 @@ def test_runs_are_put_side_by_side(call_script, scored, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "tiny (2)" in result.stdout
     assert "tiny (2)" in (tmp_path / "both.html").read_text()
+    assert "The same faces" in (tmp_path / "both.html").read_text()
+    with PIL.Image.open(tmp_path / "both.png") as picture:
+        assert picture.text["Source"] == images.SYNTHETIC["Source"]
+        assert picture.height > 3 * 2 * 48  # three drawn faces
+
+
+def test_the_same_faces_are_shown_under_two_runs(call_script, scored, tmp_path):
+    workdir, _ = scored
+    shutil.copytree(workdir, tmp_path / "other")
+    np.save(tmp_path / "faces.npy", toyfaces.load("valid", 0, 2).images)
+    result = call_script(
+        "compare.py", workdir, tmp_path / "other", f"--show={tmp_path / 'faces.npy'}", f"--output={tmp_path / 'a.html'}"
+    )
+    assert result.returncode == 0, result.stderr
+    shown = images.load_png(tmp_path / "a.png")
+    model = transfer.load(workdir)
+    expected = pictures.side_by_side({"tiny": model, "other": model}, toyfaces.load("valid", 0, 2).images)
+    np.testing.assert_array_equal(shown, expected)
 
 
 def train_and_score(call_script, folder, name, budget):
@@ -200,6 +221,13 @@ def test_audit_counts_what_stands_twice(call_script, tmp_path):
     found = json.loads((tmp_path / "audit.json").read_text())
     assert found["within"]["train"]["faces"] == 100
     assert found["between"]["valid in train"]["equal"] == 0
+
+
+def test_a_comparison_shows_a_few_faces(call_script, scored, tmp_path):
+    np.save(tmp_path / "faces.npy", np.zeros((21, 48, 48), np.uint8))
+    result = call_script("compare.py", scored[0], scored[0], f"--show={tmp_path / 'faces.npy'}")
+    assert result.returncode == 2
+    assert "--show: expected 1 to 20 faces, found 21" in result.stderr
 
 
 def test_comparison_needs_two_runs(call_script, scored):
