@@ -127,6 +127,12 @@ class Config:
                 f"joint.guide: expected 0, or one of the phases {' and '.join(_CLASSIFIERS)} in phases, found "
                 f"{self.joint.guide} and {self.phases}"
             )
+        if self.translator.informed and (self.joint.gradient_penalty or not guides(self)):
+            raise ValueError(
+                "translator.informed: expected false, or a guide and joint.gradient_penalty=0, found true with "
+                f"joint.guide={self.joint.guide}, phases {self.phases} and "
+                f"joint.gradient_penalty={self.joint.gradient_penalty}"
+            )
         if self.parallel.microbatches > 1:
             raise ValueError(
                 f"parallel.microbatches: expected 1 with phase joint, found {self.parallel.microbatches}; "

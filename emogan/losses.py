@@ -1,7 +1,7 @@
 """Losses, one value per example; the caller averages."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,15 +46,15 @@ ADVERSARIAL = {
 }
 
 
-def squared_slope(critic: Callable[[types.Images], types.Logits], faces: types.Images) -> types.Logits:
+def squared_slope(critic: Callable[[Any], types.Logits], faces: Any) -> types.Logits:
     """Returns |dD/dx|^2 at each face, [B]: twice the penalty R1 at real faces, R2 at generated (Mescheder et al. 2018).
 
     Args:
       critic: D with its labels; its answer for a face must not depend on the others.
-      faces: [B, 48, 48, 1].
+      faces: [B, 48, 48, 1], or a tree of arrays [B, ...], all that D sees of each.
     """
     slopes = jax.grad(lambda faces: jnp.sum(critic(faces)))(faces)
-    return jnp.sum(jnp.square(slopes), axis=(1, 2, 3))
+    return sum(jnp.sum(jnp.square(slope), axis=range(1, slope.ndim)) for slope in jax.tree.leaves(slopes))
 
 
 def gradient_penalty(

@@ -85,6 +85,7 @@ class TranslatorConfig:
     strength: float = 1.0  # of the bending in finished networks, in that of training; it may change after training
     critic_width: int = 48  # channels of D's first convolution; the others are 2, 4 and 8 times as wide
     projection: bool = True  # whether D is told the label, or only names it
+    informed: bool = False  # whether D sees the features that the first guide has of a face, beside the face
 
     def check(self) -> None:
         ranges.between("translator.width", self.width, 1, 1024)

@@ -105,8 +105,16 @@ def test_value_out_of_range_is_refused_by_its_field_name(name, value):
 @pytest.mark.parametrize("name", config_lib.flatten(config_lib.Config()))
 def test_every_field_with_a_range_is_checked(name):
     free = {"preset", "data.dir", "model.encoder_labels", "model.batch_norm", "model.critic_norm", "run.tensorboard"}
-    free |= {"translator.skip", "translator.projection", "joint.balanced", "joint.augment"}
+    free |= {"translator.skip", "translator.projection", "translator.informed", "joint.balanced", "joint.augment"}
     assert (name in free) != any(name == checked for checked, _ in OUT_OF_RANGE)
+
+
+@pytest.mark.parametrize(("name", "value"), [("joint.gradient_penalty", 1.0), ("joint.guide", 0.0)])
+def test_discriminator_is_told_of_faces_only_by_a_guide_and_without_the_penalty_between_faces(name, value):
+    config = changed(presets.preset("emogan"), "translator.informed", True)
+    config.check()
+    with pytest.raises(ValueError, match=r"translator\.informed: expected false, or a guide"):
+        changed(config, name, value).check()
 
 
 def test_both_encoder_losses_off_is_refused():

@@ -43,10 +43,10 @@ def smooth(x: jax.Array) -> jax.Array:
 
 
 def warp(images: types.Images, flow: jax.Array, reach: int) -> types.Images:
-    """Returns faces [B, H, W, 1] whose every pixel is taken from elsewhere, linearly between pixels.
+    """Returns faces [B, H, W, 1] whose every pixel is taken from elsewhere, by cubic convolution between pixels.
 
-    Rows move first, then columns, so that a pixel costs 2 (2 reach + 1) products, none of them a gather, which is slow
-    on CPU.
+    Rows move first, then columns, so that a pixel costs 2 (2 reach + 3) products, none of them a gather, which is slow
+    on CPU. Between pixels the kernel is that of Keys 1981 with a = -1/2; a linear one blurs what it moves.
 
     Args:
       images: the faces; the border is repeated.
@@ -55,13 +55,19 @@ def warp(images: types.Images, flow: jax.Array, reach: int) -> types.Images:
     """
     for axis in (1, 2):
         size, way = images.shape[axis], flow[..., axis - 1 : axis]
-        padded = jnp.pad(images, [(reach, reach) if a == axis else (0, 0) for a in range(4)], mode="edge")
+        far = reach + 1
+        padded = jnp.pad(images, [(far, far) if a == axis else (0, 0) for a in range(4)], mode="edge")
         images = sum(
-            nn.relu(1 - jnp.abs(way - step))
-            * jax.lax.slice_in_dim(padded, reach + step, reach + step + size, axis=axis)
-            for step in range(-reach, reach + 1)
+            _kernel(way - step) * jax.lax.slice_in_dim(padded, far + step, far + step + size, axis=axis)
+            for step in range(-far, far + 1)
         )
     return images
+
+
+def _kernel(distance: jax.Array) -> jax.Array:
+    """Keys' kernel, in the powers of what is left of 1 and of 2 pixels: no branches, which an export would not know."""
+    near, far = nn.relu(1 - jnp.abs(distance)), nn.relu(2 - jnp.abs(distance))
+    return far * far * (far - 1) / 2 + near * near * (1 - 2 * near)
 
 
 def ways(flow: jax.Array, reach: int) -> jax.Array:
@@ -234,9 +240,12 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(
-        self, images: types.Images, labels: types.Labels, train: bool = False
+        self, images: types.Images, labels: types.Labels, told: jax.Array | None = None, train: bool = False
     ) -> tuple[types.Logits, jax.Array]:
-        """Returns logits [B], above 0 for faces held to be real, and logits [B, C] of the emotions."""
+        """Returns logits [B], above 0 for faces held to be real, and logits [B, C] of the emotions.
+
+        `told` are the features [B, F] that another network has of the faces, if D learns of them (Sauer et al. 2021).
+        """
         del train
         x = images
         patches = 0.0
@@ -248,7 +257,10 @@ class Critic(nn.Module):
                 patches += jnp.sum(seen, axis=(1, 2)) / seen.shape[1]
         x = x.reshape(len(x), -1)
         emotions = nn.Dense(self.num_classes, name="emotions")(x)
-        features = nn.leaky_relu(nn.Dense(8 * self.width, kernel_init=_WEIGHTS, name="features")(x), 0.2)
+        features = nn.Dense(8 * self.width, kernel_init=_WEIGHTS, name="features")(x)
+        if told is not None:
+            features += nn.Dense(8 * self.width, use_bias=False, kernel_init=_WEIGHTS, name="told")(told)
+        features = nn.leaky_relu(features, 0.2)
         logits = nn.Dense(1, name="logit")(features)[:, 0] + patches
         if self.projection:
             table = self.param("projection", nn.initializers.normal(0.02), (self.num_classes, features.shape[-1]))

@@ -112,6 +112,12 @@ def make(
     # Added to D's answers in training, so that a rare emotion is not held to be rare in edits (Ren et al. 2020).
     prior = jnp.log(jnp.maximum(frequency, 1e-6)) if settings.balanced else jnp.zeros(num_classes)
 
+    def look(guides: Mapping[str, state_lib.Variables], faces: types.Images) -> list[tuple[jax.Array, jax.Array]]:
+        return [namer.apply(guides[name], faces, train=False) for name, namer in namers.items()]
+
+    def informing(guides: Mapping[str, state_lib.Variables], faces: types.Images) -> jax.Array | None:
+        return look(guides, faces)[0][1] if sizes.informed else None
+
     def init(key: jax.Array) -> JointState:
         keys = jax.random.split(key, 3)
         face, label = jnp.zeros((1, 48, 48, 1)), jnp.zeros((1,), jnp.int32)
@@ -122,7 +128,7 @@ def make(
 
         params = jax.jit(begin)()
         both = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
-        critic = jax.jit(D.init)(keys[2], face, label)["params"]
+        critic = jax.jit(D.init)(keys[2], face, label, informing(guides, face))["params"]
         average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
         return JointState(
             jnp.zeros((), jnp.int32),
@@ -156,23 +162,24 @@ def make(
         wanted = share(lambda count: draw_wanted(keys[0], count, num_classes, settings.balanced, frequency))
         own = share(lambda count: jax.random.uniform(keys[1], (count,)) < settings.own_share)
         mix = share(lambda count: jax.random.uniform(keys[2], (count,)))
-        looks = share(lambda count: jax.random.split(keys[3], (count, 4)))
+        looks = share(lambda count: jax.random.split(keys[3], (count, 3)))
         wanted = jnp.where(own, labels, wanted)
         opening = (state.step >= settings.bend_first * total_steps).astype(jnp.float32)
 
         def critic_loss(params, edits, faces, labels, wanted, mix, looks):
             real, fake = changed(faces, looks[:, 0]), changed(edits, looks[:, 1])
-            both = jnp.concatenate([labels, wanted])
-            logits, emotions = D.apply({"params": params}, jnp.concatenate([real, fake]), both)
+            both, shown = jnp.concatenate([labels, wanted]), jnp.concatenate([real, fake])
+            seen = informing(state.guides, shown)
+            logits, emotions = D.apply({"params": params}, shown, both, seen)
             real_logits, fake_logits = jnp.split(logits, 2)
             named = optax.softmax_cross_entropy_with_integer_labels(emotions[: len(labels)] + prior[None], labels)
             loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
             total = loss + (jnp.mean(named) if settings.classification else 0.0)
             if settings.slope_penalty:
                 some = max(len(labels) // _PENALISED, 1)
-                chosen = jnp.concatenate([labels[-some:], wanted[-some:]])
-                critic = lambda faces: D.apply({"params": params}, faces, chosen)[0]  # noqa: E731
-                slopes = losses.squared_slope(critic, jnp.concatenate([real[-some:], fake[-some:]]))
+                last = lambda x: jnp.concatenate([half[-some:] for half in jnp.split(x, 2)])  # noqa: E731
+                critic = lambda x: D.apply({"params": params}, x[0], last(both), x[1])[0]  # noqa: E731
+                slopes = losses.squared_slope(critic, jax.tree.map(last, (shown, seen)))
                 total += settings.slope_penalty * jnp.mean(slopes)  # the mean over both is the sum of half of each
             if settings.gradient_penalty:
                 critic = lambda faces: D.apply({"params": params}, faces, wanted)[0]  # noqa: E731
@@ -188,11 +195,14 @@ def make(
 
         def edit_loss(drawing, params, discriminator, faces, labels, wanted, looks):
             edits = drawing.faces
-            seen, other = changed(edits, looks[:, 2]), (wanted != labels).astype(jnp.float32)
-            fake_logits, emotions = D.apply({"params": discriminator}, seen, wanted)
+            shown, other = changed(edits, looks[:, 2]), (wanted != labels).astype(jnp.float32)
+            answers = look(state.guides, shown)
+            seen = answers[0][1] if sizes.informed else None
+            fake_logits, emotions = D.apply({"params": discriminator}, shown, wanted, seen)
             real_logits = 0.0
             if adversarial.relativistic:
-                real_logits = D.apply({"params": discriminator}, changed(faces, looks[:, 0]), labels)[0]
+                real = changed(faces, looks[:, 0])
+                real_logits = D.apply({"params": discriminator}, real, labels, informing(state.guides, real))[0]
             apart = jnp.mean(jnp.abs(edits - faces), axis=(1, 2, 3))
             terms = {
                 "adversarial": jnp.mean(adversarial.generator(real_logits, fake_logits)),
@@ -204,10 +214,8 @@ def make(
             if settings.classification:
                 terms["classification"] = jnp.mean(unnamed(emotions, wanted) * other)
             if namers:
-                seen = changed(edits, looks[:, 3])
-                named = [namer.apply(state.guides[name], seen, train=False)[0] for name, namer in namers.items()]
                 # They learned how frequent each emotion is, and would overdraw the rare ones.
-                emotions = sum(named) / len(named) - prior[None]
+                emotions = sum(named for named, _ in answers) / len(answers) - prior[None]
                 terms["guide"] = jnp.mean(unnamed(emotions, wanted) * other)
             if settings.cycle:
                 back = draw(params, edits, labels, opening).faces

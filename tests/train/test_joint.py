@@ -17,11 +17,11 @@ WEIGHTS = {"adversarial": 0.7, "classification": 0.5, "reconstruction": 3.0, "ke
 WEIGHTS |= {"paint": 1.2, "roughness": 0.4}
 
 
-def config_of(**options):
+def config_of(informed=False, **options):
     settings = {"batch_size": 8, "augment": False, **WEIGHTS, **options}
     return config_lib.Config(
         phases="classifier,robust,joint",
-        translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2),
+        translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2, informed=informed),
         classifier=config_lib.ClassifierConfig(width=2),
         robust=config_lib.ClassifierConfig(width=3),
         joint=config_lib.JointConfig(**settings),
@@ -91,8 +91,16 @@ def guides(state, faces):
     return (named[0] + named[1]) / 2
 
 
-def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces):
-    config = config_of(slope_penalty=0.3, gradient_penalty=0.0)
+def seen(config, state, faces):
+    """What D is told of faces: the features that the first classifier has of them, or nothing."""
+    namer = joint.classifier_lib.Classifier(2, 7)
+    features = namer.apply(state.guides["classifier"], faces, train=False)[1]
+    return features if config.translator.informed else None
+
+
+@pytest.mark.parametrize("informed", [False, True])
+def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces, informed):
+    config = config_of(informed, slope_penalty=0.3, gradient_penalty=0.0)
     phase, state = begin(config)
     new, metrics = jax.jit(phase.step)(state, faces, KEY)
     D, real, labels = joint.make_discriminator(config.translator, 7), images.to_float(faces["image"]), faces["label"]
@@ -100,12 +108,14 @@ def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces):
     fake = edit(config, state.translator.params, real, wanted)
 
     def loss(params):
-        critic = lambda x, y: D.apply({"params": params}, x, y)  # noqa: E731
-        logits, emotions = critic(real, labels)
-        total = jnp.mean(jax.nn.softplus(critic(fake, wanted)[0] - logits))
+        critic = lambda x, y: D.apply({"params": params}, x[0], y, x[1])  # noqa: E731
+        both = [(x, seen(config, state, x)) for x in (real, fake)]
+        logits, emotions = critic(both[0], labels)
+        total = jnp.mean(jax.nn.softplus(critic(both[1], wanted)[0] - logits))
         total += jnp.mean(cross_entropy(emotions + np.log(COUNTS / COUNTS.sum())[None], labels))
-        for x, y in ((real[-2:], labels[-2:]), (fake[-2:], wanted[-2:])):  # a quarter of each
-            slopes = losses.squared_slope(lambda x, y=y: critic(x, y)[0], x)
+        for x, y in zip(both, (labels, wanted), strict=True):
+            last = jax.tree.map(lambda leaf: leaf[-2:], x)  # a quarter of each
+            slopes = losses.squared_slope(lambda x, y=y: critic(x, y[-2:])[0], last)
             total += 0.3 * jnp.mean(slopes) / 2
         return total
 
@@ -113,9 +123,10 @@ def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces):
     assert metrics["real_logit"] != metrics["fake_logit"]
 
 
-@pytest.mark.parametrize("confidence", [1.0, 0.15])  # which some of these faces reach and others do not
-def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, confidence):
-    config = config_of(confidence=confidence)
+# A confidence that some of these faces reach and others do not; and a D that is told of the faces.
+@pytest.mark.parametrize(("confidence", "informed"), [(1.0, False), (0.15, False), (1.0, True)])
+def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, confidence, informed):
+    config = config_of(informed, confidence=confidence, gradient_penalty=0.0)
     phase, state = begin(config)
     new, metrics = jax.jit(phase.step)(state, faces, KEY)
     D, real, labels = joint.make_discriminator(config.translator, 7), images.to_float(faces["image"]), faces["label"]
@@ -131,8 +142,8 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, con
     def loss(params):
         drawing = draw(config, params, real, wanted)
         fake = drawing.faces
-        logits, emotions = D.apply({"params": new.discriminator.params}, fake, wanted)
-        real_logits, _ = D.apply({"params": new.discriminator.params}, real, labels)
+        logits, emotions = D.apply({"params": new.discriminator.params}, fake, wanted, seen(config, state, fake))
+        real_logits, _ = D.apply({"params": new.discriminator.params}, real, labels, seen(config, state, real))
         guided = guides(state, fake)
         apart = jnp.mean(jnp.abs(fake - real), (1, 2, 3))
         back = jnp.mean(jnp.abs(edit(config, params, fake, labels) - real))
