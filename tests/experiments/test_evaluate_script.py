@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import numpy as np
 import PIL.Image
@@ -64,28 +63,27 @@ def test_a_run_on_other_training_faces_is_refused(call_script, scored, tmp_path)
 
 def test_runs_are_put_side_by_side(call_script, scored, tmp_path):
     workdir, _ = scored
-    result = call_script("compare.py", workdir, workdir, f"--output={tmp_path / 'both.html'}")
+    np.save(tmp_path / "faces.npy", toyfaces.load("valid", 0, 2).images)
+    page = tmp_path / "both.html"
+    result = call_script("compare.py", workdir, workdir, f"--show={tmp_path / 'faces.npy'}", f"--output={page}")
     assert result.returncode == 0, result.stderr
     assert "tiny (2)" in result.stdout
-    assert "tiny (2)" in (tmp_path / "both.html").read_text()
-    assert "The same faces" in (tmp_path / "both.html").read_text()
+    assert "tiny (2)" in page.read_text()
+    assert "The same faces" in page.read_text()
     with PIL.Image.open(tmp_path / "both.png") as picture:
         assert picture.text["Source"] == images.SYNTHETIC["Source"]
-        assert picture.height > 3 * 2 * 48  # three drawn faces
+    models = {str(workdir): transfer.load(workdir)}
+    expected = pictures.side_by_side(models, toyfaces.load("valid", 0, 2).images)
+    np.testing.assert_array_equal(images.load_png(tmp_path / "both.png"), expected)
 
 
-def test_the_same_faces_are_shown_under_two_runs(call_script, scored, tmp_path):
-    workdir, _ = scored
-    shutil.copytree(workdir, tmp_path / "other")
-    np.save(tmp_path / "faces.npy", toyfaces.load("valid", 0, 2).images)
-    result = call_script(
-        "compare.py", workdir, tmp_path / "other", f"--show={tmp_path / 'faces.npy'}", f"--output={tmp_path / 'a.html'}"
-    )
-    assert result.returncode == 0, result.stderr
-    shown = images.load_png(tmp_path / "a.png")
-    model = transfer.load(workdir)
-    expected = pictures.side_by_side({"tiny": model, "other": model}, toyfaces.load("valid", 0, 2).images)
-    np.testing.assert_array_equal(shown, expected)
+def test_pictures_side_by_side_have_a_row_for_each_model_and_face(scored):
+    model, faces = transfer.load(scored[0]), toyfaces.load("valid", 0, 2).images
+    shown = pictures.side_by_side({"one": model, "another": model}, faces)
+    alone = pictures.side_by_side({"one": model}, faces)
+    row = 2 * 48 + 4  # pixels, doubled, and what lies between rows
+    assert shown.shape[0] - alone.shape[0] == 2 * row
+    assert (shown[-12 - 96 : -12, -12 - 96 : -12] == alone[-12 - 96 : -12, -12 - 96 : -12]).all()
 
 
 def train_and_score(call_script, folder, name, budget):
