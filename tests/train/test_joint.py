@@ -21,7 +21,7 @@ def config_of(informed=False, **options):
     settings = {"batch_size": 8, "augment": False, **WEIGHTS, **options}
     return config_lib.Config(
         phases="classifier,robust,joint",
-        translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2, informed=informed),
+        translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2, informed=informed, reach=1),
         classifier=config_lib.ClassifierConfig(width=2),
         robust=config_lib.ClassifierConfig(width=3),
         joint=config_lib.JointConfig(**settings),
