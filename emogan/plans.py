@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.models import classifier as classifier_lib
 from emogan.train import classifier, encoder, gan, joint
 
 
@@ -40,13 +39,12 @@ def make(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str]
         "robust classifier": (classifier.make_classifier(config.robust, classes), image),
     }
     sizes = config.translator
-    guide = getattr(config, config_lib.guides(config)[0]) if sizes.informed else None
-    seen = [jax.ShapeDtypeStruct((1, classifier_lib.STAGES[-1] * guide.width), jnp.float32)] if guide else []
+    told = [jax.ShapeDtypeStruct((1, size), jnp.float32)] if (size := joint.told_size(config)) else []
     code = jax.ShapeDtypeStruct((1, *joint.code_shape(sizes)), jnp.float32)
     networks |= {
         "joint encoder": (joint.make_encoder(sizes, classes), image, labels),
         "joint generator": (joint.make_generator(sizes, classes), code, labels),
-        "joint discriminator": (joint.make_discriminator(sizes, classes), image, labels, *seen),
+        "joint discriminator": (joint.make_discriminator(sizes, classes), image, labels, *told),
     }
     members = {
         "gan": ("generator", "discriminator"),

@@ -70,6 +70,13 @@ def code_shape(settings: config_lib.TranslatorConfig) -> tuple[int, int, int]:
     return translator.CODE_SIZE, translator.CODE_SIZE, 3 * settings.width + (16 if settings.skip else 0)
 
 
+def told_size(config: config_lib.Config) -> int:
+    """Returns how many features of a face D is told by the first guide, 0 if none."""
+    if not config.translator.informed:
+        return 0
+    return classifier_lib.STAGES[-1] * getattr(config, config_lib.guides(config)[0]).width
+
+
 def draw_guides(config: config_lib.Config, num_classes: int, key: jax.Array) -> dict[str, state_lib.Variables]:
     """Returns the first variables of the classifiers that a configuration asks for as guides."""
     begin = lambda module, key: module.init(key, jnp.zeros((1, 48, 48, 1)), train=False)  # noqa: E731
@@ -115,8 +122,8 @@ def make(
     def look(guides: Mapping[str, state_lib.Variables], faces: types.Images) -> list[tuple[jax.Array, jax.Array]]:
         return [namer.apply(guides[name], faces, train=False) for name, namer in namers.items()]
 
-    def informing(guides: Mapping[str, state_lib.Variables], faces: types.Images) -> jax.Array | None:
-        return look(guides, faces)[0][1] if sizes.informed else None
+    def informing(answers: list[tuple[jax.Array, jax.Array]]) -> jax.Array | None:
+        return answers[0][1] if sizes.informed else None
 
     def init(key: jax.Array) -> JointState:
         keys = jax.random.split(key, 3)
@@ -128,7 +135,8 @@ def make(
 
         params = jax.jit(begin)()
         both = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
-        critic = jax.jit(D.init)(keys[2], face, label, informing(guides, face))["params"]
+        told = [jnp.zeros((1, size))] if (size := told_size(config)) else []
+        critic = jax.jit(D.init)(keys[2], face, label, *told)["params"]
         average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
         return JointState(
             jnp.zeros((), jnp.int32),
@@ -169,7 +177,7 @@ def make(
         def critic_loss(params, edits, faces, labels, wanted, mix, looks):
             real, fake = changed(faces, looks[:, 0]), changed(edits, looks[:, 1])
             both, shown = jnp.concatenate([labels, wanted]), jnp.concatenate([real, fake])
-            seen = informing(state.guides, shown)
+            seen = informing(look(state.guides, shown))
             logits, emotions = D.apply({"params": params}, shown, both, seen)
             real_logits, fake_logits = jnp.split(logits, 2)
             named = optax.softmax_cross_entropy_with_integer_labels(emotions[: len(labels)] + prior[None], labels)
@@ -197,12 +205,13 @@ def make(
             edits = drawing.faces
             shown, other = changed(edits, looks[:, 2]), (wanted != labels).astype(jnp.float32)
             answers = look(state.guides, shown)
-            seen = answers[0][1] if sizes.informed else None
+            seen = informing(answers)
             fake_logits, emotions = D.apply({"params": discriminator}, shown, wanted, seen)
             real_logits = 0.0
             if adversarial.relativistic:
                 real = changed(faces, looks[:, 0])
-                real_logits = D.apply({"params": discriminator}, real, labels, informing(state.guides, real))[0]
+                seen_real = informing(look(state.guides, real))
+                real_logits = D.apply({"params": discriminator}, real, labels, seen_real)[0]
             apart = jnp.mean(jnp.abs(edits - faces), axis=(1, 2, 3))
             terms = {
                 "adversarial": jnp.mean(adversarial.generator(real_logits, fake_logits)),
