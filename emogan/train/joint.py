@@ -194,14 +194,15 @@ def make(
                 slopes = losses.gradient_penalty(critic, real, fake, mix)
                 total += settings.gradient_penalty * jnp.mean(slopes)
             right = jnp.mean(jnp.argmax(emotions[: len(labels)], axis=1) == labels)
-            return total, {
+            metrics = {
                 "discriminator_loss": loss,
                 "real_logit": jnp.mean(real_logits),
                 "fake_logit": jnp.mean(fake_logits),
                 "discriminator_accuracy": right,
             }
+            return total, (metrics, jax.tree.map(lambda both: both[: len(labels)], (shown, seen)))
 
-        def edit_loss(drawing, params, discriminator, faces, labels, wanted, looks):
+        def edit_loss(drawing, params, discriminator, faces, labels, wanted, looks, real):
             edits = drawing.faces
             shown, other = changed(edits, looks[:, 2]), (wanted != labels).astype(jnp.float32)
             answers = look(state.guides, shown)
@@ -209,9 +210,7 @@ def make(
             fake_logits, emotions = D.apply({"params": discriminator}, shown, wanted, seen)
             real_logits = 0.0
             if adversarial.relativistic:
-                real = changed(faces, looks[:, 0])
-                seen_real = informing(look(state.guides, real))
-                real_logits = D.apply({"params": discriminator}, real, labels, seen_real)[0]
+                real_logits = D.apply({"params": discriminator}, real[0], labels, real[1])[0]
             apart = jnp.mean(jnp.abs(edits - faces), axis=(1, 2, 3))
             terms = {
                 "adversarial": jnp.mean(adversarial.generator(real_logits, fake_logits)),
@@ -246,11 +245,12 @@ def make(
             # D's update does not move E and G, so the edits it sees, and the way back through them, serve theirs too.
             draw_part = functools.partial(draw, faces=part[0], labels=part[2], opening=opening)
             drawing, pullback = jax.vjp(draw_part, state.translator.params)
-            gradients, critic_metrics = jax.grad(critic_loss, has_aux=True)(discriminator.params, drawing.faces, *part)
+            learn = jax.grad(critic_loss, has_aux=True)
+            gradients, (critic_metrics, real) = learn(discriminator.params, drawing.faces, *part)
             gradients = state_lib.mean_over(gradients, axis_name)
             discriminator = state_lib.update(discriminator, critic_optimizer, gradients, {})
         slopes, metrics = jax.grad(edit_loss, argnums=(0, 1), has_aux=True)(
-            drawing, state.translator.params, discriminator.params, *part[:3], part[4]
+            drawing, state.translator.params, discriminator.params, *part[:3], part[4], real
         )
         # Of the cycle, the way back depends on the parameters by itself.
         gradients = jax.tree.map(jnp.add, pullback(slopes[0])[0], slopes[1])
