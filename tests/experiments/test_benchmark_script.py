@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-FEW_OPTIMISATIONS = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # compiling takes nearly all of the time
-
 
 def test_benchmark_writes_figures_and_tables(call_script, tmp_path):
     result = call_script(
@@ -18,7 +16,6 @@ def test_benchmark_writes_figures_and_tables(call_script, tmp_path):
         "--transfer_faces=20",
         "--peers=stock",
         f"--output={tmp_path / 'out'}",
-        **FEW_OPTIMISATIONS,
     )
     assert result.returncode == 0, result.stderr
     assert "stock Flax computes the same" in result.stdout

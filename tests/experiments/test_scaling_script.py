@@ -7,7 +7,6 @@ import pytest
 
 from emogan.benchmark import scaling_model
 
-FEW_OPTIMISATIONS = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # compiling takes nearly all of the time
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 
 
@@ -22,7 +21,6 @@ def test_scaling_writes_points_curves_and_a_picture(call_script, tmp_path):
         "--rounds=2",
         "--steps=1",
         f"--output={tmp_path}",
-        **FEW_OPTIMISATIONS,
     )
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path / "scaling.json").read_text())

@@ -17,10 +17,10 @@ WEIGHTS = {"adversarial": 0.7, "classification": 0.5, "reconstruction": 3.0, "ke
 WEIGHTS |= {"paint": 1.2, "roughness": 0.4}
 
 
-def config_of(informed=False, **options):
+def config_of(informed=False, guided=True, **options):
     settings = {"batch_size": 8, "augment": False, **WEIGHTS, **options}
     return config_lib.Config(
-        phases="classifier,robust,joint",
+        phases="classifier,robust,joint" if guided else "joint",
         translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2, informed=informed, reach=1),
         classifier=config_lib.ClassifierConfig(width=2),
         robust=config_lib.ClassifierConfig(width=3),
@@ -166,7 +166,7 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, con
 
 
 def test_several_critic_steps_see_a_part_each(faces):
-    config = config_of(critic_steps=2, slope_penalty=0.0, gradient_penalty=0.0)
+    config = config_of(guided=False, critic_steps=2, slope_penalty=0.0, gradient_penalty=0.0)
     phase, state = begin(config)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
     D, real, labels = joint.make_discriminator(config.translator, 7), images.to_float(faces["image"]), faces["label"]
@@ -196,7 +196,7 @@ def test_several_critic_steps_see_a_part_each(faces):
 def test_gradient_penalty_and_augmentation_change_the_critics_gradients(faces):
     found = []
     for options in ({}, {"gradient_penalty": 10.0}, {"augment": True}):
-        phase, state = begin(config_of(slope_penalty=0.0, **options))
+        phase, state = begin(config_of(guided=False, slope_penalty=0.0, **options))
         found.append(first_gradients(jax.jit(phase.step)(state, faces, KEY)[0].discriminator))
     for other in found[1:]:
         with pytest.raises(AssertionError):
@@ -211,7 +211,7 @@ def test_wanted_emotions_are_uniform_or_those_of_the_data():
 
 
 def test_nothing_is_painted_in_the_first_share_of_the_steps(faces):
-    phase, state = begin(config_of(bend_first=0.5, cycle=1.0))
+    phase, state = begin(config_of(guided=False, bend_first=0.5, cycle=1.0))
     step = jax.jit(phase.step)
     for number, painted in ((0, False), (49, False), (50, True)):  # of 100
         new, metrics = step(state.replace(step=jnp.asarray(number)), faces, KEY)
@@ -222,7 +222,7 @@ def test_nothing_is_painted_in_the_first_share_of_the_steps(faces):
 
 
 def test_average_follows_and_is_what_edits_are_made_with(faces):
-    phase, state = begin(config_of())
+    phase, state = begin(config_of(guided=False))
     state = state.replace(average=jax.tree.map(jnp.copy, state.translator.params))
     new, _ = jax.jit(phase.step)(state, faces, KEY)
     expected = jax.tree.map(lambda a, n: 0.1 * a + 0.9 * n, state.average, new.translator.params)
@@ -234,7 +234,7 @@ def test_average_follows_and_is_what_edits_are_made_with(faces):
 
 
 def test_sample_shows_each_face_before_its_edits(faces):
-    phase, state = begin(config_of())
+    phase, state = begin(config_of(guided=False))
     shown, _ = jax.jit(phase.sample)(state, faces, KEY)
     assert shown.shape == (8, 8, 48, 48)
     np.testing.assert_array_equal(shown[:, 0], faces["image"])
