@@ -24,7 +24,7 @@ class DataConfig:
 
     name: str = "toyfaces"  # toyfaces, fer2013, or tfds:NAME
     dir: str = ""  # where FER2013 or the prepared TFDS data lie
-    size: int = 0  # toyfaces: how many training faces to draw; 0 means as many as FER2013 has
+    size: int = 0  # toyfaces: how many faces to draw for each split; 0 means as many as FER2013 has
     on_bad_row: str = "error"  # FER2013: error, or skip (counts and reports)
 
     def check(self) -> None:

@@ -31,7 +31,7 @@ JUDGE = flags.DEFINE_string(
     "network, which cannot have been pleased in training; else emogan's own network",
 )
 FACES = flags.DEFINE_integer("faces", 0, "score on so many held-out faces, the first ones; 0 for all", 0)
-CAS = flags.DEFINE_bool("cas", False, "train small classifiers on samples, edits and real faces (minutes)")
+CAS = flags.DEFINE_bool("cas", False, "of a run: train small classifiers on samples, edits and real faces (minutes)")
 INCEPTION = flags.DEFINE_string("inception_weights", "", "inception-2015-12-05.pt, for the FID")
 EMBEDDER = flags.DEFINE_string("embedder", "", "an ONNX face embedder, for identity")
 IMAGES = flags.DEFINE_string("images", "", "pictures uint8 [M, 48, 48] of another program, .npy")

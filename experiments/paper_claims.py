@@ -13,6 +13,7 @@ from emogan import files, pipeline, run_folder, transfer
 from emogan.evaluation import claims
 
 WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "the folder of a finished run")
+SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "which held-out faces")
 
 
 def main(_) -> None:
@@ -20,7 +21,7 @@ def main(_) -> None:
     model = transfer.load(workdir)
     config = run_folder.read(workdir).config
     samples = sorted((workdir / "figures" / "samples").glob("gan_*.png"))
-    measured = claims.measure(model, pipeline.load_data(config, "valid"), samples)
+    measured = {"split": SPLIT.value} | claims.measure(model, pipeline.load_data(config, SPLIT.value), samples)
     path = workdir / "evaluation" / "paper_claims.json"
     path.parent.mkdir(exist_ok=True)
     files.write_json(path, measured)

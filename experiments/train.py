@@ -1,4 +1,6 @@
-"""Trains the paper's system, G against D, then E on the finished G, or the judge; ends with pictures.
+"""Trains a preset: the paper's system (G against D, then E on the finished G), another recipe, or the judge.
+
+It ends with pictures.
 
 python experiments/train.py                                   the quick preset on drawn faces
 python experiments/train.py --config=paper --data_dir=PATH    the paper on FER2013

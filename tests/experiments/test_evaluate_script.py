@@ -61,6 +61,16 @@ def test_a_run_on_other_training_faces_is_refused(call_script, scored, tmp_path)
     assert "expected a run on these 128 training faces of toyfaces, found one on 128 others" in result.stderr
 
 
+def test_the_papers_claims_are_measured_on_the_split_that_is_asked_for(call_script, scored):
+    result = call_script("paper_claims.py", f"--workdir={scored[0]}")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((scored[0] / "evaluation" / "paper_claims.json").read_text())
+    assert (found["split"], found["faces"]) == ("valid", 128)
+    result = call_script("paper_claims.py", f"--workdir={scored[0]}", "--split=private")
+    assert result.returncode == 2
+    assert "private" in result.stderr
+
+
 def test_runs_are_put_side_by_side(call_script, scored, tmp_path):
     workdir, _ = scored
     np.save(tmp_path / "faces.npy", toyfaces.load("valid", 0, 2).images)
