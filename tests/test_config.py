@@ -190,7 +190,7 @@ def test_stargan_is_the_published_one():
     assert (settings.loss, settings.gradient_penalty, settings.critic_steps) == ("wasserstein", 10.0, 5)
     assert (settings.classification, settings.cycle, settings.adversarial) == (1.0, 10.0, 1.0)
     assert settings.batch_size == 5 * 16
-    off = ("slope_penalty", "guide", "keep", "own_share", "ema_decay", "balanced", "augment")
+    off = ("slope_penalty", "guide", "keep", "own_share", "ema_decay", "balanced", "augment", "reconstruction")
     assert not any(getattr(settings, name) for name in off)
 
 

@@ -113,7 +113,8 @@ def make(
     adversarial = losses.ADVERSARIAL[settings.loss]
     schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, _LAST_RATE)
     optimizer = optax.adam(schedule, b1=settings.b1, b2=settings.b2)
-    faster = lambda step: settings.critic_rate * schedule(step)  # noqa: E731
+    # Optax counts updates, of which D has several in a step.
+    faster = lambda update: settings.critic_rate * schedule(update // settings.critic_steps)  # noqa: E731
     critic_optimizer = optax.adam(faster, b1=settings.b1, b2=settings.b2)
     frequency = jnp.asarray(class_counts, jnp.float32) / sum(class_counts)
     # Added to D's answers in training, so that a rare emotion is not held to be rare in edits (Ren et al. 2020).
