@@ -6,19 +6,18 @@ from emogan.evaluation import contestants, distances, faces, scores
 
 
 class EditSets:
-    """The Frechet distance of edits to the held-out faces, in the judge's features, beside that of real faces.
+    """The Frechet distance of edits to faces that were not edited, in the judge's features, beside that of real faces.
 
-    Each set has a picture of every held-out face, edited to the label of another one and never to its own, so that
-    the labels are those of the held-out faces. Scores are the mean over `contestants.SEEDS` such sets.
+    The held-out faces are divided in two halves with the same labels. One is edited, each face to the label of another
+    one and never to its own, and set beside the other half as it is: beside their own sources edits would lie nearer
+    than real faces do, and the unchanged input would win. Scores are the mean of both ways, over `contestants.SEEDS`
+    divisions.
     """
 
     name = "edit sets"
 
-    def __init__(self):
-        self._floor: scores.Score | None = None
-
     def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
-        """Returns the distance and its ratio to the floor; {} unless every face was edited to every label.
+        """Returns the distance and its ratio to that of the halves as they are; {} unless all edits are there.
 
         {} also for a judge without features.
         """
@@ -31,26 +30,29 @@ class EditSets:
             return {}
         place = np.full((len(labels), classes), -1)
         place[model.edits.source, model.edits.target] = model.edits.picture
-        held_out = distances.moments([data.opinion.features])
-        found = []
+        found, floors = [], []
         for seed in range(contestants.SEEDS):
-            wanted = exchange(labels, np.random.default_rng(seed))
-            if wanted is None:
-                return {}
-            pictures = place[np.arange(len(labels)), wanted]
-            features = model.edit_opinion.features[pictures]
-            found.append(distances.frechet(held_out, distances.moments([features])))
+            random = np.random.default_rng(seed)
+            halves = halve(labels, random)
+            real = [distances.moments([data.opinion.features[half]]) for half in halves]
+            floors.append(distances.frechet(*real))
+            ways = []
+            for half, others in zip(halves, real[::-1], strict=True):
+                wanted = exchange(labels[half], random)
+                if wanted is None:
+                    return {}
+                features = model.edit_opinion.features[place[half, wanted]]
+                ways.append(distances.frechet(others, distances.moments([features])))
+            found.append(np.mean(ways))
         distance = scores.over_seeds(found)
-        return {"edit_frechet": distance, "edit_frechet_ratio": scores.ratio(distance, self._real(data, held_out))}
+        return {"edit_frechet": distance, "edit_frechet_ratio": scores.ratio(distance, scores.over_seeds(floors))}
 
-    def _real(self, data: faces.Faces, held_out: distances.Moments) -> scores.Score:
-        if self._floor is None:
-            found = []
-            for seed in range(contestants.SEEDS):
-                opinion = data.judge.look(data.train.images[data.matching_train(seed)])
-                found.append(distances.frechet(held_out, distances.moments([opinion.features])))
-            self._floor = scores.over_seeds(found)
-        return self._floor
+
+def halve(labels: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the places of two halves of labels [N], drawn at random, each label in equal parts but for one face."""
+    order = random.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    return order[::2], order[1::2]
 
 
 def exchange(labels: np.ndarray, random: np.random.Generator) -> np.ndarray | None:

@@ -42,8 +42,9 @@ def compare(
 ) -> dict[str, Any]:
     """Returns the scores of presets side by side, each trained in a folder of its own below `folder`.
 
-    What is there is gone on with; then the training time, which nobody knows any more, is left out. The widths of the
-    recipes are their own unless changed, so equal faces are not equal work: the time stands beside them.
+    What is there is gone on with; then the training time, which nobody knows any more, is left out, but that of a
+    training that was finished before is kept. The widths of the recipes are their own unless changed, so equal faces
+    are not equal work: the time stands beside them.
 
     Args:
       names: of presets.
@@ -81,7 +82,7 @@ def _one(
 ) -> dict[str, Any]:
     workdir = folder / config.preset
     phases = config.phases.split(",")
-    begun = any(checkpoint.newest_step(workdir / "checkpoints" / phase) for phase in phases)
+    before = _steps(workdir, phases)
     if not budget.minutes:
         config_lib.share_epochs(config, budget.epochs)
     elif (workdir / "config.json").exists():
@@ -95,8 +96,10 @@ def _one(
     result, shown = runs.score_run(workdir, "", options, say)
     result["environment"] |= environment
     cost = {"images_seen": _images_seen(config, result["data"]["training faces"])}
-    if not begun:
+    if not any(before):
         cost["training_time"] = seconds
+    elif before == _steps(workdir, phases) and (known := _training_time(workdir)):
+        cost["training_time"] = known
     result["contestants"][0]["scores"] |= {name: {"value": value, "error": None} for name, value in cost.items()}
     runs.write(result, shown, workdir)
     return result
@@ -119,6 +122,19 @@ def _share_minutes(
         phase = getattr(config, name)
         phase.epochs *= 60 * minutes / whole
         say(f"{config.preset}: {rate:.0f} images/s in phase {name}, so {phase.epochs:.2f} epochs")
+
+
+def _steps(workdir: pathlib.Path, phases: Sequence[str]) -> list[int | None]:
+    return [checkpoint.newest_step(workdir / "checkpoints" / phase) for phase in phases]
+
+
+def _training_time(workdir: pathlib.Path) -> float | None:
+    """What an earlier result says."""
+    try:
+        own = tables.load(workdir / "evaluation" / "metrics.json")["contestants"][0]
+    except (FileNotFoundError, ValueError):
+        return None
+    return own["scores"].get("training_time", {}).get("value")
 
 
 def _images_seen(config: config_lib.Config, examples: int) -> int:

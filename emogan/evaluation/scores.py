@@ -101,14 +101,16 @@ METRICS: Mapping[str, Metric] = {
         "transfer",
         "Frechet distance of edits",
         "lower",
-        "As that of samples, of edits: each held-out face once, to the emotion of another one and never to its own, so "
-        "that edits and held-out faces have the same count of each emotion.",
+        "As that of samples, of edits: one half of the held-out faces, each to the emotion of another one and never to "
+        "its own, beside the other half as it is. Both halves have the same count of each emotion; the mean of both "
+        "ways and of three divisions.",
     ),
     "edit_frechet_ratio": Metric(
         "transfer",
         "the same / real faces",
         "lower",
-        "That distance divided by the one of as many real training faces with the same labels: the floor at this N.",
+        "That distance divided by the one of the two halves as they are: the floor at this N, which the unchanged "
+        "input has.",
     ),
     "reconstruction_psnr": Metric(
         "reconstruction", "PSNR, own label", "higher", "Mean over faces, against the face itself.", "dB"

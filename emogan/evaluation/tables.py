@@ -13,7 +13,7 @@ import numpy as np
 from emogan import untrusted
 from emogan.evaluation import scores
 
-FORMAT = 1  # of a result; another number is another set of fields
+FORMAT = 2  # of a result; another number is another set of fields, or another meaning of one
 KINDS = ("model", "pictures", "reference")
 CLEAN = "_clean"  # after a metric's name: over the faces that do not stand in the training data
 CLEAN_GROUP = "without the leaked faces"
@@ -72,7 +72,7 @@ def load(path: pathlib.Path) -> dict[str, Any]:
 
 
 def check(result: Any, where: str = "the result") -> None:
-    """Returns nothing if a result is whole: the fields of format 1, each of its type, and metrics from `METRICS`.
+    """Returns nothing if a result is whole: the fields of this format, each of its type, and metrics from `METRICS`.
 
     Raises:
       ValueError: if not; the text names the first fault, and `where` it was found.

@@ -23,6 +23,20 @@ def test_a_majority_cannot_be_exchanged():
     assert edit_sets.exchange(np.array([0, 0, 1, 1]), np.random.default_rng(0)).tolist() == [1, 1, 0, 0]
 
 
+def test_halves_have_the_same_labels_and_no_face_twice():
+    labels = np.repeat(np.arange(4), [30, 2, 15, 13])[np.random.default_rng(0).permutation(60)]
+    one, other = edit_sets.halve(labels, np.random.default_rng(1))
+    np.testing.assert_array_equal(np.sort(np.concatenate([one, other])), np.arange(60))
+    assert np.abs(np.bincount(labels[one]) - np.bincount(labels[other])).max() <= 1
+    assert set(one) != set(edit_sets.halve(labels, np.random.default_rng(2))[0])
+
+
+def test_the_unchanged_input_is_as_far_as_real_faces_are_and_no_nearer(entered, toy):
+    found = edit_sets.EditSets().run(entered["unchanged"], toy, KEY)
+    assert found["edit_frechet_ratio"].value == pytest.approx(1)
+    assert found["edit_frechet"].value > 0
+
+
 def test_perfect_edits_are_near_the_floor_and_noise_is_far(entered, toy):
     evaluator = edit_sets.EditSets()
     found = {name: evaluator.run(entered[name], toy, KEY) for name in ("perfect", "stranger", "mean face", "noise")}
