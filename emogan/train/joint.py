@@ -19,7 +19,7 @@ from emogan.train import state as state_lib
 SHOWN = 8  # faces of a sample
 _LAST_RATE = 0.05  # of the first learning rate
 _GRAY = 127.5  # gray levels in a unit of float images
-_PENALISED = 4  # one face in so many has its slopes penalised, whose cost is that of two more steps of D
+_PENALISED = 4  # every so manieth face has its slopes penalised, whose cost is that of two more steps of D
 
 
 @struct.dataclass
@@ -158,6 +158,14 @@ def make(
         least = -math.log(settings.confidence)
         return jnp.maximum(optax.softmax_cross_entropy_with_integer_labels(emotions, wanted), least)
 
+    def per_face(metrics: types.Metrics) -> types.Metrics:
+        # Of means over all devices: one of them may have no face that shall not change.
+        other = metrics["other"]
+        own, other = (_GRAY / jnp.maximum(share, 1e-6) for share in (1 - other, other))
+        scales = {"reconstruction": own, "change": other, "edit_accuracy": other / _GRAY}
+        metrics = {name: scales.get(name, 1.0) * value for name, value in metrics.items() if name != "other"}
+        return metrics | {"paint": _GRAY * jnp.sqrt(metrics["paint"])}
+
     def changed(faces: types.Images, keys: jax.Array) -> types.Images:
         return augment.all_of(faces, keys) if settings.augment else faces
 
@@ -185,10 +193,11 @@ def make(
             loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
             total = loss + (jnp.mean(named) if settings.classification else 0.0)
             if settings.slope_penalty:
-                some = max(len(labels) // _PENALISED, 1)
-                last = lambda x: jnp.concatenate([half[-some:] for half in jnp.split(x, 2)])  # noqa: E731
-                critic = lambda x: D.apply({"params": params}, x[0], last(both), x[1])[0]  # noqa: E731
-                slopes = losses.squared_slope(critic, jax.tree.map(last, (shown, seen)))
+                # The same faces however the batch is shared, if each device has a multiple of them.
+                some = slice(min(_PENALISED, len(labels)) - 1, None, _PENALISED)
+                few = lambda x: jnp.concatenate([half[some] for half in jnp.split(x, 2)])  # noqa: E731
+                critic = lambda x: D.apply({"params": params}, x[0], few(both), x[1])[0]  # noqa: E731
+                slopes = losses.squared_slope(critic, jax.tree.map(few, (shown, seen)))
                 total += settings.slope_penalty * jnp.mean(slopes)  # the mean over both is the sum of half of each
             if settings.gradient_penalty:
                 critic = lambda faces: D.apply({"params": params}, faces, wanted)[0]  # noqa: E731
@@ -233,10 +242,11 @@ def make(
             right = (jnp.argmax(emotions, axis=1) == wanted) * other
             return total, {
                 "generator_loss": terms["adversarial"],
-                "reconstruction": _GRAY * terms["reconstruction"] / jnp.maximum(1 - jnp.mean(other), 1e-6),
-                "change": _GRAY * terms["keep"] / jnp.maximum(jnp.mean(other), 1e-6),
-                "paint": _GRAY * jnp.sqrt(terms["paint"]),
-                "edit_accuracy": jnp.mean(right) / jnp.maximum(jnp.mean(other), 1e-6),
+                "reconstruction": terms["reconstruction"],
+                "change": terms["keep"],
+                "paint": terms["paint"],
+                "edit_accuracy": jnp.mean(right),
+                "other": jnp.mean(other),
             }
 
         discriminator = state.discriminator
@@ -259,7 +269,7 @@ def make(
         average = state.average
         if settings.ema_decay:
             average = state_lib.moving_average(average, both.params, settings.ema_decay, state.step.astype(jnp.float32))
-        metrics = state_lib.mean_over({**critic_metrics, **metrics}, axis_name)
+        metrics = per_face(state_lib.mean_over({**critic_metrics, **metrics}, axis_name))
         return JointState(state.step + 1, both, discriminator, average, state.guides), metrics
 
     def sample(state: JointState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
