@@ -199,6 +199,7 @@ def _problem(rows: fer2013_rows.Collector, line: str) -> None:
     """Raises over something amiss with a folder, or remarks it where the caller would rather go on."""
     if rows.on_bad_row == "error":
         raise ValueError(f"{line}; repair it, or go on without with on_bad_row=skip")
+    rows.num_problems += 1
     rows.remark(f"{line}; left out")
 
 

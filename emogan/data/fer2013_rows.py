@@ -41,6 +41,7 @@ class Collector:
         self.remarks: list[str] = []
         self.unlabelled: list[str] = []
         self.num_bad = 0
+        self.num_problems = 0  # of folders, which were left out
         self._bad: list[str] = []
         self._count = 0
         self._pixels = {split: bytearray() for split in SPLITS}

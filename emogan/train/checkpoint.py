@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
@@ -247,6 +248,12 @@ def checksum(state: Any) -> str:
         digest.update(f"{jax.tree_util.keystr(path)}{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def is_finite(state: Any) -> bool:
+    """Returns whether all floats of a state are numbers."""
+    arrays = (np.asarray(_gathered(leaf)) for leaf in jax.tree.leaves(state))
+    return all(np.isfinite(array).all() for array in arrays if jnp.issubdtype(array.dtype, jnp.floating))
 
 
 def _gathered(leaf: Any) -> Any:

@@ -102,7 +102,11 @@ def train(
                 writers.say(f"{phase.name:8s} {stopped}: stopping at step {step}, with a checkpoint")
             if step % run.checkpoint_every == 0 or step == total_steps or stopped:
                 writer.sync()
-                checkpoints.save(step, layout.whole(state), about)
+                whole = layout.whole(state)
+                # Metrics are of before a step's last update, which may be the one that went wrong.
+                if not checkpoint.is_finite(whole):
+                    raise TrainingError(_went_wrong(phase, "the state is not finite", step))
+                checkpoints.save(step, whole, about)
             if stopped:
                 break
             if timed is not None:
@@ -122,16 +126,19 @@ def _sample(writer: writers.Writer, phase: state_lib.Phase, made: Any, step: int
     writer.sample(step, faces, metrics, phase.synthetic)
 
 
+def _went_wrong(phase: state_lib.Phase, what: str, step: int) -> str:
+    return (
+        f"{phase.name}: {what} after step {step}; the last checkpoint before it is kept. "
+        f"Try a smaller --config.{phase.name}.learning_rate or another --config.seed"
+    )
+
+
 def _examine(phase: state_lib.Phase, done: int, rows: dict[str, np.ndarray]) -> None:
     for i in range(len(next(iter(rows.values())))):
         metrics = {name: float(values[i]) for name, values in rows.items()}
         for name, value in metrics.items():
             if not np.isfinite(value):
-                raise TrainingError(
-                    f"{phase.name}: {name} is {value} after step {done + i + 1}; "
-                    "the last checkpoint before it is kept. "
-                    f"Try a smaller --config.{phase.name}.learning_rate or another --config.seed"
-                )
+                raise TrainingError(_went_wrong(phase, f"{name} is {value}", done + i + 1))
         diagnosis = phase.diagnose(metrics)
         if diagnosis and diagnosis.stop:
             raise TrainingError(f"{phase.name}: step {done + i + 1}: {diagnosis.message}")

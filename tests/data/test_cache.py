@@ -161,6 +161,16 @@ def test_rows_skipped_before_are_refused_again_without_skip(faces, pack, tmp_pat
         load(path, tmp_path / "cache")
 
 
+def test_a_folder_left_out_before_is_missed_again_without_skip(faces, tmp_path):
+    faces.write_folders(tmp_path / "source")
+    for path in (tmp_path / "source" / "train" / "fearful").iterdir():
+        path.unlink()
+    assert load(tmp_path / "source", tmp_path / "cache", on_bad_row="skip")[1]
+    assert not load(tmp_path / "source", tmp_path / "cache", on_bad_row="skip")[1]
+    with pytest.raises(ValueError, match="expected images"):
+        load(tmp_path / "source", tmp_path / "cache")
+
+
 def test_unwritable_cache_is_no_cache_and_said(faces, pack, tmp_path):
     path = pack.write(tmp_path / "source" / "fer2013.csv", faces.csv())
     blocked = pack.write(tmp_path / "file", b"") / "cache"

@@ -25,8 +25,12 @@ class Walk:
     place: jax.Array
 
 
-def walk_phase(nan_after=-1, diagnose=lambda metrics: None):
-    """A random walk that hears of its batches; its loss is no number once, after step `nan_after`."""
+def walk_phase(nan_after=-1, diagnose=lambda metrics: None, lost_after=-1):
+    """A random walk that hears of its batches.
+
+    Its loss is no number once, after step `nan_after`; its place is none after step `lost_after`, of which that step's
+    loss knows nothing.
+    """
 
     def init(key):
         return Walk(jnp.zeros((), jnp.int32), jax.random.normal(key, (3,)))
@@ -37,7 +41,8 @@ def walk_phase(nan_after=-1, diagnose=lambda metrics: None):
         push = jax.random.normal(key, (3,)) + labels * jnp.arange(1, 4)
         count = state.step + 1
         loss = jnp.where(count == nan_after, jnp.nan, push.sum())
-        return Walk(count, 0.9 * state.place + push), {"loss": loss, "count": count}
+        place = jnp.where(count == lost_after, jnp.nan, 0.9 * state.place + push)
+        return Walk(count, place), {"loss": loss, "count": count}
 
     def sample(state, batch, key):
         return jnp.full((1, 2, 48, 48), state.step.astype(jnp.uint8)), {"place": state.place.sum()}
@@ -203,6 +208,13 @@ def test_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(tmp_pat
     step, state = restored(tmp_path, phase)
     assert step == int(state.step) == last_good
     assert np.isfinite(state.place).all()
+
+
+def test_a_state_that_is_no_number_is_not_saved(tmp_path):
+    phase = walk_phase(lost_after=9)
+    with pytest.raises(loop.TrainingError, match="walk: the state is not finite after step 9; the last checkpoint"):
+        train(tmp_path, phase, 9)
+    assert restored(tmp_path, phase)[0] == 6
 
 
 def test_loss_that_is_no_number_in_the_first_steps_leaves_no_checkpoint(tmp_path):
