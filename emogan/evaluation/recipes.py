@@ -59,7 +59,10 @@ def compare(
     Raises:
       ValueError, FileNotFoundError: if a name, a change or the data are not as they must be.
     """
-    configs = [_configure(name, changes) for name in names]  # what is wrong shows before the first training
+    # What is wrong shows before the first training.
+    configs = [_configure(name, changes) for name in names]
+    for config in {repr(config.data): config for config in configs}.values():
+        runs.load_faces(config, options)
     return tables.compare([_one(config, budget, folder, options, say, environment, signals) for config in configs])
 
 

@@ -135,6 +135,7 @@ def test_recipes_are_trained_for_as_long(call_script, tmp_path):
         (["--train=paper", "--set=gan.speed=2"], "gan.speed: expected a field out of"),
         (["--train=paper", "--set=gan.batch_size"], "--set: expected FIELD=VALUE, found 'gan.batch_size'"),
         (["--train=cubist"], "--config: expected a preset out of"),
+        (["--train=quick", "--split=public"], "public"),
         (["--train=paper", "runs/quick"], "--train: expected no folders beside it, found runs/quick"),
     ],
 )
