@@ -1,6 +1,7 @@
 """What every evaluator returns: scores with their uncertainty, and what each score means."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -277,7 +278,9 @@ def over_seeds(values: Sequence[float]) -> Score:
 
 
 def ratio(score: Score, real: Score) -> Score:
-    """Returns the ratio of two scores, its error by those of both, taken as independent."""
+    """Returns the ratio of two scores, its error by those of both, taken as independent; to 0 it is not a number."""
+    if not real.value:
+        return Score(math.nan)
     value = score.value / real.value
     error = value * float(np.hypot((score.error or 0.0) / max(score.value, 1e-9), (real.error or 0.0) / real.value))
     return Score(value, error)

@@ -1,9 +1,11 @@
 """Means, balanced means and their errors, by hand and against theory."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from emogan.evaluation import scores
+from emogan.evaluation import scores, tables
 
 
 def test_means_are_worked_out_by_hand():
@@ -29,6 +31,12 @@ def test_values_of_one_face_count_as_one_face():
 
 def test_infinite_values_have_no_error():
     assert scores.mean_score([np.inf, np.inf]) == scores.Score(np.inf)
+
+
+def test_ratio_to_nothing_is_not_available():
+    assert scores.ratio(scores.Score(1.0, 0.1), scores.Score(2.0)) == scores.Score(0.5, 0.05)
+    found = scores.ratio(scores.Score(0.0, 0.1), scores.Score(0.0, 0.0))
+    assert tables.format_score("edit_accuracy_ratio", dataclasses.asdict(found)) == "n/a"
 
 
 def test_errors_are_the_same_every_time():
