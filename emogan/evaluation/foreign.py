@@ -1,5 +1,6 @@
 """Networks of others, from files that the user brings: an ONNX face embedder, and the Inception network of FID."""
 
+import hashlib
 import pathlib
 import warnings
 from collections.abc import Callable
@@ -13,7 +14,7 @@ _INCEPTION_FEATURES = 2048
 
 
 def onnx_descriptor(path: str | pathlib.Path) -> identity.Descriptor:
-    """Returns the face embedder in an ONNX file as a descriptor named after the file; it runs on CPU.
+    """Returns the face embedder in an ONNX file as a descriptor named after the file and its bytes; it runs on CPU.
 
     The network has one input of floats, [N, C, H, W] or [N, H, W, C] with C of 1 or 3, H and W fixed, N fixed or not;
     its first output is the embedding. Faces are resized bilinearly to H x W, gray is repeated for the 3 channels, and
@@ -64,7 +65,8 @@ def onnx_descriptor(path: str | pathlib.Path) -> identity.Descriptor:
             rows.append(output[: len(piece)].reshape(len(piece), -1))
         return np.concatenate(rows)
 
-    return identity.Descriptor(path.stem, features)
+    # The first digits of its SHA-256, because results of one descriptor's name are put side by side.
+    return identity.Descriptor(f"{path.stem} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}", features)
 
 
 def inception_features(path: str | pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
