@@ -112,6 +112,19 @@ def test_ratios_are_in_units_of_the_judge_on_real_faces(result):
         assert value(result, name, "edit_weakest_ratio") == pytest.approx(by_target.min() / real)
 
 
+@pytest.mark.parametrize(("targets", "named"), [(range(7), True), (range(3, 4), False), (range(6), False)])
+def test_edit_accuracy_is_only_over_all_targets_asked_of_other_faces(toy, targets, named):
+    target, source = (places.ravel() for places in np.meshgrid(targets, np.arange(len(toy.held_out)), indexing="ij"))
+    if len(targets) == 6:  # the seventh is asked of those alone who wear it
+        own = np.flatnonzero(toy.held_out.labels == 6)
+        target, source = np.append(target, np.full(len(own), 6)), np.append(source, own)
+    easy = contestants.of_edits("easy", toy.held_out.images[source], target, source, toy)
+    found = transfers.Transfers().run(easy, toy, KEY)
+    means = {"edit_accuracy", "edit_confidence", "edit_accuracy_ratio", "edit_weakest_ratio"}
+    assert means & set(found) == (means if named else set())
+    assert found["identity_rank1"].value == 1
+
+
 def test_a_person_is_found_more_often_among_few(result):
     for name in ("perfect", "contrary"):
         assert value(result, name, "identity_rank1") < value(result, name, "identity_rank1_small") < 1
