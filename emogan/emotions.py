@@ -13,14 +13,19 @@ ALIASES = {
 }
 
 
+def usual(name: str) -> str:
+    """Returns the name of a class in lower case, and that of an emotion in the paper's naming."""
+    word = name.strip().lower()
+    return ALIASES.get(word, word)
+
+
 def label(name: str) -> int:
     """Returns the label of an emotion's name, in either naming and any case.
 
     Raises:
       ValueError: if the name is no emotion.
     """
-    word = name.strip().lower()
-    word = ALIASES.get(word, word)
+    word = usual(name)
     if word not in EMOTIONS:
         raise ValueError(f"expected an emotion out of {', '.join(EMOTIONS)}, found {name!r:.60}")
     return EMOTIONS.index(word)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from emogan import emotions
 from emogan.data import cache, dataset, duplicates
 from emogan.evaluation import hog_judge
 from emogan.evaluation import judge as judge_lib
@@ -29,7 +30,8 @@ class Faces:
         descriptor: Callable[[np.ndarray], np.ndarray],
         cache_dir: pathlib.Path | None = None,
     ):
-        if held_out.class_names != train.class_names or len(judge.class_names) != len(held_out.class_names):
+        judged, named = ([emotions.usual(name) for name in one.class_names] for one in (judge, held_out))
+        if held_out.class_names != train.class_names or judged != named:
             raise ValueError(
                 f"expected a judge of {', '.join(held_out.class_names)}, found one of {', '.join(judge.class_names)}"
             )

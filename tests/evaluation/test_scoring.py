@@ -141,6 +141,19 @@ def test_errors_shrink_with_the_faces(entered, toy, train_data, toy_judge):
     assert 1.5 < ratio < 3.5  # sqrt(210 / 40) = 2.3
 
 
+def test_judge_of_other_names_is_refused_and_of_another_naming_is_not(toy, train_data, toy_judge):
+    def scored_by(names):
+        other = judge_lib.Judge(toy_judge.width, names, toy_judge.variables, {})
+        return faces_lib.Faces(toy.held_out, train_data, other, toy.descriptor)
+
+    angry, *rest = toy_judge.class_names
+    assert scored_by(("Anger", *rest)).judge.class_names[0] == "Anger"
+    for names in ((*rest, angry), ("calm", *rest), tuple(rest)):
+        with pytest.raises(ValueError, match=r"^expected a judge of angry, .* found one of ") as caught:
+            scored_by(names)
+        assert "\n" not in str(caught.value)
+
+
 def test_judge_does_not_depend_on_the_batch(toy, toy_judge, monkeypatch):
     whole = toy_judge.look(toy.held_out.images)
     alone = toy_judge.look(toy.held_out.images[17:18])
