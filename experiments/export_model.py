@@ -43,7 +43,9 @@ def main(_) -> None:
 
 def _scores(result: dict, workdir: pathlib.Path) -> tuple[str, dict]:
     """Returns the split of a result, and the run's scores on it."""
-    named = [one for one in result["contestants"] if one["name"] == workdir.resolve().name]
+    references = [one["name"] for one in result["contestants"] if one["kind"] == "reference"]
+    name = tables.free(workdir.resolve().name, references)  # as evaluate.py named it
+    named = [one for one in result["contestants"] if one["name"] == name]
     if not named:
         raise ValueError(f"--scores: expected results of {workdir.name}, found those of {result['title']}")
     found = {"faces": result["faces"], "judge": result["judge"], "scores": named[0]["scores"]}

@@ -84,11 +84,10 @@ def score_run(
         for phase in config.phases.split(",")
     )
     about = f"{config.preset}, {steps}, seed {config.seed}"
-    own = contestants.of_model(name, about, model, faces)
+    references = contestants.references(faces)
+    own = contestants.of_model(_distinct(name, references), about, model, faces)
     evaluators = make_evaluators(config, options, say)
-    result = scoring.score(
-        name, [own, *contestants.references(faces)], evaluators, faces, jax.random.key(options.seed), say
-    )
+    result = scoring.score(name, [own, *references], evaluators, faces, jax.random.key(options.seed), say)
     result["config"] = dataclasses.asdict(config)
     per_epoch = {
         phase: dataset.steps_per_epoch(len(faces.train), getattr(config, phase).batch_size)
@@ -126,13 +125,15 @@ def score_pictures(
       FileNotFoundError, ValueError: if the pictures, the data or an option are not as they must be.
     """
     faces = load_faces(config, options)
+    references = contestants.references(faces)
+    own_name = _distinct(name, references)
     if sources is None:
-        own = contestants.of_samples(name, images, labels, faces)
+        own = contestants.of_samples(own_name, images, labels, faces)
     else:
-        own = contestants.of_edits(name, images, labels, sources, faces)
-    everyone = [own, *contestants.references(faces)]
+        own = contestants.of_edits(own_name, images, labels, sources, faces)
     evaluators = make_evaluators(config, dataclasses.replace(options, cas=False), say)
-    return scoring.score(name, everyone, evaluators, faces, jax.random.key(options.seed), say), _pictures(own, faces)
+    result = scoring.score(name, [own, *references], evaluators, faces, jax.random.key(options.seed), say)
+    return result, _pictures(own, faces)
 
 
 def score_references(config: config_lib.Config, options: Options, say: Callable[[str], None]) -> dict[str, Any]:
@@ -189,7 +190,12 @@ def make_evaluators(config: config_lib.Config, options: Options, say: Callable[[
 
 
 def write(result: dict[str, Any], shown: Sequence[report.Picture], workdir: pathlib.Path) -> list[pathlib.Path]:
-    """Writes metrics.json and report.html into a folder's `evaluation/`, each as a whole, and returns their paths."""
+    """Writes metrics.json and report.html into a folder's `evaluation/`, each as a whole, and returns their paths.
+
+    Raises:
+      ValueError: if `tables.check` refuses the result; then nothing is written.
+    """
+    tables.check(result)
     folder = workdir / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "metrics.json"
@@ -197,6 +203,11 @@ def write(result: dict[str, Any], shown: Sequence[report.Picture], workdir: path
     tables.load(path)  # what cannot be read again must not stay unnoticed
     report.write(result, shown, folder / "report.html")
     return [path, folder / "report.html"]
+
+
+def _distinct(name: str, references: Sequence[contestants.Contestant]) -> str:
+    """Returns a name that no reference has, since a table tells contestants apart by their names."""
+    return tables.free(name, [one.name for one in references])
 
 
 def _refuse_other_faces(workdir: pathlib.Path, train: dataset.Dataset) -> None:

@@ -221,7 +221,7 @@ def compare(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         raise ValueError("expected results to compare, found none; give at least one")
     titles = []
     for result in results:
-        titles.append(_free(str(result.get("title")), titles))
+        titles.append(free(str(result.get("title")), titles))
         check(result, f"'{titles[-1]}'")
     for name in _SAME:
         values = [flat(result)[name] for result in results]
@@ -241,7 +241,7 @@ def compare(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             if one["kind"] != "reference":
                 if uses[name] > 1:
                     name = title if name == result["title"] else f"{name} ({title})"
-                name = _free(name, [*contestants, *references])
+                name = free(name, [*contestants, *references])
             kept = {key: score for key, score in one["scores"].items() if same_leaks or not key.endswith(CLEAN)}
             before = contestants.get(name, {"scores": {}})["scores"]
             contestants[name] = {**one, "name": name, "scores": {**kept, **before}}
@@ -265,6 +265,12 @@ def flat(nested: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
+def free(name: str, taken: Sequence[str]) -> str:
+    """Returns a name that is not taken, with the least number after it that helps."""
+    names = [name, *(f"{name} ({number})" for number in range(2, len(taken) + 2))]
+    return next(name for name in names if name not in taken)
+
+
 def _merge(titles: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     merged, parts = {}, [flat(part) for part in parts]
     for name in dict.fromkeys(name for part in parts for name in part):
@@ -278,12 +284,6 @@ def _merge(titles: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> dict[st
 def _is_number(value: Any) -> bool:
     # JSON may hold whole numbers that no float can.
     return isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 63)
-
-
-def _free(name: str, taken: Sequence[str]) -> str:
-    """Returns a name that is not taken, with the least number after it that helps."""
-    names = [name, *(f"{name} ({number})" for number in range(2, len(taken) + 2))]
-    return next(name for name in names if name not in taken)
 
 
 def _shares(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
