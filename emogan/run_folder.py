@@ -70,4 +70,7 @@ def _data(text: str) -> tuple[tuple[str, ...], int, dict[str, Any]]:
         raise ValueError(f"{expected}, found class_names {names!r:.100}; train the run again")
     if type(examples) is not int or not 0 <= examples < 1 << 31:
         raise ValueError(f"{expected}, found examples {examples!r:.100}; train the run again")
+    for name in ("name", "split", "fingerprint"):
+        if not isinstance(about.get(name), str):
+            raise ValueError(f"expected a text {name} in JSON, found {about.get(name)!r:.100}; train the run again")
     return tuple(names), examples, about

@@ -287,6 +287,11 @@ def test_an_unfinished_encoder_is_refused(workdir):
         ("config.json", '{"seed": -1}', "config.json: seed: expected 0 to"),
         ("data.json", "[]", "data.json: expected class_names and examples as JSON"),
         ("data.json", json.dumps({"class_names": ["a"]}), "data.json: expected class_names and examples as JSON"),
+        (
+            "data.json",
+            json.dumps({"class_names": ["a"], "examples": 8, "name": "toyfaces", "split": "train"}),
+            "data.json: expected a text fingerprint in JSON, found None; train the run again",
+        ),
     ],
 )
 def test_damaged_descriptions_are_refused(workdir, name, content, message):

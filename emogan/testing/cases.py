@@ -76,6 +76,7 @@ def _array(random: Random, folder: pathlib.Path) -> Read:
 def _run(random: Random, folder: pathlib.Path) -> Read:
     config = mutations.damaged_json(dataclasses.asdict(presets.quick()), random)
     about = {"name": "fer2013", "split": "train", "examples": 28_709, "class_names": emotions.EMOTIONS}
+    about["fingerprint"] = "0" * 64
     (folder / "config.json").write_bytes(random.choice((config, config_lib.to_json(presets.quick()).encode())))
     (folder / "data.json").write_bytes(mutations.damaged_json(about, random))
     return lambda: run_folder.read(folder)
