@@ -174,14 +174,18 @@ def clock(seconds: float) -> str:
 
 
 def read_metrics(path: pathlib.Path, phase: str, step_field: str = "step") -> dict[str, np.ndarray]:
-    """Returns a phase's metrics from metrics.jsonl as arrays, `step_field` among them; {} if there are none."""
+    """Returns a phase's metrics from metrics.jsonl as arrays, `step_field` among them; {} if there are none.
+
+    What is not in every line is left out: a run that another version of emogan went on with may know other metrics.
+    """
     if not path.exists():
         return {}
     rows = [row for row in map(_parse, path.read_text().splitlines()) if row and row["phase"] == phase]
     rows = [row for row in rows if step_field in row]
     if not rows:
         return {}
-    return {name: np.array([row[name] for row in rows]) for name in rows[0] if name != "phase"}
+    common = set.intersection(*map(set, rows)) - {"phase"}
+    return {name: np.array([row[name] for row in rows]) for name in rows[0] if name in common}
 
 
 def rewind(path: pathlib.Path, phase: str, step: int) -> None:

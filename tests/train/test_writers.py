@@ -87,6 +87,13 @@ def test_read_metrics_tells_phases_and_kinds_of_lines_apart(tmp_path):
     assert writers.read_metrics(path, "classifier") == {}
 
 
+def test_metrics_that_another_version_has_not_are_left_out(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("\n".join([line("gan", 1, loss=2.5, old=1), line("gan", 2, loss=2, new=3)]))
+    found = writers.read_metrics(path, "gan")
+    assert {name: values.tolist() for name, values in found.items()} == {"step": [1, 2], "loss": [2.5, 2]}
+
+
 def test_sample_is_one_picture_of_the_grid(tmp_path):
     faces = np.random.default_rng(0).integers(0, 256, (2, 3, 48, 48), dtype=np.uint8)
     with open_writer(tmp_path) as writer:
