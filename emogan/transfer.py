@@ -243,6 +243,14 @@ def load(workdir: str | pathlib.Path) -> EmotionTransfer:
     if name in pretrained.NAMES and not workdir.exists():
         found = pretrained.read(name)
         return make(found.config, found.class_names, found.encoder, found.generator, found.card)
+    return read_run(workdir)[0]
+
+
+def read_run(workdir: pathlib.Path) -> tuple[EmotionTransfer, int]:
+    """Returns the trained E and G of a run's folder, and after which step of its last phase they are; else as `load`.
+
+    It is not the newest step where that one's checkpoint is damaged.
+    """
     run = run_folder.read(workdir)
     config, class_names, examples = run.config, run.class_names, run.examples
     phase = last_phase(config)
@@ -255,8 +263,8 @@ def load(workdir: str | pathlib.Path) -> EmotionTransfer:
             f"{workdir}: expected a finished phase {phase} ({steps} steps), found {done or 'no'} steps; "
             f"run experiments/train.py --phase={phase} (or all) with the flags of this run and --workdir={workdir}"
         )
-    state = checkpoint.read(folder, _target(config, len(class_names))).state
-    return make(config, class_names, state.best_encoder, state.generator)
+    saved = checkpoint.read(folder, _target(config, len(class_names)))
+    return make(config, class_names, saved.state.best_encoder, saved.state.generator), saved.step
 
 
 def last_phase(config: config_lib.Config) -> str:

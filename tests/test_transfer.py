@@ -316,6 +316,7 @@ def test_the_checkpoint_before_a_damaged_one_is_used_and_said(workdir, capsys):
     shutil.rmtree(folder / "9" / "state")
     assert (emogan.load(workdir).encode(np.zeros((1, 48, 48), np.uint8)) == expected).all()
     assert f"warning: {folder / '9'}: damaged, passed over for step 8; " in capsys.readouterr().err
+    assert transfer.read_run(workdir)[1] == 8
 
 
 def test_networks_of_another_kind_are_refused(workdir):

@@ -125,13 +125,15 @@ def from_run(workdir: pathlib.Path) -> Judge:
     steps = dataset.total_steps(settings.epochs, run.examples, settings.batch_size)
     folder = workdir / "checkpoints" / "classifier"
     done = checkpoint.newest_step(folder)
+    if done >= steps:
+        phase = classifier.make(config, len(names), steps, _no_faces(names))
+        saved = checkpoint.read(folder, phase.init(jax.random.key(0)))
+        done = saved.step  # an older one, if the newest is damaged
     if done < steps:
         raise ValueError(f"{workdir}: expected a finished phase classifier ({steps} steps), found {done or 'no'} steps")
-    phase = classifier.make(config, len(names), steps, _no_faces(names))
-    state = checkpoint.read(folder, phase.init(jax.random.key(0))).state
     card = {"data": about["name"], "split": about["split"], "faces": about["examples"]}
     card |= {"fingerprint": about["fingerprint"], "settings": dataclasses.asdict(settings), "seed": config.seed}
-    return Judge(settings.width, names, weights.in_halves(state.average), card)
+    return Judge(settings.width, names, weights.in_halves(saved.state.average), card)
 
 
 def save(judge: Judge, path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Any]:

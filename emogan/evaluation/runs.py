@@ -72,18 +72,17 @@ def score_run(
     Raises:
       FileNotFoundError, ValueError: if the folder, the data or an option is not as it must be.
     """
-    model = transfer.load(workdir)
+    model, step = transfer.read_run(workdir)
     config = model.config
     if data_dir:
         config.data.dir = data_dir
     faces = load_faces(config, options)
     _refuse_other_faces(workdir, faces.train)
     name = workdir.resolve().name
-    steps = ", ".join(
-        f"{checkpoint.newest_step(workdir / 'checkpoints' / phase)} steps of phase {phase}"
-        for phase in config.phases.split(",")
-    )
-    about = f"{config.preset}, {steps}, seed {config.seed}"
+    steps = {phase: checkpoint.newest_step(workdir / "checkpoints" / phase) for phase in config.phases.split(",")}
+    steps |= {transfer.last_phase(config): step}
+    done = ", ".join(f"{count} steps of phase {phase}" for phase, count in steps.items())
+    about = f"{config.preset}, {done}, seed {config.seed}"
     references = contestants.references(faces)
     own = contestants.of_model(_distinct(name, references), about, model, faces)
     evaluators = make_evaluators(config, options, say)

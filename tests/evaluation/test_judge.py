@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -95,6 +96,15 @@ def test_judge_of_a_run_is_its_averaged_network_in_halves(judge_run):
     for panel in curves._PANELS:
         for line in panel.lines if panel.phase == "classifier" else ():
             assert any(line.metric in row for row in rows), line
+
+
+def test_judge_of_an_unfinished_step_is_refused_where_the_last_is_damaged(judge_run, tmp_path):
+    workdir = shutil.copytree(judge_run, tmp_path / "run")
+    folder = workdir / "checkpoints" / "classifier"
+    (folder / "8").rename(folder / "7")
+    (folder / "8" / "state").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"expected a finished phase classifier \(8 steps\), found 7 steps"):
+        judge.from_run(workdir)
 
 
 def test_unfinished_run_has_no_judge(judge_run, tmp_path):
