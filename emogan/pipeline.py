@@ -58,7 +58,9 @@ def run(
     _refuse_other_run(config, workdir)
     layout = layout_lib.make(config.parallel)
     for name in phases:
-        layout_lib.check_batch(name, getattr(config, name).batch_size, layout.count, config.parallel.microbatches)
+        settings, microbatches = getattr(config, name), config.parallel.microbatches
+        critic_steps = getattr(settings, "critic_steps", 1)
+        layout_lib.check_batch(name, settings.batch_size, layout.count, microbatches, critic_steps)
     with _told_of_full_disks(workdir), lock.held(workdir) if hosts.is_first() else contextlib.nullcontext():
         return _run(config, workdir, phases, profile, layout, signals)
 

@@ -158,19 +158,19 @@ def single() -> Layout:
     return make(config_lib.ParallelConfig(devices=1))
 
 
-def check_batch(name: str, batch_size: int, devices: int, microbatches: int) -> None:
-    """Checks that a batch can be cut into equal parts.
+def check_batch(name: str, batch_size: int, devices: int, microbatches: int, critic_steps: int = 1) -> None:
+    """Checks that a batch can be cut into equal parts: for each device, each of D's updates, and each turn in memory.
 
     Raises:
       ValueError: if it cannot; the text names the sizes next to it that could.
     """
-    parts = devices * microbatches
+    parts = devices * microbatches * critic_steps
     if batch_size % parts:
         below = batch_size // parts * parts
         fits = f"{below} or {below + parts}" if below else f"{parts}"
         raise ValueError(
-            f"{name}.batch_size: expected a multiple of {parts} ({devices} devices x {microbatches} microbatches), "
-            f"found {batch_size}; {fits} would fit"
+            f"{name}.batch_size: expected a multiple of {parts} ({devices} devices x {microbatches} microbatches x "
+            f"{critic_steps} critic steps), found {batch_size}; {fits} would fit"
         )
 
 

@@ -205,7 +205,8 @@ def test_what_cannot_be_is_refused(case):
 
 
 @pytest.mark.parametrize(
-    ("size", "parts", "fits"), [(50, (4, 1), "48 or 52"), (3, (4, 1), "4 would"), (60, (4, 2), "56 or 64")]
+    ("size", "parts", "fits"),
+    [(50, (4, 1), "48 or 52"), (3, (4, 1), "4 would"), (60, (4, 2), "56 or 64"), (320, (1, 10, 5), "300 or 350")],
 )
 def test_uneven_batches_are_refused_with_what_would_fit(size, parts, fits):
     with pytest.raises(ValueError, match=rf"gan\.batch_size: expected a multiple of .*, found {size}; {fits}"):
