@@ -120,6 +120,11 @@ class Config:
                 part.check(name)  # there are two
             elif dataclasses.is_dataclass(part):
                 part.check()
+        if self.gan.loss == "began" and self.parallel.microbatches > 1:
+            raise ValueError(
+                f"parallel.microbatches: expected 1 with gan.loss=began, found {self.parallel.microbatches}; "
+                "give it a smaller gan.batch_size"
+            )
         if "joint" not in self.phases.split(","):
             return
         if self.joint.guide and not guides(self):

@@ -47,6 +47,12 @@ class GanConfig:
             )
         _parts("gan", self)
         ranges.between("gan.generator_steps", self.generator_steps, 1, 100)
+        if self.loss == "began":
+            for name, value in (("critic_steps", 1), ("generator_steps", 1), ("penalty", "none")):
+                if getattr(self, name) != value:
+                    raise ValueError(
+                        f"gan.{name}: expected {value} with gan.loss=began, found {getattr(self, name)}; leave it out"
+                    )
         ranges.between("gan.ema_decay", self.ema_decay, 0.0, 0.999999)
         ranges.between("gan.collapse_steps", self.collapse_steps, 0, 10**6)
         ranges.one_of("gan.on_collapse", self.on_collapse, ("stop", "warn"))

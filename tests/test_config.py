@@ -185,6 +185,23 @@ def test_phase_joint_takes_no_microbatches():
         config.check()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("gan.critic_steps", 2, "1"),
+        ("gan.generator_steps", 2, "1"),
+        ("gan.penalty", "clip", "none"),
+        ("parallel.microbatches", 2, "1"),
+    ],
+)
+def test_began_refuses_what_it_has_not(name, value, expected):
+    config = changed(presets.began(), "gan.penalty_weight", 0.1 if name == "gan.penalty" else 0.0)
+    with pytest.raises(
+        ValueError, match=rf"^{re.escape(name)}: expected {expected} with gan\.loss=began, found {value}"
+    ):
+        changed(config, name, value).check()
+
+
 def test_stargan_is_the_published_one():
     settings = presets.stargan().joint
     assert (settings.loss, settings.gradient_penalty, settings.critic_steps) == ("wasserstein", 10.0, 5)
