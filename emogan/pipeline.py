@@ -22,11 +22,14 @@ def phases_of(config: config_lib.Config, phase: str = "all") -> tuple[str, ...]:
     """Returns the phases that `phase` names: itself or, for `all`, those of the configuration.
 
     Raises:
-      ValueError: if there is no such phase.
+      ValueError: if there is no such phase, or it is `joint` in a configuration without it, whose model is another.
     """
     if phase != "all" and phase not in config_lib.PHASES:
         raise ValueError(f"--phase: expected all, {' or '.join(config_lib.PHASES)}, found {phase!r}")
-    return tuple(config.phases.split(",")) if phase == "all" else (phase,)
+    phases = tuple(config.phases.split(","))
+    if phase == "joint" and phase not in phases:
+        raise ValueError(f"--phase=joint: expected joint in --config.phases, found {config.phases}")
+    return phases if phase == "all" else (phase,)
 
 
 def run(

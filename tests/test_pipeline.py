@@ -47,6 +47,14 @@ def test_plan_counts_parameters_and_steps_of_the_paper():
     assert sizes.steps == {"gan": 50 * 448, "encoder": 50 * 448}
 
 
+def test_plan_of_a_preset_without_guides_counts_no_features_that_tell_of_faces(config):
+    data = data_lib.dataset.Dataset(np.zeros((16, 48, 48), np.uint8), np.zeros(16, np.int32))
+    before = plans.make(config, data)
+    config.translator.informed = True
+    config.check()
+    assert plans.make(config, data) == before
+
+
 def test_plan_refuses_less_data_than_a_batch(config):
     data = data_lib.dataset.Dataset(np.zeros((15, 48, 48), np.uint8), np.zeros(15, np.int32))
     with pytest.raises(ValueError, match="expected at least one batch of 16 examples, found 15"):
@@ -108,6 +116,8 @@ def test_unknown_phase_and_bad_value_are_refused_before_anything_is_written(tmp_
     known = "all, gan or encoder or classifier or robust or joint"
     with pytest.raises(ValueError, match=f"--phase: expected {known}, found 'gna'"):
         pipeline.run(config, tmp_path / "run", "gna")
+    with pytest.raises(ValueError, match=r"--phase=joint: expected joint in --config\.phases, found gan,encoder"):
+        pipeline.run(config, tmp_path / "run", "joint")
     config.model.width = 0
     with pytest.raises(ValueError, match=r"model\.width"):
         pipeline.run(config, tmp_path / "run")

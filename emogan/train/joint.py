@@ -72,9 +72,10 @@ def code_shape(settings: config_lib.TranslatorConfig) -> tuple[int, int, int]:
 
 def told_size(config: config_lib.Config) -> int:
     """Returns how many features of a face D is told by the first guide, 0 if none."""
-    if not config.translator.informed:
+    guides = config_lib.guides(config)
+    if not (config.translator.informed and guides):  # a configuration without phase `joint` may have no guide
         return 0
-    return classifier_lib.STAGES[-1] * getattr(config, config_lib.guides(config)[0]).width
+    return classifier_lib.STAGES[-1] * getattr(config, guides[0]).width
 
 
 def draw_guides(config: config_lib.Config, num_classes: int, key: jax.Array) -> dict[str, state_lib.Variables]:
