@@ -229,10 +229,14 @@ _MAY_CHANGE = (
 def differences(old: Config, new: Config) -> list[str]:
     """Returns a line for each field whose change makes `new` another run than `old`, as `model.width: 64 -> 32`."""
     before, after = flatten(old), flatten(new)
+    may_change = set(_MAY_CHANGE)
+    # The run's model is that of phase `joint` where there is one, and holds its guides.
+    if "joint" in old.phases.split(",") and ("joint" not in new.phases.split(",") or guides(old) != guides(new)):
+        may_change.remove("phases")
     return [
         f"{name}: {before[name]!r} -> {after[name]!r}"
         for name in before
-        if before[name] != after[name] and name not in _MAY_CHANGE and not name.startswith("run.")
+        if before[name] != after[name] and name not in may_change and not name.startswith("run.")
     ]
 
 

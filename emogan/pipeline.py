@@ -78,6 +78,9 @@ def _run(
 ) -> dict[str, float]:
     data = load_data(config, "train")
     sizes = plans.make(config, data, phases)
+    _refuse_other_data(workdir, data)
+    if "gan" in phases:
+        _refuse_stale_encoder(workdir, sizes)
     if hosts.is_first():
         _settle(config, workdir, data)
     hosts.meet("the folder is settled")
@@ -110,7 +113,6 @@ def _phase(
     """Returns a phase, and what its checkpoints say of what it was built on."""
     classes = len(sizes.class_names)
     if name == "gan":
-        _refuse_stale_encoder(workdir, sizes)
         return recipes.make_gan(config, classes), {}
     if name == "encoder":
         generator = load_generator(config, workdir, sizes, layout)
@@ -267,24 +269,29 @@ def _refuse_other_run(config: config_lib.Config, workdir: pathlib.Path) -> None:
         )
 
 
+def _refuse_other_data(workdir: pathlib.Path, data: dataset.Dataset) -> None:
+    if not (workdir / "data.json").exists():
+        return
+    found = _about_data(data)
+    changed = [
+        f"{untrusted.shown(name)}: {untrusted.shown(value)} -> {found.get(name)}"
+        for name, value in run_folder.read_about_data(workdir).items()
+        if value != found.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            f"{workdir}: expected the data that it was begun with, found {'; '.join(changed)}; choose another --workdir"
+        )
+
+
 def _settle(config: config_lib.Config, workdir: pathlib.Path, data: dataset.Dataset) -> None:
-    """Writes the configuration and what the data were, or refuses data that are not those of before."""
+    """Writes the configuration and what the data are, once nothing in the folder refuses them."""
     workdir.mkdir(parents=True, exist_ok=True)
-    found = {"name": data.name, "split": data.split, "examples": len(data), "fingerprint": data.fingerprint()}
-    found["class_names"] = list(data.class_names)
-    path = workdir / "data.json"
-    if path.exists():
-        before = run_folder.read_about_data(workdir)
-        changed = [
-            f"{untrusted.shown(name)}: {untrusted.shown(value)} -> {found.get(name)}"
-            for name, value in before.items()
-            if value != found.get(name)
-        ]
-        if changed:
-            raise ValueError(
-                f"{workdir}: expected the data that it was begun with, found {'; '.join(changed)}; "
-                "choose another --workdir"
-            )
-    else:
-        files.write_json(path, found)
+    if not (workdir / "data.json").exists():
+        files.write_json(workdir / "data.json", _about_data(data))
     config_lib.save(config, workdir / "config.json")
+
+
+def _about_data(data: dataset.Dataset) -> dict[str, Any]:
+    about = {"name": data.name, "split": data.split, "examples": len(data), "fingerprint": data.fingerprint()}
+    return {**about, "class_names": list(data.class_names)}

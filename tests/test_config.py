@@ -272,6 +272,24 @@ def test_differences_name_a_changed_field_unless_it_leaves_the_run_the_same(name
     assert found == ([] if same_run else [f"{name}: {before!r} -> {after!r}"])
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "same_run"),
+    [
+        ("classifier,robust,joint", "classifier,joint,robust", True),
+        ("classifier,robust,joint", "robust,classifier,joint", False),
+        ("classifier,robust,joint", "classifier,joint", False),
+        ("classifier,robust,joint", "classifier,robust", False),
+        ("joint", "gan,encoder", False),
+        ("joint", "gan,encoder,joint", True),
+        ("classifier", "gan,encoder", True),
+        ("gan,encoder", "joint", True),
+    ],
+)
+def test_phases_may_change_but_not_joint_and_its_guides(old, new, same_run):
+    before, after = (config_lib.Config(phases=phases) for phases in (old, new))
+    assert config_lib.differences(before, after) == ([] if same_run else [f"phases: {old!r} -> {new!r}"])
+
+
 def test_override_sets_a_field_by_its_dotted_name_in_its_own_type():
     config = presets.preset("quick")
     for name, text in (("gan.epochs", "7"), ("joint.augment", "False"), ("gan.learning_rate", "3e-4"), ("seed", "5")):

@@ -141,9 +141,11 @@ def test_encoder_phase_needs_a_finished_gan_phase(workdir, config, epochs):
 @pytest.mark.parametrize("phase", ["gan", "all"])
 def test_encoder_of_an_earlier_generator_is_refused_before_training(workdir, config, phase):
     config.gan.epochs = 2
+    before = (workdir / "config.json").read_text()
     with pytest.raises(ValueError, match="expected an encoder of G at step 16, found one of step 8; delete "):
         pipeline.run(config, workdir, phase)
     assert saved_checksum(workdir, "gan")[0] == 8
+    assert (workdir / "config.json").read_text() == before
 
 
 @pytest.mark.usefixtures("quick_compilation")
