@@ -39,7 +39,7 @@ def main(_) -> None:
     if DETERMINISTIC.value:
         # XLA reads it when the first device is used, which nothing has done yet. CPUs need no such flag.
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true"
-    if DISTRIBUTED.value or COORDINATOR.value:
+    if DISTRIBUTED.value or COORDINATOR.value or NUM_PROCESSES.value or PROCESS_ID.value >= 0:
         hosts.join(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     if BATCH_PER_DEVICE.value:
         config_lib.multiply_batches(config, layout.make(config.parallel).count)

@@ -72,6 +72,19 @@ WRONG = {
         "/dev/null/run: expected a folder to write to, found: Not a directory; choose another --workdir",
     ),
     "unknown flag": (["--datset=toyfaces"], "datset"),
+    "one process of several without an address": (
+        ["--num_processes=2"],
+        "expected --coordinator_address, --num_processes and --process_id together, or none of them",
+    ),
+    "a process's number alone": (["--process_id=0"], "found no address, 0 processes, process 0"),
+    "parts of parts of a batch": (
+        ["--config=wgan_gp", "--dataset=toyfaces", "--config.parallel.microbatches=10"],
+        "gan.batch_size: expected a multiple of 50 (1 devices x 10 microbatches x 5 critic steps), found 320; 300 or",
+    ),
+    "phase joint of a preset without it": (
+        ["--phase=joint"],
+        "--phase=joint: expected joint in --config.phases, found gan,encoder",
+    ),
     "data below a batch": (
         ["--config.data.size=10", "--dry_run"],
         "expected at least one batch of ",
