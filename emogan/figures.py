@@ -1,6 +1,7 @@
 """The paper's figures and the training curves of a run, drawn from what its folder holds."""
 
 import dataclasses
+import io
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -207,6 +208,6 @@ def _save(picture: Any, path: pathlib.Path) -> pathlib.Path:
     if isinstance(picture, np.ndarray):
         images.save_png(path, picture, images.SYNTHETIC)
         return path
-    temporary = path.with_name(path.name + ".tmp")
-    picture.savefig(temporary, format="png", dpi=110)
-    return temporary.replace(path)
+    buffer = io.BytesIO()
+    picture.savefig(buffer, format="png", dpi=110)
+    return files.write_bytes(path, buffer.getvalue())

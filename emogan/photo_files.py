@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import PIL.Image
 
-from emogan import edits, face_files, faces, images, photos, transfer, transfer_files, untrusted
+from emogan import edits, face_files, faces, files, images, photos, transfer, transfer_files, untrusted
 
 AUTO, NONE, DETECT = CROPS = ("auto", "none", "detect")
 LARGEST_FACE = 112  # pixels of a side up to which "auto" takes an image for a face: what aligned data sets have
@@ -170,7 +170,7 @@ def write(
         output.parent.mkdir(parents=True, exist_ok=True)
         every = np.concatenate(rows, axis=1)
         if kind == ".npy":
-            transfer_files.save_array(output, every if emotion.strip().lower() == transfer.ALL else every[0])
+            files.write_array(output, every if emotion.strip().lower() == transfer.ALL else every[0])
         else:
             columns = ("original", *edits.names(model, emotion))
             transfer_files.save_sheet(output, every[0], every[1:], columns, names, scale=1)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from emogan import edits, face_files, grids, images, transfer
+from emogan import edits, face_files, files, grids, images, transfer
 
 LARGEST_SHEET = 200  # rows; more make a picture that few programs open
 
@@ -64,7 +64,7 @@ def write(
     edited = edits.apply(model, faces.images, emotion, frames)
     targets[0].parent.mkdir(parents=True, exist_ok=True)
     if found == ".npy":
-        save_array(output, edited if emotion.strip().lower() == transfer.ALL else edited[0])
+        files.write_array(output, edited if emotion.strip().lower() == transfer.ALL else edited[0])
         return targets
     columns = ("original", *edits.names(model, emotion))
     if found != "folder":
@@ -144,11 +144,3 @@ def picture_paths(folder: pathlib.Path, names: tuple[str, ...], suffix: str) -> 
     shared = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else set()
     chosen = [name if stem in shared else stem for name, stem in zip(names, stems, strict=True)]
     return [folder / f"{name}{suffix}" for name in chosen]
-
-
-def save_array(path: pathlib.Path, array: np.ndarray) -> None:
-    """Writes a .npy file; the old one stays until the new one is whole."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        np.save(file, array)
-    temporary.replace(path)
