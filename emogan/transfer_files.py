@@ -123,10 +123,17 @@ def kind(output: pathlib.Path) -> str:
 
 def check_targets(targets: Sequence[pathlib.Path], sources: Sequence[pathlib.Path]) -> None:
     """Checks that no file to be written is one that is read, with ValueError."""
-    inputs = {path.resolve() for path in sources}
+    # By what the disk says of them, since some take a.JPG and a.jpg for one file.
+    inputs = {_identity(path) for path in sources if path.exists()}
     for target in targets:
-        if target.resolve() in inputs:
+        if target.exists() and _identity(target) in inputs:
             raise ValueError(f"--output: expected another file than the input, found {target}")
+
+
+def _identity(path: pathlib.Path) -> tuple[int, int]:
+    """Returns what tells an existing file from all others, as `os.path.samefile` does."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def check_rows(count: int) -> None:
