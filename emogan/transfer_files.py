@@ -1,5 +1,6 @@
 """Changes the emotion on faces in files, into arrays or pictures in files."""
 
+import collections
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -147,7 +148,9 @@ def check_rows(count: int) -> None:
 
 def picture_paths(folder: pathlib.Path, names: tuple[str, ...], suffix: str) -> list[pathlib.Path]:
     """Returns a file in the folder for each name; where a.jpg and a.bmp would share one, the old suffix stays too."""
-    stems = [pathlib.PurePath(name).stem for name in names]
-    shared = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else set()
-    chosen = [name if stem in shared else stem for name, stem in zip(names, stems, strict=True)]
+    chosen, before = [pathlib.PurePath(name).stem for name in names], []
+    # Again, as a suffix that stays may give what another name is without its own: a.jpg beside a.bmp, and a.jpg.bmp.
+    while chosen != before:
+        before, count = chosen, collections.Counter(chosen)
+        chosen = [name if count[one] > 1 else one for name, one in zip(names, before, strict=True)]
     return [folder / f"{name}{suffix}" for name in chosen]
