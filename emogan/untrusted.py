@@ -182,7 +182,8 @@ def _opened(path: pathlib.Path, formats: tuple[str, ...]) -> Iterator[PIL.Image.
                 if not 0 < image.width * image.height <= MOST_PIXELS:
                     limit = f"where 1 to {MOST_PIXELS:,} pixels were expected"
                     raise ValueError(f"{image.width}x{image.height}, {limit}")
-                if image.format == "JPEG" and path.read_bytes().count(_START_OF_SCAN) > MOST_SCANS:
+                # One with several pictures, as cameras write, is an MPO to Pillow.
+                if image.format in ("JPEG", "MPO") and path.read_bytes().count(_START_OF_SCAN) > MOST_SCANS:
                     raise ValueError(f"a JPEG of more than {MOST_SCANS} scans")
                 yield image
     except Exception as error:  # Pillow's decoders have each their own for damaged data

@@ -45,6 +45,11 @@ def whole_jpeg():
     return encoded(PIL.Image.new("L", (48, 48), 7), "JPEG", progressive=True)
 
 
+def two_jpegs():
+    image = PIL.Image.new("L", (48, 48), 7)
+    return encoded(image, "MPO", save_all=True, append_images=[image])
+
+
 IMAGES = {
     "truncated": (lambda: encoded(PIL.Image.effect_noise((48, 48), 50), "PNG")[:400], "image file is truncated"),
     "gigantic": (lambda: png(9000, 9000), "9000x9000, where 1 to 33,554,432 pixels were expected"),
@@ -57,6 +62,7 @@ IMAGES = {
     "no image": (lambda: b"none", "a file that is no image"),
     "postscript": (lambda: encoded(PIL.Image.new("L", (48, 48)), "EPS"), "a file that is no image"),
     "scans": (lambda: whole_jpeg() + b"\xff\xda" * 101, "a JPEG of more than 100 scans"),
+    "scans beside a second picture": (lambda: two_jpegs() + b"\xff\xda" * 101, "a JPEG of more than 100 scans"),
     "negative": (
         lambda: encoded(PIL.Image.fromarray(np.full((48, 48), -1.0, np.float32)), "TIFF"),
         "gray values of -1..-1, where 0..1 was expected",
