@@ -26,6 +26,7 @@ PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others 
 
 _SHOWN = 120  # characters of a name
 _HEADER = 1 << 16  # bytes: more than numpy.save writes before the values
+_PROFILE_SPACE = slice(16, 20)  # where a colour profile (ICC.1) says what its values are
 _START_OF_SCAN = b"\xff\xda"  # which the pixels of a JPEG never hold
 
 
@@ -155,7 +156,9 @@ def read_colour(path: pathlib.Path) -> PIL.Image.Image:
     with _opened(path, FORMATS) as image:
         profile = image.info.get("icc_profile") if image.mode in ("L", "LA", "P", "RGB", "RGBA") else None
         upright = _colour(PIL.ImageOps.exif_transpose(image))
-        upright.info = {"icc_profile": profile} if profile else {}
+        # Gray with transparency has become colours.
+        fits = profile and profile[_PROFILE_SPACE] == (b"GRAY" if upright.mode == "L" else b"RGB ")
+        upright.info = {"icc_profile": profile} if fits else {}
         return upright
 
 

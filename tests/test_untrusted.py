@@ -96,11 +96,22 @@ def test_colours_of_every_mode_are_read_upright_with_their_profile(mode, read, t
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # shown turned clockwise
     image = PIL.Image.new(mode, (60, 40), "white")
-    image.save(tmp_path / "a.tif", exif=exif, icc_profile=b"profile")
+    profile = b"0" * 16 + (b"GRAY" if mode == "L" else b"RGB ")
+    image.save(tmp_path / "a.tif", exif=exif, icc_profile=profile)
     colour = untrusted.read_colour(tmp_path / "a.tif")
     assert (colour.mode, colour.size) == (read, (40, 60))
     # CMYK's is none of RGB.
-    assert colour.info == ({} if mode in ("1", "CMYK") else {"icc_profile": b"profile"})
+    assert colour.info == ({} if mode in ("1", "CMYK") else {"icc_profile": profile})
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "read"), [("L", {}, "L"), ("L", {"transparency": 7}, "RGBA"), ("LA", {}, "RGBA")]
+)
+def test_a_profile_of_gray_is_none_of_the_colours_that_transparency_makes(mode, options, read, tmp_path):
+    profile = b"0" * 16 + b"GRAY"
+    PIL.Image.new(mode, (6, 4)).save(tmp_path / "a.png", icc_profile=profile, **options)
+    colour = untrusted.read_colour(tmp_path / "a.png")
+    assert (colour.mode, colour.info) == (read, {"icc_profile": profile} if read == "L" else {})
 
 
 def test_deep_gray_is_read_as_bytes(tmp_path):
