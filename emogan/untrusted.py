@@ -162,6 +162,11 @@ def read_colour(path: pathlib.Path) -> PIL.Image.Image:
         return upright
 
 
+def on_white(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Returns an image of mode RGBA in RGB, with white behind what is transparent."""
+    return PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
 def read_size(path: pathlib.Path) -> tuple[int, int]:
     """Returns the width and height that an image's header claims; its pixels are not read.
 
@@ -224,9 +229,7 @@ def _check_file(path: pathlib.Path, most: int) -> None:
 
 def _gray(image: PIL.Image.Image) -> PIL.Image.Image:
     image = _colour(image)
-    if image.mode == "RGBA":
-        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L")
+    return (on_white(image) if image.mode == "RGBA" else image).convert("L")
 
 
 def _colour(image: PIL.Image.Image) -> PIL.Image.Image:
