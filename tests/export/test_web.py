@@ -1,5 +1,6 @@
 """The page: in a browser it gives Python's pictures, asks nobody else, and can be used without a mouse."""
 
+import pathlib
 import time
 
 import numpy as np
@@ -165,11 +166,24 @@ def test_a_phone_shows_all_without_scrolling_sideways(driver, browser_of, page, 
     window.close()
 
 
-def test_a_page_from_an_incomplete_folder_says_what_is_missing(driver, browser_of, page, serve, tmp_path):
-    for name in web.PAGE:
-        (tmp_path / name).write_bytes((page / name).read_bytes())
-    window = browser_of(driver, tmp_path / "profile")
-    window.open(serve(tmp_path))
+@pytest.fixture
+def lonely(driver, browser_of, serve, tmp_path):
+    """A browser with the page, beside which there is no network."""
+    window = browser_of(driver, tmp_path)
+    window.open(serve(pathlib.Path(emogan.__file__).parent / "assets" / "web"))
     window.wait("!document.getElementById('error').hidden")
-    assert "Expected the network beside this page, found: 404 for model.json" in window.errors()[-1]
+    yield window
     window.close()
+
+
+def test_a_page_from_an_incomplete_folder_goes_on_to_say_what_is_missing(lonely, photo):
+    missing = "Expected the network beside this page, found: 404 for model.json"
+    assert missing in lonely.errors()[-1]
+    lonely.run(
+        "window.said = []; const status = document.getElementById('status'); "
+        "new MutationObserver(() => said.push(status.textContent)).observe(status, { childList: true })"
+    )
+    lonely.type("#file", photo)
+    lonely.wait("said.some(text => text.startsWith('Square '))")
+    assert not lonely.run("return said.filter(text => text.includes('loading'))")
+    assert missing in lonely.errors()[-1]
