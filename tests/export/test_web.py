@@ -118,6 +118,49 @@ def test_the_camera_gives_a_photo(browser):
     assert len(np.unique(pixels(browser, "li:not([data-label]) canvas"))) > 10
 
 
+@pytest.fixture
+def lonely(driver, browser_of, serve, tmp_path):
+    """A browser with the page, beside which there is no network."""
+    window = browser_of(driver, tmp_path)
+    window.open(serve(pathlib.Path(emogan.__file__).parent / "assets" / "web"))
+    window.wait("!document.getElementById('error').hidden")
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def cameras(lonely):
+    """The same browser, whose cameras take half a second to answer, and are in the list `streams` then."""
+    lonely.run(
+        "window.streams = []; const media = navigator.mediaDevices, ask = media.getUserMedia.bind(media); "
+        "media.getUserMedia = async (what) => { await new Promise(done => setTimeout(done, 500)); "
+        "streams.push(await ask(what)); return streams.at(-1); }"
+    )
+    return lonely
+
+
+STILL_ON = "return streams.filter(stream => stream.active).length"
+
+
+def test_a_second_click_turns_on_no_second_camera(cameras):
+    cameras.run("const button = document.getElementById('camera'); button.click(); button.click()")
+    cameras.wait("document.getElementById('stop').offsetParent")
+    assert cameras.run(STILL_ON) == 1
+    cameras.click("#stop")
+    assert cameras.run(STILL_ON) == 0
+    cameras.click("#camera")
+    cameras.wait("document.getElementById('stop').offsetParent")
+    assert cameras.run("return streams.length") == 2
+
+
+def test_a_camera_that_cannot_be_shown_is_turned_off(cameras):
+    cameras.run("document.getElementById('video').play = () => Promise.reject(new Error('no video'))")
+    cameras.click("#camera")
+    cameras.wait("document.getElementById('error').textContent.includes('Expected a camera, found: no video')")
+    assert cameras.run(STILL_ON) == 0
+    assert cameras.run("return document.getElementById('camera').disabled") is False
+
+
 def test_a_saved_picture_says_that_it_is_synthetic(browser, photo):
     browser.edit("#file", photo)
     browser.click("#faces li[data-label=happy] button")
@@ -163,16 +206,6 @@ def test_a_phone_shows_all_without_scrolling_sideways(driver, browser_of, page, 
         "one.getBoundingClientRect().height < 40).map(one => one.outerHTML)"
     )
     assert small == []
-    window.close()
-
-
-@pytest.fixture
-def lonely(driver, browser_of, serve, tmp_path):
-    """A browser with the page, beside which there is no network."""
-    window = browser_of(driver, tmp_path)
-    window.open(serve(pathlib.Path(emogan.__file__).parent / "assets" / "web"))
-    window.wait("!document.getElementById('error').hidden")
-    yield window
     window.close()
 
 

@@ -252,16 +252,21 @@ async function open(file) {
 }
 
 async function start() {
-  complain("");
+  complain(failure);
+  stop();
+  $("camera").disabled = true; // a second click would turn on what nothing turns off
   try {
     if (!navigator.mediaDevices) throw new Error("no camera for pages without https (localhost has one)");
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" }, audio: false });
+    $("video").srcObject = stream;
+    await $("video").play();
   } catch (error) {
+    stop();
     complain(`Expected a camera, found: ${error.message}. Allow it for this page, or choose a photo.`);
     return;
+  } finally {
+    $("camera").disabled = false;
   }
-  $("video").srcObject = stream;
-  await $("video").play();
   for (const id of ["photo", "frame", "sizes", "hint", "camera"]) $(id).hidden = true;
   for (const id of ["video", "take", "stop"]) $(id).hidden = false;
   $("stage").className = "";
