@@ -1,6 +1,7 @@
 """The paper's figures and the training curves of a run, drawn from what its folder holds."""
 
 import dataclasses
+import io
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -42,13 +43,13 @@ def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
     if figure:
         paths.append(_save(figure, folder / "losses.png"))
     samples = {int(path.stem.removeprefix("gan_")): path for path in (folder / "samples").glob("gan_*.png")}
-    if samples:
+    if samples and "gan" in per_epoch:  # not yet before the first checkpoint
         picture = samples_picture({step: images.load_png(path) for step, path in samples.items()}, per_epoch["gan"])
         paths.append(_save(picture, folder / "fig5_samples.png"))
     last = transfer.last_phase(config)
-    settings = getattr(config, last)
-    steps = dataset.total_steps(settings.epochs, run.examples, settings.batch_size)
-    if checkpoint.newest_step(workdir / "checkpoints" / last) >= steps:
+    newest, settings = checkpoint.newest_step(workdir / "checkpoints" / last), getattr(config, last)
+    # A phase that was never trained may have batches larger than the data.
+    if newest and newest >= dataset.total_steps(settings.epochs, run.examples, settings.batch_size):
         paths += _draw_transfers(config, transfer.load(workdir), folder)
     return paths
 
@@ -207,6 +208,6 @@ def _save(picture: Any, path: pathlib.Path) -> pathlib.Path:
     if isinstance(picture, np.ndarray):
         images.save_png(path, picture, images.SYNTHETIC)
         return path
-    temporary = path.with_name(path.name + ".tmp")
-    picture.savefig(temporary, format="png", dpi=110)
-    return temporary.replace(path)
+    buffer = io.BytesIO()
+    picture.savefig(buffer, format="png", dpi=110)
+    return files.write_bytes(path, buffer.getvalue())

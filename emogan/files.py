@@ -1,8 +1,12 @@
 """Small files that a reader sees whole or not at all, and where those go that can be made again."""
 
+import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 
 def cache_dir() -> pathlib.Path:
@@ -12,13 +16,9 @@ def cache_dir() -> pathlib.Path:
 
 def write_bytes(path: pathlib.Path, content: bytes) -> pathlib.Path:
     """Writes a file, the old one staying until the new one is whole, and returns its path."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
+    with _replacing(path) as temporary:
         temporary.write_bytes(content)
-    except OSError:  # as on a full disk, of which a part of a file would take what is left
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary.replace(path)
+    return path
 
 
 def write_text(path: pathlib.Path, text: str) -> pathlib.Path:
@@ -29,3 +29,22 @@ def write_text(path: pathlib.Path, text: str) -> pathlib.Path:
 def write_json(path: pathlib.Path, value: Any) -> pathlib.Path:
     """Writes a value as JSON, as `write_text` does, and returns the file's path."""
     return write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_array(path: pathlib.Path, array: np.ndarray) -> pathlib.Path:
+    """Writes a .npy file, as `write_bytes` does, and returns its path."""
+    with _replacing(path) as temporary, temporary.open("wb") as file:  # not by way of bytes: it may be large
+        np.save(file, array)
+    return path
+
+
+@contextlib.contextmanager
+def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a path to write to; what is there in the end becomes the file, and what fails leaves the old one alone."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:  # as on a full disk, of which a part of a file would take what is left
+        temporary.unlink(missing_ok=True)
+        raise

@@ -93,7 +93,7 @@ def to_jpeg(picture: np.ndarray, text: Mapping[str, str] | None = None, profile:
 
     image = PIL.Image.fromarray(np.asarray(picture))
     if image.mode == "RGBA":
-        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        image = untrusted.on_white(image)
     note = "; ".join((text or {}).values())
     exif = PIL.Image.Exif()
     if note:

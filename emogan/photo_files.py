@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import PIL.Image
 
-from emogan import edits, face_files, faces, images, photos, transfer, transfer_files, untrusted
+from emogan import edits, face_files, faces, files, images, photos, transfer, transfer_files, untrusted
 
 AUTO, NONE, DETECT = CROPS = ("auto", "none", "detect")
 LARGEST_FACE = 112  # pixels of a side up to which "auto" takes an image for a face: what aligned data sets have
@@ -40,7 +40,15 @@ class Photo:
 
     def cut(self) -> np.ndarray:
         """Returns the faces uint8 [N, 48, 48]."""
-        return np.array([faces.cut(self.pixels, one) for one in self.squares], np.uint8).reshape(-1, 48, 48)
+        seen = self.opaque().pixels
+        return np.array([faces.cut(seen, one) for one in self.squares], np.uint8).reshape(-1, 48, 48)
+
+    def opaque(self) -> "Photo":
+        """Returns the photograph as it is seen: on white, where it is transparent."""
+        if self.alpha is None:
+            return self
+        pixels = untrusted.on_white(PIL.Image.fromarray(np.dstack([self.pixels, self.alpha])))
+        return dataclasses.replace(self, pixels=np.asarray(pixels), alpha=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,15 +101,15 @@ def read(path: pathlib.Path, crop: str) -> Photo:
     """
     image = untrusted.read_colour(path)
     alpha = np.asarray(image.getchannel("A")) if image.mode == "RGBA" else None
-    # Beneath what is transparent may lie anything.
     pixels = np.asarray(image.convert("RGB") if alpha is not None else image)
+    photo = Photo(path, pixels, alpha, image.info.get("icc_profile"), (), ())
     if crop == AUTO and max(image.size) <= LARGEST_FACE:
         found, small = [faces.whole(*image.size)], []
     else:
-        every = faces.find(pixels)
+        every = faces.find(photo.opaque().pixels)  # beneath what is transparent may lie anything
         found = [one for one in every if one.side >= faces.SMALLEST]
         small = [int(one.side) for one in every if one.side < faces.SMALLEST]
-    return Photo(path, pixels, alpha, image.info.get("icc_profile"), tuple(found), tuple(small))
+    return dataclasses.replace(photo, squares=tuple(found), small=tuple(small))
 
 
 def write(
@@ -170,7 +178,7 @@ def write(
         output.parent.mkdir(parents=True, exist_ok=True)
         every = np.concatenate(rows, axis=1)
         if kind == ".npy":
-            transfer_files.save_array(output, every if emotion.strip().lower() == transfer.ALL else every[0])
+            files.write_array(output, every if emotion.strip().lower() == transfer.ALL else every[0])
         else:
             columns = ("original", *edits.names(model, emotion))
             transfer_files.save_sheet(output, every[0], every[1:], columns, names, scale=1)
@@ -206,7 +214,7 @@ def _targets(folder: pathlib.Path, paths: list[pathlib.Path], emotion: str) -> l
 def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ...], emotion: str) -> None:
     """Writes what one photograph becomes."""
     if edits.is_way(emotion):
-        size = _fitting(photo.pixels.shape)
+        photo, size = photo.opaque(), _fitting(photo.pixels.shape)
         shown = [_shrunk(_edited(photo, made, k), size) for k in range(len(made.after))]
         images.save_gif(target, shown, edits.durations(len(shown)), images.SYNTHETIC)
     elif emotion.strip().lower() == transfer.ALL:
@@ -223,14 +231,18 @@ def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ..
 def _edited(photo: Photo, made: _Edits, k: int) -> np.ndarray:
     """Returns the photograph's pixels with the k-th edit of every face."""
     pixels = photo.pixels
+    if photo.alpha is not None:
+        hidden = photo.alpha[..., None] == 0
+        pixels = np.where(hidden, np.uint8(255), pixels)  # or an edit could bend into sight what is hidden
     flows = [None] * len(made.before) if made.flows is None else made.flows[k]
     for square, old, new, flow in zip(photo.squares, made.before, made.after[k], flows, strict=True):
         pixels = photos.put_back(pixels, square, old, new, flow)
-    return pixels
+    return pixels if photo.alpha is None else np.where(hidden, photo.pixels, pixels)
 
 
 def _close_ups(photo: Photo, made: _Edits) -> np.ndarray:
     """Returns uint8 [1 + K, N, size, size, 3]: every face in its photograph, as it was and with each edit."""
+    photo = photo.opaque()
     pictures = [photo.pixels, *(_edited(photo, made, k) for k in range(len(made.after)))]
     rows = []
     for pixels in pictures:

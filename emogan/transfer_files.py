@@ -1,11 +1,12 @@
 """Changes the emotion on faces in files, into arrays or pictures in files."""
 
+import collections
 import pathlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from emogan import edits, face_files, grids, images, transfer
+from emogan import edits, face_files, files, grids, images, transfer
 
 LARGEST_SHEET = 200  # rows; more make a picture that few programs open
 
@@ -64,7 +65,7 @@ def write(
     edited = edits.apply(model, faces.images, emotion, frames)
     targets[0].parent.mkdir(parents=True, exist_ok=True)
     if found == ".npy":
-        save_array(output, edited if emotion.strip().lower() == transfer.ALL else edited[0])
+        files.write_array(output, edited if emotion.strip().lower() == transfer.ALL else edited[0])
         return targets
     columns = ("original", *edits.names(model, emotion))
     if found != "folder":
@@ -123,10 +124,17 @@ def kind(output: pathlib.Path) -> str:
 
 def check_targets(targets: Sequence[pathlib.Path], sources: Sequence[pathlib.Path]) -> None:
     """Checks that no file to be written is one that is read, with ValueError."""
-    inputs = {path.resolve() for path in sources}
+    # By what the disk says of them, since some take a.JPG and a.jpg for one file.
+    inputs = {_identity(path) for path in sources if path.exists()}
     for target in targets:
-        if target.resolve() in inputs:
+        if target.exists() and _identity(target) in inputs:
             raise ValueError(f"--output: expected another file than the input, found {target}")
+
+
+def _identity(path: pathlib.Path) -> tuple[int, int]:
+    """Returns what tells an existing file from all others, as `os.path.samefile` does."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def check_rows(count: int) -> None:
@@ -140,15 +148,9 @@ def check_rows(count: int) -> None:
 
 def picture_paths(folder: pathlib.Path, names: tuple[str, ...], suffix: str) -> list[pathlib.Path]:
     """Returns a file in the folder for each name; where a.jpg and a.bmp would share one, the old suffix stays too."""
-    stems = [pathlib.PurePath(name).stem for name in names]
-    shared = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else set()
-    chosen = [name if stem in shared else stem for name, stem in zip(names, stems, strict=True)]
+    chosen, before = [pathlib.PurePath(name).stem for name in names], []
+    # Again, as a suffix that stays may give what another name is without its own: a.jpg beside a.bmp, and a.jpg.bmp.
+    while chosen != before:
+        before, count = chosen, collections.Counter(chosen)
+        chosen = [name if count[one] > 1 else one for name, one in zip(names, before, strict=True)]
     return [folder / f"{name}{suffix}" for name in chosen]
-
-
-def save_array(path: pathlib.Path, array: np.ndarray) -> None:
-    """Writes a .npy file; the old one stays until the new one is whole."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        np.save(file, array)
-    temporary.replace(path)

@@ -26,6 +26,7 @@ PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others 
 
 _SHOWN = 120  # characters of a name
 _HEADER = 1 << 16  # bytes: more than numpy.save writes before the values
+_PROFILE_SPACE = slice(16, 20)  # where a colour profile (ICC.1) says what its values are
 _START_OF_SCAN = b"\xff\xda"  # which the pixels of a JPEG never hold
 
 
@@ -155,8 +156,15 @@ def read_colour(path: pathlib.Path) -> PIL.Image.Image:
     with _opened(path, FORMATS) as image:
         profile = image.info.get("icc_profile") if image.mode in ("L", "LA", "P", "RGB", "RGBA") else None
         upright = _colour(PIL.ImageOps.exif_transpose(image))
-        upright.info = {"icc_profile": profile} if profile else {}
+        # Gray with transparency has become colours.
+        fits = profile and profile[_PROFILE_SPACE] == (b"GRAY" if upright.mode == "L" else b"RGB ")
+        upright.info = {"icc_profile": profile} if fits else {}
         return upright
+
+
+def on_white(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Returns an image of mode RGBA in RGB, with white behind what is transparent."""
+    return PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def read_size(path: pathlib.Path) -> tuple[int, int]:
@@ -182,7 +190,8 @@ def _opened(path: pathlib.Path, formats: tuple[str, ...]) -> Iterator[PIL.Image.
                 if not 0 < image.width * image.height <= MOST_PIXELS:
                     limit = f"where 1 to {MOST_PIXELS:,} pixels were expected"
                     raise ValueError(f"{image.width}x{image.height}, {limit}")
-                if image.format == "JPEG" and path.read_bytes().count(_START_OF_SCAN) > MOST_SCANS:
+                # One with several pictures, as cameras write, is an MPO to Pillow.
+                if image.format in ("JPEG", "MPO") and path.read_bytes().count(_START_OF_SCAN) > MOST_SCANS:
                     raise ValueError(f"a JPEG of more than {MOST_SCANS} scans")
                 yield image
     except Exception as error:  # Pillow's decoders have each their own for damaged data
@@ -220,9 +229,7 @@ def _check_file(path: pathlib.Path, most: int) -> None:
 
 def _gray(image: PIL.Image.Image) -> PIL.Image.Image:
     image = _colour(image)
-    if image.mode == "RGBA":
-        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L")
+    return (on_white(image) if image.mode == "RGBA" else image).convert("L")
 
 
 def _colour(image: PIL.Image.Image) -> PIL.Image.Image:

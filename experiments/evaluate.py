@@ -10,12 +10,11 @@ python experiments/evaluate.py --references --dataset=fer2013 --data_dir=PATH --
 import pathlib
 
 import flag_config
-import numpy as np
 import script
 from absl import flags
 
 from emogan import config as config_lib
-from emogan import pipeline, untrusted
+from emogan import files, pipeline, untrusted
 from emogan.evaluation import runs, tables
 from emogan.train import writers
 
@@ -51,8 +50,8 @@ def main(_) -> None:
         folder = pathlib.Path(WRITE_FACES.value)
         faces = pipeline.load_data(config, SPLIT.value)
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "images.npy", faces.images)
-        np.save(folder / "labels.npy", faces.labels)
+        for name, array in (("images", faces.images), ("labels", faces.labels)):
+            files.write_array(folder / f"{name}.npy", array)
         print(f"wrote {len(faces)} faces to {folder}")
         return
     if (IMAGES.value or REFERENCES.value) and (workdir / "config.json").exists():

@@ -6,6 +6,7 @@ python experiments/export_model.py --workdir=runs/emogan --output=emogan/assets/
 
 import json
 import pathlib
+from collections.abc import Sequence
 
 import flag_config
 import script
@@ -23,6 +24,7 @@ NOTES = flags.DEFINE_string("notes", "", "JSON: what else the card shall say, su
 
 def main(_) -> None:
     workdir, path = pathlib.Path(WORKDIR.value), pathlib.Path(OUTPUT.value)
+    scores = _scores([tables.load(pathlib.Path(one)) for one in SCORES.value], workdir)
     model, data = transfer.load(workdir), run_folder.read_about_data(workdir)
     model.config.data.dir = ""  # of this machine
     about = {
@@ -32,7 +34,7 @@ def main(_) -> None:
         "command": COMMAND.value,
         "commit": script.commit(),
         "environment": scoring.environment(),
-        "scores": dict(_scores(tables.load(pathlib.Path(one)), workdir) for one in SCORES.value),
+        "scores": scores,
     }
     if NOTES.value:
         about |= json.loads(pathlib.Path(NOTES.value).read_text())
@@ -41,15 +43,20 @@ def main(_) -> None:
     print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB) and {path.with_suffix('.json')}")
 
 
-def _scores(result: dict, workdir: pathlib.Path) -> tuple[str, dict]:
-    """Returns the split of a result, and the run's scores on it."""
-    references = [one["name"] for one in result["contestants"] if one["kind"] == "reference"]
-    name = tables.free(workdir.resolve().name, references)  # as evaluate.py named it
-    named = [one for one in result["contestants"] if one["name"] == name]
-    if not named:
-        raise ValueError(f"--scores: expected results of {workdir.name}, found those of {result['title']}")
-    found = {"faces": result["faces"], "judge": result["judge"], "scores": named[0]["scores"]}
-    return result["split"], found
+def _scores(results: Sequence[dict], workdir: pathlib.Path) -> dict[str, dict]:
+    """Returns the run's scores on the split of each result."""
+    found = {}
+    for result in results:
+        references = [one["name"] for one in result["contestants"] if one["kind"] == "reference"]
+        name = tables.free(workdir.resolve().name, references)  # as evaluate.py named it
+        named = [one for one in result["contestants"] if one["name"] == name]
+        if not named:
+            raise ValueError(f"--scores: expected results of {workdir.name}, found those of {result['title']}")
+        split = result["split"]
+        if split in found:  # as by another judge, which the card would not tell apart
+            raise ValueError(f"--scores: expected one result of each split, found two of {split}")
+        found[split] = {"faces": result["faces"], "judge": result["judge"], "scores": named[0]["scores"]}
+    return found
 
 
 if __name__ == "__main__":

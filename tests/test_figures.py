@@ -55,6 +55,16 @@ def test_run_with_an_unfinished_encoder_has_the_other_figures(trained_workdir, t
     assert {path.name for path in figures.draw(workdir)} == _ALWAYS
 
 
+def test_a_run_without_a_checkpoint_has_no_figures(tmp_path):
+    config = config_lib.Config()
+    config.encoder.batch_size = 32  # more than there are examples
+    config_lib.save(config, tmp_path / "config.json")
+    (tmp_path / "data.json").write_text(json.dumps({"class_names": ["happy", "sad"], "examples": 20}))
+    (tmp_path / "figures" / "samples").mkdir(parents=True)
+    images.save_png(tmp_path / "figures" / "samples" / "gan_00000000.png", np.zeros((96, 96), np.uint8))
+    assert figures.draw(tmp_path) == []
+
+
 def test_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"expected a run's folder, found no config\.json"):
         figures.draw(tmp_path)

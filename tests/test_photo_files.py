@@ -73,6 +73,42 @@ def test_the_face_of_a_photograph_of_any_mode_is_changed_and_nothing_else(model,
     assert square.top - 1 <= top < bottom <= square.top + square.side + 1
 
 
+def test_what_a_photograph_hides_is_neither_found_nor_cut(portrait, tmp_path):
+    hidden = portrait.copy()
+    hidden.putalpha(0)
+    hidden.save(tmp_path / "in.png")
+    assert photo_files.read(tmp_path / "in.png", "detect").squares == ()
+    hidden.resize((48, 48)).save(tmp_path / "small.png")
+    assert (photo_files.read(tmp_path / "small.png", "auto").cut() == 255).all()
+
+
+@pytest.fixture
+def half_hidden(tmp_path):
+    """A photograph of gray below red that is transparent."""
+    image = PIL.Image.new("RGBA", (96, 96), "gray")
+    image.paste((255, 0, 0, 0), (0, 0, 96, 48))
+    image.save(tmp_path / "in.png")
+    return tmp_path / "in.png"
+
+
+def test_an_edit_bends_nothing_into_sight_that_was_hidden(half_hidden):
+    photo = photo_files.read(half_hidden, "auto")
+    before, flows = photo.cut(), np.full((1, 1, 48, 48, 2), (-4, 0), np.float32)
+    edited = photo_files._edited(photo, photo_files._Edits(before, before[None], flows), 0)
+    np.testing.assert_array_equal(edited[:48], photo.pixels[:48])
+    assert (edited[48:] != photo.pixels[48:]).any()
+    assert (edited[48:, :, 0] == edited[48:, :, 1]).all()
+
+
+@pytest.mark.parametrize(("emotion", "name"), [("all", "out.png"), ("sad:happy", "out.gif"), ("happy", "out.jpg")])
+def test_what_a_photograph_hides_is_white_in_strips_animations_and_jpegs(model, half_hidden, tmp_path, emotion, name):
+    written(model, half_hidden, emotion, tmp_path / name)
+    with PIL.Image.open(tmp_path / name) as picture:
+        red, green, _ = np.moveaxis(np.asarray(picture.convert("RGB")).astype(int), -1, 0)
+    assert (red - green).max() < 10
+    assert (red > 245).sum() > 1000
+
+
 def test_a_turned_photograph_is_edited_upright(model, portrait, tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # shown turned clockwise

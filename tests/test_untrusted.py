@@ -45,6 +45,11 @@ def whole_jpeg():
     return encoded(PIL.Image.new("L", (48, 48), 7), "JPEG", progressive=True)
 
 
+def two_jpegs():
+    image = PIL.Image.new("L", (48, 48), 7)
+    return encoded(image, "MPO", save_all=True, append_images=[image])
+
+
 IMAGES = {
     "truncated": (lambda: encoded(PIL.Image.effect_noise((48, 48), 50), "PNG")[:400], "image file is truncated"),
     "gigantic": (lambda: png(9000, 9000), "9000x9000, where 1 to 33,554,432 pixels were expected"),
@@ -57,6 +62,7 @@ IMAGES = {
     "no image": (lambda: b"none", "a file that is no image"),
     "postscript": (lambda: encoded(PIL.Image.new("L", (48, 48)), "EPS"), "a file that is no image"),
     "scans": (lambda: whole_jpeg() + b"\xff\xda" * 101, "a JPEG of more than 100 scans"),
+    "scans beside a second picture": (lambda: two_jpegs() + b"\xff\xda" * 101, "a JPEG of more than 100 scans"),
     "negative": (
         lambda: encoded(PIL.Image.fromarray(np.full((48, 48), -1.0, np.float32)), "TIFF"),
         "gray values of -1..-1, where 0..1 was expected",
@@ -90,11 +96,22 @@ def test_colours_of_every_mode_are_read_upright_with_their_profile(mode, read, t
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # shown turned clockwise
     image = PIL.Image.new(mode, (60, 40), "white")
-    image.save(tmp_path / "a.tif", exif=exif, icc_profile=b"profile")
+    profile = b"0" * 16 + (b"GRAY" if mode == "L" else b"RGB ")
+    image.save(tmp_path / "a.tif", exif=exif, icc_profile=profile)
     colour = untrusted.read_colour(tmp_path / "a.tif")
     assert (colour.mode, colour.size) == (read, (40, 60))
     # CMYK's is none of RGB.
-    assert colour.info == ({} if mode in ("1", "CMYK") else {"icc_profile": b"profile"})
+    assert colour.info == ({} if mode in ("1", "CMYK") else {"icc_profile": profile})
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "read"), [("L", {}, "L"), ("L", {"transparency": 7}, "RGBA"), ("LA", {}, "RGBA")]
+)
+def test_a_profile_of_gray_is_none_of_the_colours_that_transparency_makes(mode, options, read, tmp_path):
+    profile = b"0" * 16 + b"GRAY"
+    PIL.Image.new(mode, (6, 4)).save(tmp_path / "a.png", icc_profile=profile, **options)
+    colour = untrusted.read_colour(tmp_path / "a.png")
+    assert (colour.mode, colour.info) == (read, {"icc_profile": profile} if read == "L" else {})
 
 
 def test_deep_gray_is_read_as_bytes(tmp_path):

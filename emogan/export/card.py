@@ -25,6 +25,8 @@ def describe(model: transfer.EmotionTransfer, about: Mapping[str, Any]) -> dict[
       model: the trained E and G.
       about: what else the card shall hold: the data, the commit and the like; JSON.
     """
+    config = config_lib.flatten(model.config)
+    del config["data.dir"]  # of this machine
     return {
         "format": FORMAT,
         "labels": list(model.class_names),
@@ -43,7 +45,7 @@ def describe(model: transfer.EmotionTransfer, about: Mapping[str, Any]) -> dict[
             "license": "Apache-2.0 (emogan)",
             "phases": model.config.phases,
             "preset": model.config.preset,
-            "config": config_lib.flatten(model.config),
+            "config": config,
             # A model that ships knows it; of a run, whoever exports it looks into its folder.
             **({"data": model.card["data"]} if "data" in model.card else {}),
             **about,

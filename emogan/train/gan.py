@@ -188,12 +188,13 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
         return images.to_bytes(faces).reshape(8, 8, 48, 48), {}
 
     def diagnose(metrics: Mapping[str, float]) -> state_lib.Diagnosis | None:
-        limit = settings.collapse_steps
-        if not limit or metrics["collapsed_for"] not in (limit // 2, limit):
+        limit, steps = settings.collapse_steps, int(metrics["collapsed_for"])
+        # Beyond the limit is a run that went on under on_collapse=warn.
+        stop = 0 < limit <= steps and settings.on_collapse == "stop"
+        if not limit or not (stop or steps in (max(1, limit // 2), limit)):
             return None
-        stop = metrics["collapsed_for"] == limit and settings.on_collapse == "stop"
         return state_lib.Diagnosis(
-            f"D has told nothing apart for {int(metrics['collapsed_for'])} steps (its loss sits at 2 ln 2, its logits "
+            f"D has told nothing apart for {steps} steps (its loss sits at 2 ln 2, its logits "
             f"spread by {metrics['logit_spread']:.3f}): G has collapsed. "
             + (
                 "Try fewer --config.gan.generator_steps, another --config.seed, or --config.gan.on_collapse=warn."

@@ -70,7 +70,14 @@ def test_a_file_tells_of_itself(content, main_model):
     assert about["value_range"] == [-1.0, 1.0]
     assert about["card"]["commit"] == "abc"
     assert about["card"]["Source"].startswith("synthetic")
-    assert about["card"]["config"] == json.loads(json.dumps(config_lib.flatten(main_model.config)))
+    config = config_lib.flatten(main_model.config)
+    del config["data.dir"]
+    assert about["card"]["config"] == json.loads(json.dumps(config))
+
+
+def test_where_the_data_lay_is_told_to_nobody(main_model, monkeypatch):
+    monkeypatch.setattr(main_model.config.data, "dir", "/home/someone/faces")
+    assert "someone" not in json.dumps(card.describe(main_model, {}))
 
 
 def test_the_program_is_for_cpu_and_cuda_and_every_batch(content):

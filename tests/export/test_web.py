@@ -1,5 +1,6 @@
 """The page: in a browser it gives Python's pictures, asks nobody else, and can be used without a mouse."""
 
+import pathlib
 import time
 
 import numpy as np
@@ -117,6 +118,49 @@ def test_the_camera_gives_a_photo(browser):
     assert len(np.unique(pixels(browser, "li:not([data-label]) canvas"))) > 10
 
 
+@pytest.fixture
+def lonely(driver, browser_of, serve, tmp_path):
+    """A browser with the page, beside which there is no network."""
+    window = browser_of(driver, tmp_path)
+    window.open(serve(pathlib.Path(emogan.__file__).parent / "assets" / "web"))
+    window.wait("!document.getElementById('error').hidden")
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def cameras(lonely):
+    """The same browser, whose cameras take half a second to answer, and are in the list `streams` then."""
+    lonely.run(
+        "window.streams = []; const media = navigator.mediaDevices, ask = media.getUserMedia.bind(media); "
+        "media.getUserMedia = async (what) => { await new Promise(done => setTimeout(done, 500)); "
+        "streams.push(await ask(what)); return streams.at(-1); }"
+    )
+    return lonely
+
+
+STILL_ON = "return streams.filter(stream => stream.active).length"
+
+
+def test_a_second_click_turns_on_no_second_camera(cameras):
+    cameras.run("const button = document.getElementById('camera'); button.click(); button.click()")
+    cameras.wait("document.getElementById('stop').offsetParent")
+    assert cameras.run(STILL_ON) == 1
+    cameras.click("#stop")
+    assert cameras.run(STILL_ON) == 0
+    cameras.click("#camera")
+    cameras.wait("document.getElementById('stop').offsetParent")
+    assert cameras.run("return streams.length") == 2
+
+
+def test_a_camera_that_cannot_be_shown_is_turned_off(cameras):
+    cameras.run("document.getElementById('video').play = () => Promise.reject(new Error('no video'))")
+    cameras.click("#camera")
+    cameras.wait("document.getElementById('error').textContent.includes('Expected a camera, found: no video')")
+    assert cameras.run(STILL_ON) == 0
+    assert cameras.run("return document.getElementById('camera').disabled") is False
+
+
 def test_a_saved_picture_says_that_it_is_synthetic(browser, photo):
     browser.edit("#file", photo)
     browser.click("#faces li[data-label=happy] button")
@@ -165,11 +209,14 @@ def test_a_phone_shows_all_without_scrolling_sideways(driver, browser_of, page, 
     window.close()
 
 
-def test_a_page_from_an_incomplete_folder_says_what_is_missing(driver, browser_of, page, serve, tmp_path):
-    for name in web.PAGE:
-        (tmp_path / name).write_bytes((page / name).read_bytes())
-    window = browser_of(driver, tmp_path / "profile")
-    window.open(serve(tmp_path))
-    window.wait("!document.getElementById('error').hidden")
-    assert "Expected the network beside this page, found: 404 for model.json" in window.errors()[-1]
-    window.close()
+def test_a_page_from_an_incomplete_folder_goes_on_to_say_what_is_missing(lonely, photo):
+    missing = "Expected the network beside this page, found: 404 for model.json"
+    assert missing in lonely.errors()[-1]
+    lonely.run(
+        "window.said = []; const status = document.getElementById('status'); "
+        "new MutationObserver(() => said.push(status.textContent)).observe(status, { childList: true })"
+    )
+    lonely.type("#file", photo)
+    lonely.wait("said.some(text => text.startsWith('Square '))")
+    assert not lonely.run("return said.filter(text => text.includes('loading'))")
+    assert missing in lonely.errors()[-1]

@@ -184,15 +184,20 @@ def diagnoses(collapse_steps, on_collapse="stop"):
     return {n: diagnosis.stop for n, diagnosis in found.items() if diagnosis}, found
 
 
-def test_collapse_is_warned_of_at_half_and_stops_at_the_limit():
+def test_collapse_is_warned_of_at_half_and_stops_from_the_limit_on():
     stops, found = diagnoses(20)
-    assert stops == {10: False, 20: True}
+    assert stops == {10: False} | dict.fromkeys(range(20, 25), True)
     assert "on_collapse=warn" in found[20].message
     assert "for 20 steps" in found[20].message
 
 
 def test_collapse_only_warns_where_told_to():
     assert diagnoses(20, "warn")[0] == {10: False, 20: False}
+
+
+def test_a_step_that_is_no_collapse_is_never_warned_of():
+    assert 0 not in diagnoses(1)[0]
+    assert diagnoses(1, "warn")[0] == {1: False}
 
 
 def test_collapse_is_never_looked_for_with_a_limit_of_zero():

@@ -14,6 +14,7 @@ const drawing = photo.getContext("2d", { willReadFrequently: true });
 let about; // model.json
 let runtime; // onnxruntime-web
 let session;
+let failure = ""; // why there will be no session
 let gray; // levels of the whole photo
 let square;
 let stream; // of the camera
@@ -47,8 +48,10 @@ async function load() {
     document.body.dataset.state = "ready";
     if (square) changed();
   } catch (error) {
+    session = null;
+    failure = `Expected the network beside this page, found: ${error.message}. Open the page from a web server, such as python -m http.server; a page from file:// cannot load it.`;
     say("");
-    complain(`Expected the network beside this page, found: ${error.message}. Open the page from a web server, such as python -m http.server; a page from file:// cannot load it.`);
+    complain(failure);
   }
 }
 
@@ -215,13 +218,13 @@ async function show(source, width, height, mirrored = false) {
   drawing.drawImage(source, 0, 0, photo.width, photo.height);
   drawing.resetTransform();
   gray = pixels.gray(drawing.getImageData(0, 0, photo.width, photo.height).data);
-  complain("");
+  complain(failure);
   $("hint").hidden = true;
   $("stage").className = "";
   for (const id of ["photo", "frame", "sizes"]) $(id).hidden = false;
   const box = await found();
   set(box ? frame.around(box, photo) : frame.first(photo));
-  if (!session) say("The network is still loading; the pictures will follow.");
+  if (!session && !failure) say("The network is still loading; the pictures will follow.");
 }
 
 // The box of the largest face, where the browser can find one.
@@ -249,16 +252,21 @@ async function open(file) {
 }
 
 async function start() {
-  complain("");
+  complain(failure);
+  stop();
+  $("camera").disabled = true; // a second click would turn on what nothing turns off
   try {
     if (!navigator.mediaDevices) throw new Error("no camera for pages without https (localhost has one)");
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" }, audio: false });
+    $("video").srcObject = stream;
+    await $("video").play();
   } catch (error) {
+    stop();
     complain(`Expected a camera, found: ${error.message}. Allow it for this page, or choose a photo.`);
     return;
+  } finally {
+    $("camera").disabled = false;
   }
-  $("video").srcObject = stream;
-  await $("video").play();
   for (const id of ["photo", "frame", "sizes", "hint", "camera"]) $(id).hidden = true;
   for (const id of ["video", "take", "stop"]) $(id).hidden = false;
   $("stage").className = "";

@@ -1,0 +1,37 @@
+"""Files that are seen whole or not at all, on a disk that is full."""
+
+import matplotlib.figure
+import numpy as np
+import pytest
+
+from emogan import figures, files
+
+WRITE = {
+    "bytes": lambda path: files.write_bytes(path, b"new" * 9999),
+    "array": lambda path: files.write_array(path, np.zeros(9999)),
+    "figure": lambda path: figures._save(matplotlib.figure.Figure(), path),
+}
+
+
+@pytest.mark.parametrize("kind", WRITE)
+def test_a_full_disk_keeps_the_old_file_and_no_part_of_the_new_one(kind, tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.with_name("a.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device|requested and \d+ written"):
+        WRITE[kind](path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", WRITE)
+def test_what_cannot_take_its_place_leaves_no_part(kind, tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError):
+        WRITE[kind](tmp_path / "a")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_an_array_is_written_as_numpy_reads_it(tmp_path):
+    assert files.write_array(tmp_path / "a.npy", np.arange(6).reshape(2, 3)) == tmp_path / "a.npy"
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), [[0, 1, 2], [3, 4, 5]])
