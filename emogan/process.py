@@ -43,7 +43,8 @@ def keep_compiled(folder: pathlib.Path | None = None) -> None:
 
 def memory() -> dict[str, float]:
     """Returns `peak_mib` of the process's resident memory, and on Linux `resident_mib`, the present."""
-    found = {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    unit = 2**20 if platform.system() == "Darwin" else 1024  # bytes there, else KiB
+    found = {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
     status = pathlib.Path("/proc/self/status")
     if status.exists():
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)

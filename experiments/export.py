@@ -31,8 +31,8 @@ def main(_) -> None:
         web.check(output)
         given = pathlib.Path(RUNTIME.value) if RUNTIME.value else None
         found = runtime.find(given, files.cache_dir())
-    elif not output.parent.is_dir() or output.is_dir():
-        raise ValueError(f"--output: expected a file in a folder that exists, found {output}")
+    else:
+        script.output(str(output))
     model = transfer.load(WORKDIR.value)
     about = {"commit": script.commit(), **_trained(pathlib.Path(WORKDIR.value))}
     made = jax_file if kind == "jax" else onnx_file

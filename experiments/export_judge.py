@@ -7,6 +7,7 @@ python experiments/export_judge.py --hog --data_dir=PATH --output=judge_hog.npz 
 import pathlib
 
 import flag_config
+import script
 from absl import flags
 
 from emogan import config as config_lib
@@ -23,7 +24,7 @@ SPLITS = flags.DEFINE_list("splits", ["valid"], "on which it is scored for the c
 
 
 def main(_) -> None:
-    workdir, path = pathlib.Path(WORKDIR.value), pathlib.Path(OUTPUT.value)
+    workdir, path = pathlib.Path(WORKDIR.value), script.output(OUTPUT.value)
     if HOG.value:
         config = config_lib.Config(data=config_lib.DataConfig(name="fer2013", dir=DATA_DIR.value))
         judge, save = hog_judge.fit(pipeline.load_data(config, "train")), hog_judge.save

@@ -9,6 +9,7 @@ import time
 import flag_config
 import numpy as np
 import PIL.Image
+import script
 from absl import flags
 
 from emogan import config as config_lib
@@ -26,6 +27,7 @@ motorcycle_left.png page.png phantom.png retina.jpg rocket.jpg text.png"""
 
 
 def main(_) -> None:
+    output = script.output(OUTPUT.value)
     data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value)
     data.check()
     config = config_lib.Config(data=data)
@@ -65,9 +67,9 @@ def main(_) -> None:
         for what, value in crops[name].items():
             low, _, high = quartiles[what]
             print(f"{name:16} {what:16} {value:8.3f} {'within' if low <= value <= high else 'OUTSIDE'}")
-    if OUTPUT.value:
+    if output:
         found = {"detectors": table, "faces": len(placed), "quartiles": quartiles, "portraits": crops}
-        print(f"wrote {files.write_json(pathlib.Path(OUTPUT.value), found)}")
+        print(f"wrote {files.write_json(output, found)}")
 
 
 def read(name: str) -> np.ndarray:

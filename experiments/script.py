@@ -27,6 +27,20 @@ def fail(message: object) -> None:
     sys.exit(2)
 
 
+def output(path: str) -> pathlib.Path | None:
+    """Returns where --output says that a file shall be written, None for "", before the work for it is done.
+
+    Raises:
+      ValueError: if its folder is not there, or it is a folder itself.
+    """
+    if not path:
+        return None
+    place = pathlib.Path(path)
+    if not place.parent.is_dir() or place.is_dir():
+        raise ValueError(f"--output: expected a file in a folder that exists, found {place}")
+    return place
+
+
 def commit() -> str:
     """Returns emogan's commit, with "-dirty" where files differ from it; "unknown" outside a clone."""
     command = ["git", "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty"]

@@ -29,7 +29,7 @@ from emogan.train import checkpoint, encoder, gan, interrupt
 KILLS = flags.DEFINE_integer("kills", 50, "how often the training is killed", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", 0, "decides when, and by which signal")
 EPOCHS = flags.DEFINE_integer("epochs", 60, "of each phase, 4 steps each; the more kills, the more it takes")
-OUTPUT = flags.DEFINE_string("output", None, "a JSON file for the result")
+OUTPUT = flags.DEFINE_string("output", "", "a JSON file for the result")
 
 DEADLINE = 600.0  # seconds for anything to happen
 MOMENTS = ("start", "training", "saving")
@@ -227,6 +227,7 @@ def names(workdir: pathlib.Path) -> set[str]:
 
 
 def main(_) -> None:
+    output = script.output(OUTPUT.value)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="emogan_soak") as name:
         folder = pathlib.Path(name)
@@ -251,11 +252,11 @@ def main(_) -> None:
     for line in found:
         print(f"different: {line}", file=sys.stderr)
     print("not the same" if found else "the same as the one left alone: states, metrics, pictures, names of files")
-    if OUTPUT.value:
+    if output:
         versions = {"python": platform.python_version(), "jax": jax.__version__}
         result = {"kills": done, "differences": found, "seconds": seconds, "seconds_alone": alone, "bytes": sizes}
         about = {"seed": SEED.value, "epochs": EPOCHS.value, "commit": script.commit(), "versions": versions}
-        files.write_json(pathlib.Path(OUTPUT.value), {**about, "cores": os.cpu_count(), **result})
+        files.write_json(output, {**about, "cores": os.cpu_count(), **result})
     if found:
         sys.exit(1)
 

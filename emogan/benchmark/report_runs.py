@@ -21,8 +21,9 @@ def parts(result: dict[str, Any]) -> list[str]:
     if result.get("schedule"):
         head = ("width", "faces", "steps", "seconds, compilation included", "peak memory on the device, MiB")
         rows = [
-            (k, v["faces"], v["steps"], f"{v['seconds']:.1f}", f"{v['memory'].get('device_peak_mib', 0):.0f}")
+            (k, v["faces"], v["steps"], f"{v['seconds']:.1f}", f"{memory:.0f}" if memory else "n/a")
             for k, v in result["schedule"].items()
+            for memory in [v["memory"].get("device_peak_mib")]
         ]
         found += ["## The whole phase gan", tables.table(head, rows)]
     return found

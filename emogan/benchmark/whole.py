@@ -9,12 +9,10 @@ from typing import Any
 
 import jax
 
-from emogan import config as config_lib
-from emogan import data as data_lib
 from emogan import process
 from emogan.benchmark import ours
 from emogan.benchmark import settings as settings_lib
-from emogan.data import fer2013
+from emogan.data import dataset, fer2013, toyfaces
 from emogan.train import checkpoint, loop, parallel, writers
 from emogan.train import layout as layout_lib
 
@@ -33,7 +31,7 @@ class Start:
     def first_step(self) -> dict[str, float]:
         """Returns the seconds of loading all drawn faces, of making the state, and of the first step."""
         times = [time.perf_counter()]
-        data = _drawn_faces()
+        data = _drawn_faces(self._settings.folder)
         times.append(time.perf_counter())
         phase = ours.make_phase(self._settings, len(data.class_names))
         batch = layout_lib.single().place(data)
@@ -66,6 +64,10 @@ class Schedule:
             jax.device_get(metrics)  # as training does, which looks at every step
         jax.block_until_ready(state)
         return {"faces": len(data), "steps": steps, "seconds": time.perf_counter() - began}
+
+    def device_memory(self) -> dict[str, float]:
+        """See `ours.device_memory`."""
+        return ours.device_memory()
 
 
 class Training(ours.Steps):
@@ -122,8 +124,8 @@ class Reading:
         self._settings = settings
 
     def toyfaces(self) -> dict[str, float]:
-        """Returns the seconds of loading all drawn faces, from the cache where there is one."""
-        return _timed(_drawn_faces)
+        """Returns the seconds of loading all drawn faces, kept in `settings.folder` for the next time."""
+        return _timed(lambda: _drawn_faces(self._settings.folder))
 
     def fer2013(self) -> dict[str, float]:
         """Returns the seconds of loading FER2013's Training, kept in `settings.folder` for the next time."""
@@ -142,8 +144,8 @@ class _Clock(writers.Writer):
         super().steps(last_step, metrics)
 
 
-def _drawn_faces() -> Any:
-    return data_lib.load(config_lib.DataConfig(name="toyfaces"), "train", 0)
+def _drawn_faces(folder: str) -> dataset.Dataset:
+    return toyfaces.load("train", cache_dir=pathlib.Path(folder) if folder else None)
 
 
 def _timed(load: Any) -> dict[str, float]:

@@ -59,6 +59,8 @@ def prepare(data_dir: str | pathlib.Path, manual_dir: str | pathlib.Path) -> Fer
     """
     fer2013_sources.find(pathlib.Path(manual_dir))
     builder = Fer2013(data_dir=str(data_dir), file_format=FILE_FORMAT)
-    config = tfds.download.DownloadConfig(manual_dir=str(manual_dir))
+    # Anew where it is there already: what is found in `manual_dir` may be more than it was.
+    again = tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
+    config = tfds.download.DownloadConfig(manual_dir=str(manual_dir), download_mode=again)
     builder.download_and_prepare(download_config=config, file_format=FILE_FORMAT)
     return builder

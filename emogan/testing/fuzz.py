@@ -78,8 +78,6 @@ def run(
             tally.accepted += accepted
             tally.refused += not accepted and not tally.fault
             tally.slowest = max(tally.slowest, seconds)
-            if tally.peak_mib - tally.start_mib > limits.memory_mib:
-                tally.fault = f"{tally.peak_mib - tally.start_mib:.0f} MiB beyond the start"
             progress(tally.inputs, inputs)
     except EOFError:
         worker.join()
@@ -102,7 +100,8 @@ def _read_all(
     make = importlib.import_module(makers).MAKERS[reader]
     now = process.memory()
     _limit_memory(memory_mib)
-    connection.send(now.get("resident_mib", now["peak_mib"]))
+    start = now.get("resident_mib", now["peak_mib"])
+    connection.send(start)
     for number in range(inputs):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -112,7 +111,10 @@ def _read_all(
             accepted = cases.check(read)
         except BaseException as error:  # whatever it is, it is the fault that is looked for
             fault = f"{type(error).__name__}: {error}"
-        connection.send((accepted, time.perf_counter() - began, process.memory()["peak_mib"], fault))
+        seconds, peak = time.perf_counter() - began, process.memory()["peak_mib"]
+        if not fault and peak - start > memory_mib:
+            accepted, fault = False, f"{peak - start:.0f} MiB beyond the start"
+        connection.send((accepted, seconds, peak, fault))
         if fault:  # its input is to stay
             return
 
