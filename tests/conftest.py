@@ -1,6 +1,8 @@
 """Strictness for all tests, and what several of them share."""
 
 import atexit
+import fcntl
+import os
 import pathlib
 import shutil
 import signal
@@ -68,10 +70,17 @@ def tiny_config() -> config_lib.Config:
 @pytest.fixture(scope="session")
 def trained_workdir(tmp_path_factory: pytest.TempPathFactory, tiny_config: config_lib.Config) -> pathlib.Path:
     """The folder of a finished run of `tiny_config`; only to be read."""
-    workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    name = "jax_disable_most_optimizations"  # compiling takes nearly all of the time
-    before = jax.config.values[name]
-    jax.config.update(name, True)
-    pipeline.run(tiny_config, workdir)
-    jax.config.update(name, before)
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of all workers: one trains it, the others wait
+    workdir, finished = folder / "runs" / "tiny", folder / "finished"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            name = "jax_disable_most_optimizations"  # compiling takes nearly all of the time
+            before = jax.config.values[name]
+            jax.config.update(name, True)
+            pipeline.run(tiny_config, workdir)
+            jax.config.update(name, before)
+            finished.touch()
     return workdir

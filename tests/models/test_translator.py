@@ -66,8 +66,8 @@ def networks(labels_at="generator", skip=True, reach=0):
     at_encoder = labels_at == "encoder"
     E = translator.Encoder(4, 1, 7 if at_encoder else 0, skip)
     G = translator.Generator(4, 1, 0 if at_encoder else 7, skip, reach)
-    codes, encoder = E.init_with_output(KEY, FACES, LABELS)
-    return E, G, encoder, G.init(KEY, codes, LABELS), codes
+    codes, encoder = jax.jit(E.init_with_output)(KEY, FACES, LABELS)
+    return E, G, encoder, jax.jit(G.init)(KEY, codes, LABELS), codes
 
 
 @pytest.mark.parametrize("skip", [True, False])

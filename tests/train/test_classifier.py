@@ -88,22 +88,3 @@ def test_sample_judges_the_valid_faces_with_the_average(phase, valid):
     assert float(metrics["valid_accuracy"]) == pytest.approx((valid.labels == 3).mean())
     assert float(metrics["valid_balanced"]) == pytest.approx(1 / len(np.unique(valid.labels)))
     assert not phase.synthetic
-
-
-def test_step_on_four_devices_is_that_on_one(phase, batch):
-    state = phase.init(KEY)
-    # Beyond the warm-up's first step, whose learning rate is 0.
-    state = jax.tree.map(lambda leaf: jnp.asarray(6, leaf.dtype) if leaf.ndim == 0 else leaf, state)
-    one, expected = jax.jit(phase.step)(state, batch, KEY)
-    shards = {name: values.reshape(4, -1, *values.shape[1:]) for name, values in batch.items()}
-    step = jax.pmap(
-        lambda state, shard, key: phase.step(state, shard, key, axis_name="devices"),
-        axis_name="devices",
-        in_axes=(None, 0, None),
-        devices=jax.devices()[:4],
-    )
-    four, found = step(state, shards, KEY)
-    for name, value in expected.items():
-        np.testing.assert_allclose(found[name], np.full(4, value), rtol=1e-3, err_msg=name)
-    for a, b in zip(*map(jax.tree.leaves, (one.network.params, four.network.params)), strict=True):
-        np.testing.assert_allclose(np.asarray(b)[0], a, rtol=1e-3, atol=1e-4)

@@ -171,18 +171,6 @@ def assert_close(found, expected, rtol):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * scale / 10), found, expected)
 
 
-def test_gan_step_on_four_devices_is_that_on_one(gan_phase, gan_step, gan_state, batch):
-    expected, expected_metrics = gan_step(gan_state, batch, KEY)
-    found, metrics = map(assert_one_and_the_same, on_four_devices(gan_phase, gan_state, batch, KEY))
-    for name, value in expected_metrics.items():
-        np.testing.assert_allclose(metrics[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
-    for name in ("discriminator", "generator"):
-        one, four = getattr(expected, name), getattr(found, name)
-        # Adam magnifies rounding where gradients are near 0, so its moments are compared: the averaged gradients.
-        assert_close(four.opt_state[0].mu, one.opt_state[0].mu, 5e-3)
-        assert_close(four.batch_stats, one.batch_stats, 1e-3)
-
-
 def test_encoder_step_on_four_devices_is_that_on_one(encoder_phase, encoder_step, encoder_state, batch):
     expected, expected_metrics = encoder_step(encoder_state, batch, KEY)
     found, metrics = map(assert_one_and_the_same, on_four_devices(encoder_phase, encoder_state, batch, KEY))
