@@ -1,37 +1,57 @@
 """Scripts called as a user calls them: each in a process of its own."""
 
+import json
 import os
 import pathlib
 import subprocess
 import sys
 
+import matplotlib
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
+SERVER = pathlib.Path(__file__).with_name("script_server.py")
 
 
 @pytest.fixture(scope="session")
 def call_script(tmp_path_factory):
-    """(name in experiments/, *arguments, cwd, environment) -> the finished process, with its output as text."""
+    """(name in experiments/, *arguments, cwd, timeout, environment) -> the finished process, with its output as text.
+
+    It is forked from one that has imported JAX already: what JAX or Python reads at its start cannot be changed.
+    """
     usual = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
+        "HOME": str(tmp_path_factory.mktemp("home")),  # where caches go
+        "MPLCONFIGDIR": matplotlib.get_cachedir(),  # its list of fonts takes seconds
         "JAX_PLATFORMS": "cpu",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiling takes nearly all of the time
         # For this process's scripts alone: what another one reads too soon would be a warning.
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
+    output = [tmp_path_factory.mktemp("output") / name for name in ("stdout", "stderr")]
+    with subprocess.Popen(
+        [sys.executable, str(SERVER)], env=usual, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
 
-    def call(script, *arguments, cwd=None, **environment):
-        return subprocess.run(
-            [sys.executable, str(REPOSITORY / "experiments" / script), *map(str, arguments)],
-            cwd=cwd,
-            env={**usual, **environment},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        def call(script, *arguments, cwd=None, timeout=300, **environment):
+            assert not [name for name in environment if name.startswith(("JAX_", "PYTHON"))]
+            words = [str(REPOSITORY / "experiments" / script), *map(str, arguments)]
+            asked = {
+                "words": words,
+                "cwd": str(cwd or pathlib.Path.cwd()),
+                "seconds": timeout,
+                "environment": environment,
+                "output": list(map(str, output)),
+            }
+            print(json.dumps(asked), file=server.stdin, flush=True)
+            answer = server.stdout.readline()
+            assert answer, "script_server.py ended"
+            said = [path.read_text() for path in output]
+            command = [sys.executable, *words]
+            if json.loads(answer) is None:
+                raise subprocess.TimeoutExpired(command, timeout, *said)
+            return subprocess.CompletedProcess(command, json.loads(answer), *said)
 
-    return call
+        yield call

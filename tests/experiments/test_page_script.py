@@ -15,10 +15,10 @@ needs_browser = pytest.mark.skipif(shutil.which("chromedriver") is None, reason=
 @needs_browser
 def test_times_and_screenshots_of_the_model_that_ships(call_script, tmp_path):
     try:
-        runtime.find(None, files.cache_dir())
+        found = runtime.find(None, files.cache_dir())
     except ValueError as error:
         pytest.skip(str(error))
-    done = call_script("page.py", f"--output={tmp_path}", "--rounds=2")
+    done = call_script("page.py", f"--output={tmp_path}", "--rounds=2", f"--runtime={found}")
     assert (done.returncode, done.stderr) == (0, "")
     *_, line = done.stdout.splitlines()
     for size in ("1280x900", "390x844"):
