@@ -2,16 +2,11 @@
 
 import ast
 import fnmatch
-import json
-import os
 import pathlib
 import re
 import shlex
-import subprocess
-import sys
 import textwrap
 
-import matplotlib
 import matplotlib.cbook
 import numpy as np
 import pytest
@@ -67,24 +62,6 @@ SHORTENED = {
 }
 TESTS = "python -m pytest"  # what runs this file
 
-# Each command in a process of its own, forked from one that has imported what takes most of a short command's time.
-DRIVER = """
-import json, os, runpy, sys
-sys.path.insert(0, "experiments")
-import emogan.evaluation.runs, emogan.export.onnx_file, emogan.photo_files, flag_config
-statuses = []
-for number, words in enumerate(json.load(sys.stdin)):
-    if os.fork() == 0:
-        log = os.open(f"log{number}", os.O_CREAT | os.O_WRONLY)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        sys.argv = words
-        runpy.run_path(words[0], run_name="__main__")
-        sys.exit()
-    statuses.append(os.waitstatus_to_exitcode(os.wait()[1]))
-print(json.dumps(statuses))
-"""
-
 
 def is_python(text):
     try:
@@ -120,9 +97,8 @@ def patterns_of(command):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the commands run: the scripts, and every file that the README speaks of."""
+    """Where the commands run: every file that the README speaks of."""
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "experiments").symlink_to(REPOSITORY / "experiments")
     faces = toyfaces.load("train", size=64)
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as photo:
         (folder / "photo.jpg").write_bytes(photo.read())
@@ -143,34 +119,15 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def answers(folder):
+def answers(call_script, folder):
     """Status and output of each command that is known, run in the README's order."""
-    known = [command for command in SCRIPTS if patterns_of(command)]
-    words = [shlex.split(f"{command} {SHORTENED[patterns_of(command)[0]][0]}")[1:] for command in known]
-    words = [[word.format(package=REPOSITORY / "emogan") for word in command] for command in words]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY),
-        "HOME": str(folder),  # where caches go
-        "MPLCONFIGDIR": matplotlib.get_cachedir(),  # its list of fonts takes seconds
-        "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiling takes nearly all of the time
-        "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER],
-        input=json.dumps(words),
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    said = [(status, (folder / f"log{i}").read_text()) for i, status in enumerate(json.loads(done.stdout))]
-    return dict(zip(known, said, strict=True))
+    said = {}
+    for command in filter(patterns_of, SCRIPTS):
+        _, script, *words = shlex.split(f"{command} {SHORTENED[patterns_of(command)[0]][0]}")
+        words = [word.format(package=REPOSITORY / "emogan") for word in words]
+        done = call_script(script.removeprefix("experiments/"), *words, cwd=folder)
+        said[command] = done.returncode, done.stdout + done.stderr
+    return said
 
 
 @pytest.mark.parametrize("command", SCRIPTS)
