@@ -50,7 +50,7 @@ def make_result(title="quick", model="quick", accuracy=0.4412, about="width 32 &
     verdicts[:, :, 3] = 1  # whatever is wanted, the judge sees happy faces
     verdicts[:, 2] = 0  # and nobody edits to fear
     return {
-        "format": 1,
+        "format": 2,
         "title": title,
         "split": "valid",
         "faces": 3589,
@@ -201,5 +201,5 @@ def test_other_images_are_refused_and_the_old_page_stays(tmp_path, image):
 
 
 def test_broken_result_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="expected format 1, found format 0"):
+    with pytest.raises(ValueError, match="expected format 2, found format 0"):
         report.write({**make_result(), "format": 0}, [], tmp_path / "report.html")

@@ -22,7 +22,7 @@ def contestant(name, kind="model", **its_scores):
 
 def make_result(title="quick", contestants=(), **fields):
     return {
-        "format": 1,
+        "format": 2,
         "title": title,
         "split": "valid",
         "faces": 3589,
@@ -219,7 +219,7 @@ def test_scores_without_leaked_faces_are_left_out_where_these_differ():
         ({"data": {"fingerprint": "xyz"}}, r"one data.fingerprint, found 'abc' in 'quick', 'xyz' in 'other'"),
         ({"judge": {"checksum": "9"}}, r"one judge.checksum, found '123' in 'quick', '9' in 'other'"),
         ({"identity": {"descriptor": "LBP"}}, r"one identity.descriptor, found 'HOG' in 'quick', 'LBP' in 'other'"),
-        ({"format": 2}, r"expected format 1, found format 2 in 'other'"),
+        ({"format": 1}, r"expected format 2, found format 1 in 'other'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -267,8 +267,8 @@ def test_missing_field_is_refused(tmp_path, field):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"format": 2}, "expected format 1, found format 2"),
-        ({"format": None}, "expected format 1, found format None"),
+        ({"format": 1}, "expected format 2, found format 1"),
+        ({"format": None}, "expected format 2, found format None"),
         ({"faces": "many"}, "expected 'faces' as int, found 'many'"),
         ({"judge": {}}, "expected a field 'judge.checksum', found none"),
         ({"contestants": [{"name": "quick"}]}, "expected a contestant, found"),

@@ -69,7 +69,7 @@ CASES = {
         ["compare.py", "{0}", "{0}"],
         "run",
         deep_result,
-        "expected format 1, found format {{'" + "a" * 111 + "... in {}/evaluation/metrics.json; "
+        "expected format 2, found format {{'" + "a" * 111 + "... in {}/evaluation/metrics.json; "
         "run experiments/evaluate.py again",
     ),
     "array": (
