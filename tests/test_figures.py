@@ -59,7 +59,8 @@ def test_a_run_without_a_checkpoint_has_no_figures(tmp_path):
     config = config_lib.Config()
     config.encoder.batch_size = 32  # more than there are examples
     config_lib.save(config, tmp_path / "config.json")
-    (tmp_path / "data.json").write_text(json.dumps({"class_names": ["happy", "sad"], "examples": 20}))
+    about = {"name": "toyfaces", "split": "train", "fingerprint": "", "class_names": ["happy", "sad"], "examples": 20}
+    (tmp_path / "data.json").write_text(json.dumps(about))
     (tmp_path / "figures" / "samples").mkdir(parents=True)
     images.save_png(tmp_path / "figures" / "samples" / "gan_00000000.png", np.zeros((96, 96), np.uint8))
     assert figures.draw(tmp_path) == []

@@ -106,7 +106,7 @@ def test_what_a_photograph_hides_is_white_in_strips_animations_and_jpegs(model, 
     with PIL.Image.open(tmp_path / name) as picture:
         red, green, _ = np.moveaxis(np.asarray(picture.convert("RGB")).astype(int), -1, 0)
     assert (red - green).max() < 10
-    assert (red > 245).sum() > 1000
+    assert (red > 180).sum() > 1000  # the hidden half is white, but for what the edit shades
 
 
 def test_a_turned_photograph_is_edited_upright(model, portrait, tmp_path):

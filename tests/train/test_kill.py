@@ -147,6 +147,7 @@ def test_killed_run_ends_with_the_bytes_of_an_undisturbed_one(start, tmp_path):
     process, log = start(killed)
     kill_when_said(f"encoder       1/{STEPS}", process, log)
     assert f"gan           1/{STEPS}" not in log.read_text()  # it did go on, not begin anew
+    kill_while_saving(killed / "checkpoints" / "encoder", *start(killed))
     assert f"encoder       1/{STEPS}" not in finish(start, killed)
 
     assert final_checksums(killed) == final_checksums(undisturbed)
