@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from emogan import augment, images
 from emogan import config as config_lib
 from emogan.data import toyfaces
 from emogan.train import classifier, parallel
@@ -32,6 +33,28 @@ def test_loss_falls_on_a_few_faces(phase):
     state, metrics = chunk(phase.init(KEY), data, KEY, 60)
     assert metrics["loss"][-10:].mean() < metrics["loss"][:10].mean() - 0.2
     assert int(state.step) == 60
+
+
+def test_loss_is_of_changed_faces_and_smooth_targets_and_kernels_alone_decay(batch, valid):
+    settings = config_lib.ClassifierConfig(width=2, weight_decay=0.1, label_smoothing=0.2)
+    phase = classifier.make(dataclasses.replace(config_lib.Config(), classifier=settings), 7, 60, valid)
+    state = phase.init(KEY)
+    new, _ = jax.jit(phase.step)(state, batch, KEY)
+    faces = augment.all_of(images.to_float(batch["image"]), jax.random.split(KEY, 8))
+    targets = 0.8 * jax.nn.one_hot(batch["label"], 7) + 0.2 / 7
+    network = classifier.make_classifier(settings, 7)
+
+    def loss(params):
+        variables = {**state.network.variables, "params": params}
+        (logits, _), _ = network.apply(variables, faces, train=True, mutable=["batch_stats"])
+        return -jnp.mean(jnp.sum(targets * jax.nn.log_softmax(logits), axis=1))
+
+    params = state.network.params
+    gradients = jax.jit(jax.grad(loss))(params)
+    expected = jax.tree.map(lambda g, p: g + 0.1 * p if p.ndim > 1 else g, gradients, params)
+    found = new.network.opt_state[1][0].trace  # of the momentum, which after one step is the gradient
+    scale = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(expected))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * scale), found, expected)
 
 
 def test_learning_rate_rises_and_falls_to_zero(phase, batch):
