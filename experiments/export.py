@@ -32,7 +32,7 @@ def main(_) -> None:
         given = pathlib.Path(RUNTIME.value) if RUNTIME.value else None
         found = runtime.find(given, files.cache_dir())
     else:
-        script.output(str(output))
+        script.output(output)
     model = transfer.load(WORKDIR.value)
     about = {"commit": script.commit(), **_trained(pathlib.Path(WORKDIR.value))}
     made = jax_file if kind == "jax" else onnx_file

@@ -23,7 +23,7 @@ NOTES = flags.DEFINE_string("notes", "", "JSON: what else the card shall say, su
 
 
 def main(_) -> None:
-    workdir, path = pathlib.Path(WORKDIR.value), pathlib.Path(OUTPUT.value)
+    workdir, path = pathlib.Path(WORKDIR.value), script.output(OUTPUT.value)
     scores = _scores([tables.load(pathlib.Path(one)) for one in SCORES.value], workdir)
     model, data = transfer.load(workdir), run_folder.read_about_data(workdir)
     model.config.data.dir = ""  # of this machine

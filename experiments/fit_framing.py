@@ -27,7 +27,7 @@ motorcycle_left.png page.png phantom.png retina.jpg rocket.jpg text.png"""
 
 
 def main(_) -> None:
-    output = script.output(OUTPUT.value)
+    output = OUTPUT.value and script.output(OUTPUT.value)
     data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value)
     data.check()
     config = config_lib.Config(data=data)

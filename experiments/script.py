@@ -27,14 +27,12 @@ def fail(message: object) -> None:
     sys.exit(2)
 
 
-def output(path: str) -> pathlib.Path | None:
-    """Returns where --output says that a file shall be written, None for "", before the work for it is done.
+def output(path: str | pathlib.Path) -> pathlib.Path:
+    """Returns where --output says that a file shall be written, before the work for it is done.
 
     Raises:
       ValueError: if its folder is not there, or it is a folder itself.
     """
-    if not path:
-        return None
     place = pathlib.Path(path)
     if not place.parent.is_dir() or place.is_dir():
         raise ValueError(f"--output: expected a file in a folder that exists, found {place}")

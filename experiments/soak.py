@@ -227,7 +227,7 @@ def names(workdir: pathlib.Path) -> set[str]:
 
 
 def main(_) -> None:
-    output = script.output(OUTPUT.value)
+    output = OUTPUT.value and script.output(OUTPUT.value)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="emogan_soak") as name:
         folder = pathlib.Path(name)

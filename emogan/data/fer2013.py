@@ -122,7 +122,7 @@ def _read(source, rows, progress, report, file, key) -> _Contents:
             "source": str(source.path),
             "sha256": content_hash,
             "sizes": sizes,
-            "left_out": rows.num_bad + rows.num_problems,
+            "left_out": rows.left_out,
             "remarks": remarks,
             "unlabelled": rows.unlabelled,
         }

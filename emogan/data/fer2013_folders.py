@@ -132,17 +132,17 @@ def check_classes(
         try:
             present.setdefault(folder, set()).add(emotions.label(class_name))
         except ValueError as e:
-            _problem(rows, f"{prefix}{untrusted.shown(path)}: {e}")
+            rows.problem(f"{prefix}{untrusted.shown(path)}: {e}")
     for path in empty_classes:
         path = untrusted.shown(path)
-        _problem(rows, f"{prefix}{path}: expected images (.jpg, .png) in every class folder, found none")
+        rows.problem(f"{prefix}{path}: expected images (.jpg, .png) in every class folder, found none")
         folder, class_name = path.lower().split("/")
         with contextlib.suppress(ValueError):
             present.setdefault(folder, set()).add(emotions.label(class_name))
     for folder, labels in present.items():
         missing = [emotion for label, emotion in enumerate(emotions.EMOTIONS) if label not in labels]
         if missing:
-            _problem(rows, f"{prefix}{folder}: expected seven class folders, found none of {', '.join(missing)}")
+            rows.problem(f"{prefix}{folder}: expected seven class folders, found none of {', '.join(missing)}")
 
 
 def read_images(
@@ -193,14 +193,6 @@ def _add(found: list[tuple[Name, int, bytes]], prefix: str, rows: fer2013_rows.C
         if split is None or (split != "train" and not tests_tell):
             split = name.folder
         rows.add(split, label, pixels)
-
-
-def _problem(rows: fer2013_rows.Collector, line: str) -> None:
-    """Raises over something amiss with a folder, or remarks it where the caller would rather go on."""
-    if rows.on_bad_row == "error":
-        raise ValueError(f"{line}; repair it, or go on without with on_bad_row=skip")
-    rows.num_problems += 1
-    rows.remark(f"{line}; left out")
 
 
 def _decode(data: bytes) -> bytes:

@@ -41,7 +41,7 @@ class Collector:
         self.remarks: list[str] = []
         self.unlabelled: list[str] = []
         self.num_bad = 0
-        self.num_problems = 0  # of folders, which were left out
+        self.left_out = 0  # rows and folders
         self._bad: list[str] = []
         self._count = 0
         self._pixels = {split: bytearray() for split in SPLITS}
@@ -63,8 +63,16 @@ class Collector:
         if self.on_bad_row == "error":
             raise ValueError(f"{problem}; repair it, or leave such rows out with on_bad_row=skip")
         self.num_bad += 1
+        self.left_out += 1
         if len(self._bad) < _SHOWN_BAD_ROWS:
             self._bad.append(problem)
+
+    def problem(self, line: str) -> None:
+        """Remarks something amiss with a folder, which is left out, or raises ValueError with it and what to do."""
+        if self.on_bad_row == "error":
+            raise ValueError(f"{line}; repair it, or go on without with on_bad_row=skip")
+        self.left_out += 1
+        self.remark(f"{line}; left out")
 
     def remark(self, line: str) -> None:
         """Keeps a remark for the caller."""

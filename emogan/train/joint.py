@@ -161,11 +161,15 @@ def make(
 
     def per_face(metrics: types.Metrics) -> types.Metrics:
         # Of means over all devices: one of them may have no face that shall not change.
-        other = metrics["other"]
-        own, other = (_GRAY / jnp.maximum(share, 1e-6) for share in (1 - other, other))
-        scales = {"reconstruction": own, "change": other, "edit_accuracy": other / _GRAY}
-        metrics = {name: scales.get(name, 1.0) * value for name, value in metrics.items() if name != "other"}
-        return metrics | {"paint": _GRAY * jnp.sqrt(metrics["paint"])}
+        other = jnp.maximum(metrics["other"], 1e-6)
+        own = jnp.maximum(1 - metrics["other"], 1e-6)
+        found = {
+            "reconstruction": _GRAY * metrics["reconstruction"] / own,
+            "change": _GRAY * metrics["change"] / other,
+            "paint": _GRAY * jnp.sqrt(metrics["paint"]),
+            "edit_accuracy": metrics["edit_accuracy"] / other,
+        }
+        return {name: value for name, value in metrics.items() if name != "other"} | found
 
     def changed(faces: types.Images, keys: jax.Array) -> types.Images:
         return augment.all_of(faces, keys) if settings.augment else faces
