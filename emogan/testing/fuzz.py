@@ -75,6 +75,8 @@ def run(
                 tally.fault = f"no answer within {limits.seconds:g} s"
                 break
             accepted, seconds, tally.peak_mib, tally.fault = ours.recv()
+            if not tally.fault and seconds > limits.seconds:  # the answer came while nobody waited for it
+                accepted, tally.fault = False, f"no answer within {limits.seconds:g} s"
             tally.accepted += accepted
             tally.refused += not accepted and not tally.fault
             tally.slowest = max(tally.slowest, seconds)
