@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -58,6 +58,7 @@ class Checkpoints:
             preservation_policy=ocp.training.preservation_policies.LatestN(keep),
             cleanup_tmp_directories=True,
         )
+        self._saving = None
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -83,7 +84,8 @@ class Checkpoints:
         # Orbax loads a flipped byte silently, so the checksum is ours to keep.
         metadata = {"checksum": _sealed(checksum(state), about), **about}
         with self._writing():
-            self._checkpointer.save_async(step, state, force=True, custom_metadata=metadata)
+            self._settle()
+            self._saving = self._checkpointer.save_async(step, state, force=True, custom_metadata=metadata)
 
     def about(self) -> dict[str, Any]:
         """Returns what is told beside the newest checkpoint that can be read.
@@ -91,11 +93,14 @@ class Checkpoints:
         Raises:
           CheckpointError: if there is none.
         """
+        unread = {}
         for step in reversed(_steps(self._directory)):
-            # As in `_newest_whole`, which tells of them.
-            with contextlib.suppress(Exception), _quiet_reads():
-                return _about(self._directory / str(step))
-        raise CheckpointError(f"{self._directory}: expected a checkpoint, found none; train first")
+            try:
+                with _quiet_reads():
+                    return _about(self._directory / str(step))
+            except Exception as error:  # as in `_newest_whole`
+                unread[step] = _reason(error)
+        raise _none_whole(self._directory, unread)
 
     def restore(self, target: Any) -> Any:
         """Returns the newest whole state, with the structure, types and placement of `target`.
@@ -121,6 +126,7 @@ class Checkpoints:
           OSError: if it cannot be written.
         """
         with self._writing():
+            self._settle()
             self._checkpointer.wait()
 
     def close(self) -> None:
@@ -130,7 +136,16 @@ class Checkpoints:
           OSError: if the last save cannot be written.
         """
         with self._writing():
-            self._checkpointer.close()
+            try:
+                self._settle()
+            finally:
+                self._checkpointer.close()
+
+    def _settle(self) -> None:
+        # Nobody else ends the thread, and closes the files, that Orbax answers a save with.
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            saving.result()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -171,10 +186,17 @@ def _newest_whole(directory: pathlib.Path, target: Any) -> tuple[Saved, list[int
             for other, why in damaged.items():
                 writers.warn(f"{directory / str(other)}: damaged, passed over for step {step}; {why}")
             return found, list(damaged)
+        if not ((directory / str(step)).exists() or hosts.are_many()):
+            return _newest_whole(directory, target)  # the training that writes here has deleted it for a newer one
         damaged[step] = reason
+    raise _none_whole(directory, damaged)
+
+
+def _none_whole(directory: pathlib.Path, damaged: Mapping[int, str]) -> CheckpointError:
+    """Returns what to raise where every checkpoint of a folder is damaged, each for its reason."""
     if not damaged:
-        raise CheckpointError(f"{directory}: expected a checkpoint, found none; train first")
-    raise CheckpointError(
+        return CheckpointError(f"{directory}: expected a checkpoint, found none; train first")
+    return CheckpointError(
         f"{directory}: expected a whole checkpoint of this model, found in "
         + "; in ".join(f"{directory / str(step)} {why}" for step, why in damaged.items())
         + "; delete this folder to train the phase from its beginning"

@@ -2,9 +2,11 @@
 
 import contextlib
 import gc
+import pathlib
 import pickle
 import resource
 import shutil
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -143,6 +145,13 @@ def test_without_a_whole_checkpoint_each_is_named_and_none_deleted(tmp_path):
     with checkpoint.Checkpoints(folder) as checkpoints, pytest.raises(checkpoint.CheckpointError) as caught:
         checkpoints.restore(blank(make_state()))
     text = str(caught.value)
+    for step in ("4", "8"):
+        cut(folder / step / "_CHECKPOINT_METADATA")
+    with checkpoint.Checkpoints(folder) as checkpoints, pytest.raises(checkpoint.CheckpointError) as caught:
+        checkpoints.about()
+    assert str(caught.value).startswith(
+        f"{folder}: expected a whole checkpoint of this model, found in {folder / '8'} "
+    )
     assert all(str(folder / step) in text for step in ("4", "8"))
     assert "delete this folder to train the phase from its beginning" in text
     assert "\n" not in text
@@ -170,6 +179,32 @@ def test_save_that_cannot_be_written_raises_and_those_before_are_whole(tmp_path)
         assert checkpoint.checksum(checkpoints.restore(blank(make_state()))) == checkpoint.checksum(make_state(4))
         checkpoints.save(8, make_state(8), {})
     assert sorted(path.name for path in folder.iterdir()) == ["4", "8"]
+
+
+def test_saves_leave_no_threads_and_no_open_files_behind(tmp_path):
+    held = lambda: (threading.active_count(), len(list(pathlib.Path("/proc/self/fd").iterdir())))  # noqa: E731
+    with checkpoint.Checkpoints(tmp_path / "c") as checkpoints:
+        found = []
+        for step in range(1, 9):
+            checkpoints.save(step, make_state(step), {})
+            if step in (2, 8):
+                checkpoints.wait()
+                gc.collect()
+                found.append(held())
+    assert found[0] == found[1]
+
+
+def test_a_reader_begins_anew_where_the_training_has_gone_on(tmp_path, monkeypatch):
+    folder = saved(tmp_path / "c", 4, keep=1)
+    load = checkpoint._load
+
+    def slow(where, target):
+        if where.name == "4":
+            saved(folder, 8, keep=1)
+        return load(where, target)
+
+    monkeypatch.setattr(checkpoint, "_load", slow)
+    assert checkpoint.read(folder, blank(make_state())).step == 8
 
 
 def test_what_a_killed_save_left_is_deleted_though_nothing_is_saved(tmp_path):
