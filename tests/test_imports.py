@@ -60,6 +60,7 @@ ORDER = [
     "train.encoder",
     "train.classifier",
     "train.joint",
+    "train.board",
     "train.writers",
     "train.lock",
     "train.hosts",

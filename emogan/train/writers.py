@@ -87,19 +87,19 @@ class Writer:
         self._lines = path.open("a")
         self._board = None
         if tensorboard:
-            import tensorboardX  # only a run that writes events needs it
+            from emogan.train import board  # only a run that writes events needs tensorboardX
 
-            self._board = tensorboardX.SummaryWriter(
-                str(workdir / "tensorboard" / phase), purge_step=first_step + 1, flush_secs=30
-            )
+            self._board = board.Board(workdir / "tensorboard" / phase, first_step + 1)
 
     def __enter__(self) -> "Writer":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._lines.close()
-        if self._board:
-            self._board.close()
+        try:
+            self._lines.close()
+        finally:
+            if self._board:
+                self._board.close()
 
     def steps(self, last_step: int, metrics: Mapping[str, np.ndarray]) -> None:
         """Records a chunk of steps that ended with `last_step`: each metric is an array with a value a step."""
@@ -109,9 +109,10 @@ class Writer:
             values = {name: round(float(series[i]), 6) for name, series in metrics.items()}
             self._lines.write(json.dumps({"phase": self._phase, "step": step, **values}) + "\n")
             if self._board:
-                for name, value in values.items():
-                    self._board.add_scalar(name, value, step)
+                self._board.scalars(values, step)
         self._lines.flush()
+        if self._board:
+            self._board.flush()
         self._console(last_step, {name: float(np.mean(series)) for name, series in metrics.items()})
 
     def sync(self) -> None:
@@ -124,14 +125,13 @@ class Writer:
         path = self._samples / f"{self._phase}_{step:06d}.png"
         images.save_png(path, picture, images.SYNTHETIC if synthetic else None)
         if self._board:
-            self._board.add_image("samples", picture, step, dataformats="HW")
+            self._board.image("samples", picture, step)
         if metrics:
             values = {name: round(float(value), 6) for name, value in metrics.items()}
             self._lines.write(json.dumps({"phase": self._phase, "sampled_at": step, **values}) + "\n")
             self._lines.flush()
             if self._board:
-                for name, value in values.items():
-                    self._board.add_scalar(name, value, step)
+                self._board.scalars(values, step)
             say(f"{self._phase:8s} sample at {step}: " + "  ".join(f"{k} {v:.3f}" for k, v in values.items()))
 
     def _console(self, step: int, means: Mapping[str, float]) -> None:
@@ -180,7 +180,7 @@ def read_metrics(path: pathlib.Path, phase: str, step_field: str = "step") -> di
     """
     if not path.exists():
         return {}
-    rows = [row for row in map(_parse, path.read_text().splitlines()) if row and row["phase"] == phase]
+    rows = [row for row in map(_parse, _lines(path)) if row and row["phase"] == phase]
     rows = [row for row in rows if step_field in row]
     if not rows:
         return {}
@@ -193,11 +193,16 @@ def rewind(path: pathlib.Path, phase: str, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text().splitlines():
+    for line in _lines(path):
         row = _parse(line)
         if row and not (row["phase"] == phase and max(row.get("step", 0), row.get("sampled_at", -1)) > step):
             kept.append(line)
     files.write_text(path, "".join(f"{line}\n" for line in kept))
+
+
+def _lines(path: pathlib.Path) -> list[str]:
+    # Where a disk changed a byte, one line is lost, and not the run.
+    return path.read_text(errors="replace").splitlines()
 
 
 def _parse(line: str) -> dict | None:

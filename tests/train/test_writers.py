@@ -1,9 +1,16 @@
 """What a run writes: lines, pictures, the clock."""
 
+import io
 import json
+import resource
+import struct
+import threading
+import time
 
 import numpy as np
+import PIL.Image
 import pytest
+from tensorboardX import proto
 
 from emogan import images
 from emogan.train import writers
@@ -120,6 +127,59 @@ def test_tensorboard_events_are_written_only_where_wanted(tmp_path):
             writer.steps(1, {"loss": np.array([1.0])})
             writer.sample(1, np.zeros((1, 1, 48, 48), np.uint8), {"psnr": 1.0})
         assert bool(list(tmp_path.glob("tensorboard/gan/events*"))) == wanted
+
+
+def events_of(folder):
+    """The events of TFRecord files: a length, its checksum, the event, its checksum."""
+    (path,) = folder.glob("events*")
+    content, place = path.read_bytes(), 0
+    while place < len(content):
+        (length,) = struct.unpack_from("<Q", content, place)
+        yield proto.event_pb2.Event.FromString(content[place + 12 : place + 12 + length])
+        place += length + 16
+
+
+def test_tensorboard_is_told_where_it_goes_on_and_what_came(tmp_path):
+    with open_writer(tmp_path, first_step=5, tensorboard=True) as writer:
+        writer.steps(7, {"loss": np.array([1.0, 2.5])})
+        writer.sample(7, np.full((1, 1, 48, 48), 9, np.uint8), {"psnr": 3.0})
+    header, started, *told = events_of(tmp_path / "tensorboard" / "gan")
+    assert header.file_version == "brain.Event:2"
+    assert (started.step, started.session_log.status) == (6, proto.event_pb2.SessionLog.START)
+    found = {(event.step, value.tag): value for event in told for value in event.summary.value}
+    assert set(found) == {(6, "loss"), (7, "loss"), (7, "samples"), (7, "psnr")}
+    assert found[7, "loss"].simple_value == 2.5
+    picture = PIL.Image.open(io.BytesIO(found[7, "samples"].image.encoded_image_string))
+    assert np.asarray(picture.convert("L")).tolist() == np.full((48, 48), 9).tolist()
+    assert all(abs(event.wall_time - time.time()) < 60 for event in told)
+
+
+def test_a_full_disk_is_told_by_the_events_too(tmp_path):
+    before, threads = resource.getrlimit(resource.RLIMIT_FSIZE), threading.active_count()
+
+    def write():
+        with open_writer(tmp_path, tensorboard=True) as writer:
+            assert threading.active_count() == threads  # another one's error would be nobody's
+            for step in range(1, 1000):
+                writer.steps(step, {"loss": np.array([1.0])})
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "metrics.jsonl").stat().st_size < 20_000  # lines are shorter than events
+
+
+def test_one_byte_that_a_disk_changed_costs_a_line_and_not_the_run(tmp_path):
+    with open_writer(tmp_path) as writer:
+        writer.steps(3, {"loss": np.array([1.0, 2.0, 3.0])})
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"step": 2', b'"step": \xb2'))
+    np.testing.assert_array_equal(writers.read_metrics(path, "gan")["loss"], [1.0, 3.0])
+    writers.rewind(path, "gan", 3)
+    assert steps_of(path, "gan") == [1, 3]
 
 
 def test_warning_goes_to_standard_error(capsys):
