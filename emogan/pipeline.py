@@ -115,8 +115,8 @@ def _phase(
     if name == "gan":
         return recipes.make_gan(config, classes), {}
     if name == "encoder":
-        generator = load_generator(config, workdir, sizes, layout)
-        return encoder.make(config, classes, generator), {"gan_step": sizes.steps["gan"]}
+        step, generator = load_generator(config, workdir, sizes, layout)
+        return encoder.make(config, classes, generator), {"gan_step": step}
     if name == "joint":
         guides = load_guides(config, workdir, data, sizes, layout)
         return joint.make(config, classes, sizes.steps[name], data.class_counts(), guides), {}
@@ -136,14 +136,15 @@ def load_data(config: config_lib.Config, split: str) -> dataset.Dataset:
 
 def load_generator(
     config: config_lib.Config, workdir: pathlib.Path, sizes: plans.Plan, layout: layout_lib.Layout
-) -> Any:
-    """Returns the variables of the finished G of a run, in the host's memory.
+) -> tuple[int, Any]:
+    """Returns after which step the finished G of a run is, and its variables, in the host's memory.
 
     Raises:
       ValueError: if phase `gan` has not finished there, or its last checkpoint is damaged.
     """
     phase = recipes.make_gan(config, len(sizes.class_names))
-    return _finished(phase, "encoder", config, workdir, sizes, layout).best_generator
+    saved = _finished(phase, "encoder", config, workdir, sizes, layout)
+    return saved.step, jax.device_get(saved.state.best_generator)
 
 
 def load_guides(
@@ -161,7 +162,7 @@ def load_guides(
 
     def load(name: str) -> Any:
         phase = classifier.make(config, len(sizes.class_names), sizes.steps[name], data, name)
-        return _finished(phase, "joint", config, workdir, sizes, layout).average
+        return jax.device_get(_finished(phase, "joint", config, workdir, sizes, layout).state.average)
 
     return {name: load(name) for name in config_lib.guides(config)}
 
@@ -173,19 +174,22 @@ def _finished(
     workdir: pathlib.Path,
     sizes: plans.Plan,
     layout: layout_lib.Layout,
-) -> Any:
-    """Returns the last state of a phase that another one builds on, in the host's memory."""
+) -> checkpoint.Saved:
+    """Returns the last state of a phase that another one builds on, as `layout` places it.
+
+    The optimiser's part may lie with other processes, so whoever wants a part takes that to the host, and no more.
+    """
     name, folder = phase.name, workdir / "checkpoints" / phase.name
     done = checkpoint.newest_step(folder)
     if done >= sizes.steps[name]:
         saved = checkpoint.read(folder, layout.target(jax.eval_shape(phase.init, jax.random.key(0))))
+        if saved.step >= sizes.steps[name]:
+            return saved
         done = saved.step
-    if done < sizes.steps[name]:
-        raise ValueError(
-            f"--phase={wanted_by}: expected a finished phase {name} in {workdir} ({sizes.steps[name]} steps), "
-            f"found {done} steps; run --phase={name} (or --phase=all) with the same flags first"
-        )
-    return jax.device_get(saved.state)
+    raise ValueError(
+        f"--phase={wanted_by}: expected a finished phase {name} in {workdir} ({sizes.steps[name]} steps), "
+        f"found {done} steps; run --phase={name} (or --phase=all) with the same flags first"
+    )
 
 
 def _train(
@@ -213,7 +217,7 @@ def _train(
 
     with checkpoint.Checkpoints(workdir / "checkpoints" / phase.name, config.run.keep_checkpoints) as checkpoints:
         if phase.name == "encoder" and checkpoints.latest_step:
-            _check_generator_step(workdir, checkpoints.about(), sizes)
+            _check_generator_step(workdir, checkpoints.about(), about["gan_step"])
         loop.train(
             phase,
             data,
@@ -243,10 +247,10 @@ def _told_of_full_disks(workdir: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
-def _check_generator_step(workdir: pathlib.Path, about: dict, sizes: plans.Plan) -> None:
-    if about["gan_step"] != sizes.steps["gan"]:
+def _check_generator_step(workdir: pathlib.Path, about: dict, step: int) -> None:
+    if about["gan_step"] != step:
         raise ValueError(
-            f"{workdir}: expected an encoder of G at step {sizes.steps['gan']}, found one of step {about['gan_step']}; "
+            f"{workdir}: expected an encoder of G at step {step}, found one of step {about['gan_step']}; "
             f"delete {workdir / 'checkpoints' / 'encoder'} to train E again"
         )
 
@@ -254,8 +258,9 @@ def _check_generator_step(workdir: pathlib.Path, about: dict, sizes: plans.Plan)
 def _refuse_stale_encoder(workdir: pathlib.Path, sizes: plans.Plan) -> None:
     folder = workdir / "checkpoints" / "encoder"
     if checkpoint.newest_step(folder):
+        step = max(sizes.steps["gan"], checkpoint.newest_step(workdir / "checkpoints" / "gan"))
         with checkpoint.Checkpoints(folder) as checkpoints:
-            _check_generator_step(workdir, checkpoints.about(), sizes)
+            _check_generator_step(workdir, checkpoints.about(), step)
 
 
 def _refuse_other_run(config: config_lib.Config, workdir: pathlib.Path) -> None:

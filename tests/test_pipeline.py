@@ -149,6 +149,18 @@ def test_encoder_of_an_earlier_generator_is_refused_before_training(workdir, con
 
 
 @pytest.mark.usefixtures("quick_compilation")
+def test_an_encoder_tells_the_step_that_its_generator_has(workdir, config):
+    shutil.rmtree(workdir / "checkpoints" / "encoder")
+    config.gan.epochs = 0.5  # G has been trained longer than is asked for now
+    pipeline.run(config, workdir, "encoder")
+    with checkpoint.Checkpoints(workdir / "checkpoints" / "encoder") as checkpoints:
+        assert checkpoints.about()["gan_step"] == 8
+    config.gan.epochs = 1
+    pipeline.run(config, workdir)
+    assert saved_checksum(workdir, "gan")[0] == 8
+
+
+@pytest.mark.usefixtures("quick_compilation")
 def test_finished_run_is_left_as_it_is(workdir, config, capsys):
     before = {phase: saved_checksum(workdir, phase) for phase in ("gan", "encoder")}
     lines = (workdir / "metrics.jsonl").read_text()
