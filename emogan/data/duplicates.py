@@ -1,7 +1,6 @@
 """Faces that stand in a data set more than once: exactly, or with another crop, contrast or watermark."""
 
 import hashlib
-import itertools
 
 import numpy as np
 import scipy.sparse
@@ -23,23 +22,29 @@ def digests(images: np.ndarray) -> list[str]:
 
 
 def near_pairs(images: np.ndarray, others: np.ndarray | None = None, threshold: float = SAME_PHOTOGRAPH) -> np.ndarray:
-    """Returns the pairs of near-duplicates, int64 [P, 2], ordered; exact duplicates are among them.
+    """Returns pairs of near-duplicates, int64 [P, 2], ordered, that link all of them; exact duplicates are among them.
 
     Two images are near-duplicates if their thumbnails (24 x 24 means, each with mean 0 and norm 1) correlate by
-    `threshold` or more, or if they are equal, as constant images may be, which correlate with nothing.
+    `threshold` or more, or if they are equal, as constant images may be, which correlate with nothing. Of equal images
+    the first stands for all: a face that a file repeats a thousand times makes a thousand pairs and not a million.
 
     Args:
       images: uint8 [N, 48, 48].
       others: uint8 [M, 48, 48], for pairs (i, j) of an image i and another j; if not given, pairs i < j of images.
       threshold: the correlation.
     """
-    own, within = _thumbnails(images), others is None
-    theirs = own if within else _thumbnails(others)
-    found = [_equal_pairs(images, others)]
+    within = others is None
+    first = _first_of_equals(images)
+    place = np.unique(first) if within else np.arange(len(images))
+    other_place = place if within else np.unique(_first_of_equals(others))
+    own = _thumbnails(images[place])
+    theirs = own if within else _thumbnails(others[other_place])
+    repeated = np.flatnonzero(first != np.arange(len(images)))
+    found = [np.stack([first[repeated], repeated], axis=1)] if within else [_equal_pairs(images, others)]
     for start in range(0, len(own), _BLOCK):
-        first = start if within else 0
-        i, j = np.nonzero(own[start : start + _BLOCK] @ theirs[first:].T >= threshold)
-        pairs = np.stack([i + start, j + first], axis=1)
+        begin = start if within else 0
+        i, j = np.nonzero(own[start : start + _BLOCK] @ theirs[begin:].T >= threshold)
+        pairs = np.stack([place[i + start], other_place[j + begin]], axis=1)
         found.append(pairs[pairs[:, 0] < pairs[:, 1]] if within else pairs)
     return np.unique(np.concatenate(found), axis=0)
 
@@ -72,13 +77,14 @@ def _thumbnails(images: np.ndarray) -> np.ndarray:
     return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-3)
 
 
-def _equal_pairs(images: np.ndarray, others: np.ndarray | None) -> np.ndarray:
-    places: dict[str, list[int]] = {}
-    for j, digest in enumerate(digests(images if others is None else others)):
-        places.setdefault(digest, []).append(j)
-    if others is None:
-        # A chain of neighbours is enough to link all of a group.
-        pairs = [pair for members in places.values() for pair in itertools.pairwise(members)]
-    else:
-        pairs = [(i, j) for i, digest in enumerate(digests(images)) for j in places.get(digest, ())]
+def _first_of_equals(images: np.ndarray) -> np.ndarray:
+    """Returns the place of the first image that equals each, int64 [N]."""
+    _, first, inverse = np.unique(digests(images), return_index=True, return_inverse=True)
+    return first[inverse]
+
+
+def _equal_pairs(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Returns each image that is among the others with the first that equals it."""
+    places = {digest: j for j, digest in reversed(list(enumerate(digests(others))))}
+    pairs = [(i, places[digest]) for i, digest in enumerate(digests(images)) if digest in places]
     return np.array(pairs, np.int64).reshape(-1, 2)

@@ -25,6 +25,10 @@ class Source:
     listing: fer2013_folders.Listing | None = None
     others: tuple[str, ...] = ()
 
+    def names(self) -> list[str]:
+        """Returns what it is called, as one of several in a folder."""
+        return ["image folders"] if self.listing else [file.name for file in self.csv_files or (self.path,)]
+
     def read(self, rows: fer2013_rows.Collector, progress: fer2013_rows.Progress) -> str:
         """Adds all its faces to `rows` and returns the SHA-256 of the content.
 
@@ -91,7 +95,7 @@ def _of_file(path: pathlib.Path) -> Source:
 
 
 def _in_folder(folder: pathlib.Path) -> Source | None:
-    """Returns the form in a folder itself that holds most, and is quickest to read among equals."""
+    """Returns the form in a folder itself that is read: a whole CSV, else image folders, an archive, a train.csv."""
     files = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_file()}
     found = [_of_file(files[name]) for name in fer2013_archives.FULL_CSV if name in files]
     if fer2013_folders.holds_images(folder):
@@ -107,7 +111,7 @@ def _in_folder(folder: pathlib.Path) -> Source | None:
         found.append(Source(path, tuple(_status(file, folder) for file in partial), csv_files=tuple(partial)))
     if not found:
         return None
-    others = tuple("image folders" if source.listing else source.path.name for source in found[1:])
+    others = tuple(name for source in found[1:] for name in source.names())
     return dataclasses.replace(found[0], others=others)
 
 

@@ -61,6 +61,10 @@ def load(
     with _blaming_files(where):
         source = builder.as_data_source(source_split, file_format=_FORMAT)
         total = len(source)
+    if total > dataset.MOST_FACES:  # as the files say, before there is room for so many
+        raise ValueError(
+            f"{where}: expected at most {dataset.MOST_FACES:,} examples, found {total:,}; use a smaller split"
+        )
     examples = _examples(source, image_key, label_key, where)
     images, labels = _read(examples, total, len(class_names), where, progress)
     return dataset.Dataset(images, labels, name=f"tfds:{name}", split=split, class_names=class_names)

@@ -137,9 +137,10 @@ def test_what_lies_beside_the_form_that_is_read_is_said(faces, pack, tmp_path):
     faces.write_folders(tmp_path)
     pack.write(tmp_path / "fer2013.csv", faces.csv())
     pack.write(tmp_path / "train.csv", faces.train_csv())
+    pack.write(tmp_path / "test.csv", faces.test_csv())
     remarks = []
     fer2013.load("train", tmp_path, report=remarks.append)
-    assert remarks[0] == f"reading {tmp_path}/fer2013.csv; beside it there are image folders, train.csv"
+    assert remarks[0] == f"reading {tmp_path}/fer2013.csv; beside it there are image folders, train.csv, test.csv"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import io
+import json
 
 import numpy as np
 import pytest
@@ -131,6 +132,16 @@ def test_our_split_names_find_the_data_sets_own(tmp_path):
             assert tfds_source.load(name, split, tmp_path).images.flat[0] == number
     with pytest.raises(ValueError, match=r"two/1.2.0: expected split 'dev', found train, test; ask for one of these"):
         tfds_source.load("two", "dev", tmp_path)
+
+
+def test_more_examples_than_there_is_room_for_are_refused_before_they_are_read(prepared):
+    (about,) = prepared.rglob("dataset_info.json")
+    found = json.loads(about.read_text())
+    for split in found["splits"]:
+        split["shardLengths"] = ["14000000000000"]
+    about.write_text(json.dumps(found))
+    with pytest.raises(ValueError, match="expected at most 250,000 examples, found 14,000,000,000,000; use a smaller"):
+        tfds_source.load("fer2013", "train", prepared)
 
 
 def test_supervised_keys_come_before_other_features(tmp_path):

@@ -78,6 +78,8 @@ def test_a_face_does_not_depend_on_the_faces_drawn_with_it():
 
 
 def test_splits_and_seeds_share_no_identity(valid):
+    people = [toyfaces._people(split, seed, 400)[0] for split, seed in (("valid", 0), ("train", 0), ("valid", 1))]
+    assert len(np.unique(np.concatenate(people), axis=0)) == 1200
     train = toyfaces.load("train", size=400)
     other = toyfaces.load("valid", seed=1, size=400)
     faces = np.concatenate([valid.images, train.images, other.images]).reshape(1200, -1)
