@@ -233,17 +233,22 @@ def make(
 def load(workdir: str | pathlib.Path) -> EmotionTransfer:
     """Returns the trained E and G of a run's folder, or those that ship with emogan under the name "fer2013".
 
-    Where a folder has that name, it is the folder.
+    Where a run's folder has that name, it is the folder.
 
     Raises:
       FileNotFoundError: if the folder is no run's.
       ValueError: if its last phase has not finished, or a file in it is damaged.
     """
     name, workdir = str(workdir), pathlib.Path(workdir)
-    if name in pretrained.NAMES and not workdir.exists():
-        found = pretrained.read(name)
-        return make(found.config, found.class_names, found.encoder, found.generator, found.card)
+    if name in pretrained.NAMES and not (workdir / "config.json").exists():
+        return shipped(name)
     return read_run(workdir)[0]
+
+
+def shipped(name: str) -> EmotionTransfer:
+    """Returns the model that ships with emogan under a name out of `pretrained.NAMES`."""
+    found = pretrained.read(name)
+    return make(found.config, found.class_names, found.encoder, found.generator, found.card)
 
 
 def read_run(workdir: pathlib.Path) -> tuple[EmotionTransfer, int]:

@@ -2,6 +2,7 @@
 
 python experiments/evaluate.py --workdir=runs/quick
 python experiments/evaluate.py --workdir=runs/fer --split=public --data_dir=PATH --cas
+python experiments/evaluate.py --model=fer2013 --data_dir=PATH --workdir=runs/fer2013
 python experiments/evaluate.py --images=F.npy --labels=L.npy --sources=S.npy --dataset=fer2013 --data_dir=PATH \
     --workdir=runs/peer
 python experiments/evaluate.py --references --dataset=fer2013 --data_dir=PATH --workdir=runs/references
@@ -14,7 +15,7 @@ import script
 from absl import flags
 
 from emogan import config as config_lib
-from emogan import files, pipeline, untrusted
+from emogan import files, pipeline, pretrained, untrusted
 from emogan.evaluation import runs, tables
 from emogan.train import writers
 
@@ -36,6 +37,7 @@ EMBEDDER = flags.DEFINE_string("embedder", "", "an ONNX face embedder, for ident
 IMAGES = flags.DEFINE_string("images", "", "pictures uint8 [M, 48, 48] of another program, .npy")
 LABELS = flags.DEFINE_string("labels", "", "with --images: the emotions asked for, int [M], .npy")
 SOURCES = flags.DEFINE_string("sources", "", "with --images: places in the split of the edited faces, int [M], .npy")
+MODEL = flags.DEFINE_enum("model", None, pretrained.NAMES, "without a run: score the model that ships with emogan")
 REFERENCES = flags.DEFINE_bool("references", False, "score no model, but real faces, blurred ones, noise and the like")
 WRITE_FACES = flags.DEFINE_string("write_faces", "", "only write the split as images.npy and labels.npy to this folder")
 
@@ -54,9 +56,14 @@ def main(_) -> None:
             files.write_array(folder / f"{name}.npy", array)
         print(f"wrote {len(faces)} faces to {folder}")
         return
-    if (IMAGES.value or REFERENCES.value) and (workdir / "config.json").exists():
+    given = [flag.name for flag in (IMAGES, REFERENCES, MODEL) if flag.value]
+    if len(given) > 1:
+        raise ValueError(f"expected one of --images, --references and --model, found --{' and --'.join(given)}")
+    if given and (workdir / "config.json").exists():
         raise ValueError(f"--workdir: expected a folder without a run for the report, found the run {workdir}")
-    if REFERENCES.value:
+    if MODEL.value:
+        result, shown = runs.score_shipped(MODEL.value, DATA_DIR.value, options, writers.say)
+    elif REFERENCES.value:
         result, shown = runs.score_references(config, options, writers.say), ()
     elif IMAGES.value:
         if not LABELS.value:

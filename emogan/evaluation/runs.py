@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -74,29 +74,57 @@ def score_run(
     """
     model, step = transfer.read_run(workdir)
     config = model.config
-    if data_dir:
-        config.data.dir = data_dir
-    faces = load_faces(config, options)
-    _refuse_other_faces(workdir, faces.train)
-    name = workdir.resolve().name
     steps = {phase: checkpoint.newest_step(workdir / "checkpoints" / phase) for phase in config.phases.split(",")}
     steps |= {transfer.last_phase(config): step}
     done = ", ".join(f"{count} steps of phase {phase}" for phase, count in steps.items())
     about = f"{config.preset}, {done}, seed {config.seed}"
+    run = run_folder.read(workdir)
+    result, shown = _score_model(workdir.resolve().name, about, model, run.about_data, data_dir, options, say)
+    per_epoch = {
+        phase: dataset.steps_per_epoch(run.examples, getattr(config, phase).batch_size)
+        for phase in config.phases.split(",")
+    }
+    figure = curves.draw(workdir / "metrics.jsonl", per_epoch)
+    if figure:
+        shown.append(report.Picture("Training curves", "", figure))
+    return result, shown
+
+
+def score_shipped(
+    name: str, data_dir: str, options: Options, say: Callable[[str], None]
+) -> tuple[dict[str, Any], Sequence[report.Picture]]:
+    """Returns the scores of a model that ships with emogan, by its name, and the pictures of its report; else as
+    `score_run`.
+    """
+    model = transfer.shipped(name)
+    about = f"{model.config.preset}, ships with emogan, seed {model.config.seed}"
+    return _score_model(name, about, model, model.card["data"], data_dir, options, say)
+
+
+def _score_model(
+    name: str,
+    about: str,
+    model: transfer.EmotionTransfer,
+    trained_on: Mapping[str, Any],
+    data_dir: str,
+    options: Options,
+    say: Callable[[str], None],
+) -> tuple[dict[str, Any], list[report.Picture]]:
+    config = model.config
+    if data_dir:
+        config.data.dir = data_dir
+    faces = load_faces(config, options)
+    if trained_on["fingerprint"] != faces.train.fingerprint():
+        raise ValueError(
+            f"{name}: expected a model of these {len(faces.train)} training faces of {faces.train.name}, found one of "
+            f"{trained_on['examples']} others; what is held out here may have been trained on there"
+        )
     references = contestants.references(faces)
     own = contestants.of_model(_distinct(name, references), about, model, faces)
     evaluators = make_evaluators(config, options, say)
     result = scoring.score(name, [own, *references], evaluators, faces, jax.random.key(options.seed), say)
     result["config"] = dataclasses.asdict(config)
-    per_epoch = {
-        phase: dataset.steps_per_epoch(len(faces.train), getattr(config, phase).batch_size)
-        for phase in config.phases.split(",")
-    }
-    shown = _pictures(own, faces)
-    figure = curves.draw(workdir / "metrics.jsonl", per_epoch)
-    if figure:
-        shown.append(report.Picture("Training curves", "", figure))
-    return result, shown
+    return result, _pictures(own, faces)
 
 
 def score_pictures(
@@ -207,15 +235,6 @@ def write(result: dict[str, Any], shown: Sequence[report.Picture], workdir: path
 def _distinct(name: str, references: Sequence[contestants.Contestant]) -> str:
     """Returns a name that no reference has, since a table tells contestants apart by their names."""
     return tables.free(name, [one.name for one in references])
-
-
-def _refuse_other_faces(workdir: pathlib.Path, train: dataset.Dataset) -> None:
-    about = run_folder.read(workdir).about_data
-    if about["fingerprint"] != train.fingerprint():
-        raise ValueError(
-            f"{workdir}: expected a run on these {len(train)} training faces of {train.name}, found one on "
-            f"{about['examples']} others; what is held out here may have been trained on there"
-        )
 
 
 def _pictures(own: contestants.Contestant, faces: faces_lib.Faces) -> list[report.Picture]:

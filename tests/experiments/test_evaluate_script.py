@@ -58,7 +58,7 @@ def test_a_run_on_other_training_faces_is_refused(call_script, scored, tmp_path)
     (tmp_path / "data.json").write_text(json.dumps({**about, "fingerprint": "of others"}))
     result = call_script("evaluate.py", f"--workdir={tmp_path}")
     assert result.returncode == 2
-    assert "expected a run on these 128 training faces of toyfaces, found one on 128 others" in result.stderr
+    assert "expected a model of these 128 training faces of toyfaces, found one of 128 others" in result.stderr
 
 
 def test_the_papers_claims_are_measured_on_the_split_that_is_asked_for(call_script, scored):
@@ -206,11 +206,36 @@ def test_what_is_wrong_ends_in_one_line_and_status_two(call_script, case, scored
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
 
 
-def test_the_judge_that_is_no_network_is_fitted_and_written(call_script, tmp_path):
-    faces = toyfaces.load("train", 0, 100)
-    rows = [f"{faces.labels[i]},{' '.join(map(str, face.flat))},Training" for i, face in enumerate(faces.images)]
-    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
-    result = call_script("export_judge.py", "--hog", f"--data_dir={tmp_path}", f"--output={tmp_path / 'hog.npz'}")
+@pytest.fixture(scope="module")
+def few_faces(tmp_path_factory):
+    """A folder with a fer2013.csv of drawn faces."""
+    folder = tmp_path_factory.mktemp("few")
+    faces = toyfaces.load("train", 0, 120)
+    usage = ["Training"] * 100 + ["PublicTest"] * 20
+    rows = [f"{faces.labels[i]},{' '.join(map(str, face.flat))},{usage[i]}" for i, face in enumerate(faces.images)]
+    (folder / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
+    return folder
+
+
+def test_the_model_that_ships_is_scored_on_the_faces_that_it_was_kept_from(call_script, few_faces, tmp_path):
+    result = call_script("evaluate.py", "--model=fer2013", f"--data_dir={few_faces}", f"--workdir={tmp_path / 'new'}")
+    assert result.returncode == 2
+    assert "fer2013: expected a model of these " in result.stderr
+    assert "found one of 25841 others" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_audit_of_fer2013_searches_what_is_held_out_in_what_is_trained_on(call_script, few_faces):
+    result = call_script("audit.py", f"--data_dir={few_faces}")
+    assert result.returncode == 0, result.stderr
+    for pair in ("valid in train", "public in train", "public in valid"):
+        assert pair in result.stdout
+    result = call_script("audit.py", f"--data_dir={few_faces}", "--splits=training,public")
+    assert "public in training" in result.stdout
+
+
+def test_the_judge_that_is_no_network_is_fitted_and_written(call_script, few_faces, tmp_path):
+    result = call_script("export_judge.py", "--hog", f"--data_dir={few_faces}", f"--output={tmp_path / 'hog.npz'}")
     assert result.returncode == 0, result.stderr
     card = json.loads((tmp_path / "hog.json").read_text())
     found = hog_judge.from_file(tmp_path / "hog.npz")
@@ -230,6 +255,9 @@ def test_audit_counts_what_stands_twice(call_script, tmp_path):
     found = json.loads((tmp_path / "audit.json").read_text())
     assert found["within"]["train"]["faces"] == 100
     assert found["between"]["valid in train"]["equal"] == 0
+    result = call_script("audit.py", "--dataset=toyfaces", "--data_size=100", "--splits=train,train")
+    assert result.returncode == 2
+    assert "--splits: expected different faces in each, found two that are one in train, train" in result.stderr
 
 
 def test_a_comparison_shows_a_few_faces(call_script, scored, tmp_path):
