@@ -27,7 +27,8 @@ def decode(
     G: nn.Module, variables: state_lib.Variables, latents: types.Latents, labels: types.Labels, *, as_bytes: bool
 ) -> types.Images | types.ByteImages:
     """Returns the faces [B, 48, 48, 1] of latents and labels [B], as floats in [-1, 1] or as bytes."""
-    faces = G.apply(variables, latents, labels, train=False)
+    # Cubic convolution and smoothed paint go beyond the range that they are made of, at hard edges.
+    faces = jnp.clip(G.apply(variables, latents, labels, train=False), -1.0, 1.0)
     return images.to_bytes(faces) if as_bytes else faces
 
 

@@ -31,7 +31,7 @@ def check(model: transfer.EmotionTransfer, emotion: str, frames: int) -> None:
             raise ValueError(f"--frames: expected 2 to {MOST_FRAMES}, found {frames}")
     elif emotion.strip().lower() != transfer.ALL:
         model.label(emotion)
-    if model.config.model.encoder_labels:
+    if model.encoder_labels == transfer.WEAR:
         raise ValueError(
             "expected a run whose encoder is E(x), found model.encoder_labels=True: files do not say which emotion "
             "their faces wear; use emogan.load(workdir).transfer(faces, emotion, labels=...)"

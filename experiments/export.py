@@ -1,8 +1,8 @@
 """Writes a trained model as one file, or as a page that runs in the browser.
 
-python experiments/export.py --workdir=runs/quick --format=jax --output=emogan.jax
-python experiments/export.py --workdir=runs/quick --format=onnx --output=emogan.onnx
-python experiments/export.py --workdir=runs/quick --format=web --output=page && python -m http.server --directory page
+python experiments/export.py --workdir=fer2013 --format=jax --output=emogan.jax
+python experiments/export.py --workdir=fer2013 --format=onnx --output=emogan.onnx
+python experiments/export.py --workdir=fer2013 --format=web --output=page && python -m http.server --directory page
 """
 
 import pathlib
@@ -14,7 +14,9 @@ from absl import flags
 from emogan import files, run_folder, transfer
 from emogan.export import card, jax_file, onnx_file, runtime, web
 
-WORKDIR = flags.DEFINE_string("workdir", None, "the folder of a finished run", required=True)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "the folder of a finished run; fer2013 is the model that ships with emogan", required=True
+)
 FORMAT = flags.DEFINE_enum("format", None, ["jax", "onnx", "web"], "what to write: docs/export.md", required=True)
 OUTPUT = flags.DEFINE_string(
     "output", None, "the file, or for the page the folder; emogan.jax, emogan.onnx or emogan_web"
@@ -26,7 +28,7 @@ _DEFAULTS = {"jax": "emogan.jax", "onnx": "emogan.onnx", "web": "emogan_web"}
 
 def main(_) -> None:
     kind = FORMAT.value
-    output = pathlib.Path(OUTPUT.value or _DEFAULTS[kind])
+    output = pathlib.Path(_DEFAULTS[kind] if OUTPUT.value is None else OUTPUT.value)
     if kind == "web":
         web.check(output)
         given = pathlib.Path(RUNTIME.value) if RUNTIME.value else None

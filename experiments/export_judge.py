@@ -24,7 +24,7 @@ SPLITS = flags.DEFINE_list("splits", ["valid"], "on which it is scored for the c
 
 
 def main(_) -> None:
-    workdir, path = pathlib.Path(WORKDIR.value), script.output(OUTPUT.value)
+    workdir, path = pathlib.Path(WORKDIR.value), script.output(OUTPUT.value, beside=".json")
     if HOG.value:
         config = config_lib.Config(data=config_lib.DataConfig(name="fer2013", dir=DATA_DIR.value))
         judge, save = hog_judge.fit(pipeline.load_data(config, "train")), hog_judge.save

@@ -4,7 +4,6 @@ python experiments/export_model.py --workdir=runs/emogan --output=emogan/assets/
     --scores=valid.json,public.json --command="..." --notes=notes.json
 """
 
-import json
 import pathlib
 from collections.abc import Sequence
 
@@ -12,7 +11,7 @@ import flag_config
 import script
 from absl import flags
 
-from emogan import files, images, pretrained, run_folder, transfer
+from emogan import files, images, pretrained, run_folder, transfer, untrusted
 from emogan.evaluation import scoring, tables
 
 WORKDIR = flags.DEFINE_string("workdir", "runs/emogan", "the folder of a finished run")
@@ -23,7 +22,8 @@ NOTES = flags.DEFINE_string("notes", "", "JSON: what else the card shall say, su
 
 
 def main(_) -> None:
-    workdir, path = pathlib.Path(WORKDIR.value), script.output(OUTPUT.value)
+    workdir, path = pathlib.Path(WORKDIR.value), script.output(OUTPUT.value, beside=".json")
+    notes = _notes(pathlib.Path(NOTES.value)) if NOTES.value else {}
     scores = _scores([tables.load(pathlib.Path(one)) for one in SCORES.value], workdir)
     model, data = transfer.load(workdir), run_folder.read_about_data(workdir)
     model.config.data.dir = ""  # of this machine
@@ -35,12 +35,21 @@ def main(_) -> None:
         "commit": script.commit(),
         "environment": scoring.environment(),
         "scores": scores,
+        **notes,
     }
-    if NOTES.value:
-        about |= json.loads(pathlib.Path(NOTES.value).read_text())
     card = pretrained.save(path, model.config, model.class_names, model.variables, about)
     files.write_json(path.with_suffix(".json"), card)
     print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB) and {path.with_suffix('.json')}")
+
+
+def _notes(path: pathlib.Path) -> dict:
+    try:
+        notes = untrusted.from_json(untrusted.read_text(path))
+    except ValueError as error:
+        raise ValueError(f"--notes: {path}: {error}") from error
+    if not isinstance(notes, dict):
+        raise ValueError(f"--notes: {path}: expected an object in JSON, found {untrusted.shown(repr(notes))}")
+    return notes
 
 
 def _scores(results: Sequence[dict], workdir: pathlib.Path) -> dict[str, dict]:

@@ -27,13 +27,21 @@ def fail(message: object) -> None:
     sys.exit(2)
 
 
-def output(path: str | pathlib.Path) -> pathlib.Path:
+def output(path: str | pathlib.Path, beside: str = "") -> pathlib.Path:
     """Returns where --output says that a file shall be written, before the work for it is done.
 
+    Args:
+      path: the file; "" is the current folder, as if it were ".".
+      beside: the suffix of what is written beside the file, which it must not have itself.
+
     Raises:
-      ValueError: if its folder is not there, or it is a folder itself.
+      ValueError: if its folder is not there, it is a folder itself, or it is what is written beside it.
     """
     place = pathlib.Path(path)
+    if beside and place.suffix.lower() == beside:
+        raise ValueError(
+            f"--output: expected another ending than {beside}, which the card beside it has, found {place}"
+        )
     if not place.parent.is_dir() or place.is_dir():
         raise ValueError(f"--output: expected a file in a folder that exists, found {place}")
     return place

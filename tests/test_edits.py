@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import emogan
-from emogan import edits
+from emogan import config as config_lib
+from emogan import edits, transfer
 from emogan.data import toyfaces
 
 
@@ -35,6 +36,17 @@ def test_a_way_goes_in_even_steps_from_the_one_face_to_the_other(model, faces):
     np.testing.assert_array_equal(way[4], last)
     assert np.abs(way[1] - (0.75 * first + 0.25 * last)).max() <= 0.5
     assert edits.names(model, "neutral : happy") == ("neutral to happy",)
+
+
+def test_only_an_encoder_that_is_told_what_a_face_wears_is_refused():
+    for phases in ("joint", "gan,encoder"):
+        config = config_lib.Config(phases=phases, model=config_lib.ModelConfig(width=4, encoder_labels=True))
+        model = transfer.make(config, emogan.EMOTIONS, {}, {})
+        if phases == "joint":  # whose E has no use for it
+            edits.check(model, "happy", 2)
+            continue
+        with pytest.raises(ValueError, match=r"expected a run whose encoder is E\(x\)"):
+            edits.check(model, "happy", 2)
 
 
 def test_the_ends_of_an_animation_are_held():

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zlib
 
 from emogan import files, untrusted
 
@@ -72,7 +73,7 @@ def _unpack(package: pathlib.Path, folder: pathlib.Path) -> None:
                 if member.size > _MOST_FILE or not member.isfile():
                     raise ValueError(f"{name} of {member.size:,} bytes")
                 files.write_bytes(folder / name, archive.extractfile(member).read())
-    except (tarfile.TarError, KeyError, EOFError, ValueError) as error:
+    except (tarfile.TarError, KeyError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(
             f"expected onnxruntime-web {VERSION} by npm, found {untrusted.reason(error)}; {_INSTEAD}"
         ) from error

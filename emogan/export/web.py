@@ -18,10 +18,13 @@ def check(output: pathlib.Path) -> None:
     """Checks where the page shall be, before any work is done.
 
     Raises:
-      ValueError: if there is something already.
+      ValueError: if there is something already, be it an empty folder, or a file where a folder above must be.
     """
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise ValueError(f"--output: expected a new or empty folder, found {output} with something in it")
+    if output.exists() or output.is_symlink():
+        raise ValueError(f"--output: expected a folder that is not there yet, found {output}")
+    existing = next(parent for parent in output.parents if parent.exists())
+    if not existing.is_dir():
+        raise ValueError(f"--output: expected {existing} to be a folder, found a file")
 
 
 def write(
@@ -51,17 +54,20 @@ def write(
         for name in PAGE:
             files.write_bytes(folder / name, (resources.files("emogan") / "assets" / "web" / name).read_bytes())
         for name in runtime.FILES:
-            shutil.copyfile(from_runtime / name, folder / RUNTIME / name)
+            shutil.copyfile(from_runtime / name, folder / RUNTIME / served(name))
         files.write_bytes(folder / MODEL, content)
         arrays = {"faces": onnx_file.FACES, "labels": onnx_file.LABELS, "edits": onnx_file.EDITS}
         files.write_json(folder / ABOUT, {**card.describe(model, about), "arrays": arrays})
         sizes = {
             str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()
         }
-        if output.exists():
-            output.rmdir()
         folder.rename(output)
     return sizes
+
+
+def served(name: str) -> str:
+    """Returns a file's name on the page: not every server says that .mjs is JavaScript, and browsers insist."""
+    return name.removesuffix(".mjs") + ".js" if name.endswith(".mjs") else name
 
 
 def parts(sizes: Mapping[str, int]) -> tuple[int, int]:

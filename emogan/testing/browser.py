@@ -91,6 +91,16 @@ class Browser:
         """Clicks on an element."""
         self._call(f"/element/{self.find(selector)}/click")
 
+    def drag(self, selector: str, right: int, down: int) -> None:
+        """Drags an element, from its middle, by so many pixels."""
+        steps = [
+            {"type": "pointerMove", "origin": {_ELEMENT: self.find(selector)}, "x": 0, "y": 0},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerMove", "origin": "pointer", "x": right, "y": down, "duration": 100},
+            {"type": "pointerUp", "button": 0},
+        ]
+        self._call("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": steps}]})
+
     def type(self, selector: str, text: object) -> None:
         """Types into an element; into one for files, their paths."""
         self._call(f"/element/{self.find(selector)}/value", {"text": str(text)})

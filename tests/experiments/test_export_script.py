@@ -44,7 +44,7 @@ def test_a_page_is_a_folder_with_all_it_needs(call_script, trained_workdir, tmp_
     assert "wrote page (" in done.stdout
     assert {path.name for path in (tmp_path / "page").iterdir()} == {*web.PAGE, web.MODEL, web.ABOUT, web.RUNTIME}
     again = call_script("export.py", *flags, cwd=tmp_path)
-    expected = "error: --output: expected a new or empty folder, found page with something in it\n"
+    expected = "error: --output: expected a folder that is not there yet, found page\n"
     assert (again.returncode, again.stdout, again.stderr) == (2, "", expected)
 
 
@@ -57,6 +57,8 @@ def test_a_page_is_a_folder_with_all_it_needs(call_script, trained_workdir, tmp_
             "--output: expected a file in a folder that exists, found absent/a",
         ),
         (["--format=onnx", "--output=."], "--output: expected a file in a folder that exists, found ."),
+        (["--format=onnx", "--output="], "--output: expected a file in a folder that exists, found ."),
+        (["--format=web", "--output="], "--output: expected a folder that is not there yet, found ."),
         (["--format=web", "--runtime=absent"], "absent: expected ort.wasm.min.mjs, "),
         (["--format=torch"], "flag --format=torch: value should be one of <jax|onnx|web>"),
     ],

@@ -67,6 +67,12 @@ def main_model(request):
 
 
 @pytest.fixture(scope="session")
+def joint_model():
+    """A model of the joint phase."""
+    return make_model(KINDS["joint"])
+
+
+@pytest.fixture(scope="session")
 def asked():
     """(faces uint8 [100, 48, 48], labels int32 [100]), other ones than the exports are checked on."""
     return toyfaces.load("train", size=100).images, np.arange(100, dtype=np.int32) * 3 % 7

@@ -13,7 +13,8 @@ import pytest
 import emogan
 from emogan import config as config_lib
 from emogan import transfer
-from emogan.export import card, jax_file
+from emogan.export import card, jax_file, onnx_file
+from emogan.train import joint
 
 ALONE = """
 import json, sys
@@ -172,3 +173,19 @@ def test_an_export_that_differs_is_refused(main_model):
     for wrong in (1e-4, np.nan):
         with pytest.raises(ValueError, match="expected an export within 1e-05 of the live model, found"):
             card.largest_difference(lambda *given, wrong=wrong: edit(*given) + np.float32(wrong), main_model)
+
+
+def test_edits_stay_in_their_range_where_cubic_convolution_does_not(joint_model, asked):
+    model, (_, labels) = joint_model, asked
+    stripes = np.zeros((100, 48, 48), np.uint8)
+    stripes[:, :, ::3] = 255
+    G, codes = joint.make_generator(model.config.translator, 7), model.encode(stripes)
+    assert np.abs(G.apply(model.variables[1], codes, labels)).max() > 1.01
+    live = model.decode(codes, labels)
+    assert np.abs(live).max() == 1
+    for made in (jax_file, onnx_file):
+        edits = made.from_bytes(made.to_bytes(model, {}))(stripes, labels)
+        assert np.abs(edits).max() == 1
+        np.testing.assert_allclose(edits, live, atol=1e-5)
+    again = model.transfer(live, "sad")
+    assert np.isfinite(again).all()

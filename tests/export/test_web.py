@@ -101,6 +101,43 @@ def test_the_square_is_moved_and_sized_by_keys(browser, tmp_path):
     browser.wait("document.getElementById('status').textContent.includes('Square 0% from the left')")
 
 
+def test_the_square_and_its_corner_are_dragged_by_one_finger(browser, tmp_path):
+    PIL.Image.new("L", (600, 400), 90).save(tmp_path / "wide.png")
+    browser.edit("#file", tmp_path / "wide.png")
+    shown = browser.run("const box = document.getElementById('photo').getBoundingClientRect(); return box.width")
+    left, top, width = square(browser)
+    browser.drag("#frame", -30, 12)
+    np.testing.assert_allclose(
+        square(browser), [left - 30 / shown, top + 12 / (shown * 400 / 600), width], atol=1.5 / shown
+    )
+    left, top, width = square(browser)
+    browser.drag("#corner", -24, -24)
+    np.testing.assert_allclose(square(browser), [left, top, width - 24 / shown], atol=1.5 / shown)
+    before = square(browser)
+    browser.run(  # a second finger, while none other is down, and another one's way while the first is
+        "const frame = document.getElementById('frame'); frame.setPointerCapture = () => {}; "
+        "const tell = (kind, more) => frame.dispatchEvent(new PointerEvent(kind, { bubbles: true, ...more })); "
+        "tell('pointerdown', { pointerId: 8, isPrimary: false, clientX: 5 }); "
+        "tell('pointermove', { pointerId: 8, clientX: 50 }); "
+        "tell('pointerdown', { pointerId: 7, isPrimary: true, clientX: 5 }); "
+        "tell('pointermove', { pointerId: 8, clientX: 90 }); tell('pointerup', { pointerId: 7 }); "
+        "delete frame.setPointerCapture"
+    )
+    assert square(browser) == before
+
+
+def test_the_same_photo_can_be_chosen_twice(browser, photo):
+    for _ in range(2):
+        browser.edit("#file", photo)
+
+
+def test_a_page_from_a_disk_says_that_it_needs_a_server(driver, browser_of, page, tmp_path):
+    window = browser_of(driver, tmp_path)
+    window.open((page / "index.html").as_uri())
+    assert "open the page from a web server: python -m http.server" in window.run("return document.body.innerText")
+    window.close()
+
+
 def test_what_is_no_picture_is_told_in_one_line(browser, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     browser.type("#file", tmp_path / "notes.txt")

@@ -39,9 +39,10 @@ async function load() {
     if (!answer.ok) throw new Error(`${answer.status} for model.json`);
     about = await answer.json();
     showNames();
-    runtime = await import("./runtime/ort.wasm.min.mjs");
+    runtime = await import("./runtime/ort.wasm.min.js");
     runtime.env.wasm.numThreads = 1; // more would need headers that not every server sends
-    runtime.env.wasm.wasmPaths = new URL("runtime/", document.baseURI).href;
+    const beside = (kind) => new URL(`runtime/ort-wasm-simd-threaded.${kind}`, document.baseURI).href;
+    runtime.env.wasm.wasmPaths = { mjs: beside("js"), wasm: beside("wasm") };
     session = await runtime.InferenceSession.create("model.onnx", { executionProviders: ["wasm"] });
     await edits(new Uint8Array(pixels.SIZE ** 2)); // the first is slow
     say("Ready: choose a photo.");
@@ -49,7 +50,7 @@ async function load() {
     if (square) changed();
   } catch (error) {
     session = null;
-    failure = `Expected the network beside this page, found: ${error.message}. Open the page from a web server, such as python -m http.server; a page from file:// cannot load it.`;
+    failure = `Expected the network beside this page, found: ${error.message}. Load the page again; if that does not help, export it again.`;
     say("");
     complain(failure);
   }
@@ -171,6 +172,7 @@ function set(next) {
 }
 
 function drag(event) {
+  if (!event.isPrimary || event.button) return; // a second finger, or another button
   const scale = photo.width / photo.getBoundingClientRect().width;
   const start = { ...square, x: event.clientX, y: event.clientY };
   const size = event.target === $("corner");
@@ -178,13 +180,15 @@ function drag(event) {
   $("frame").focus({ preventScroll: true });
   $("frame").setPointerCapture(event.pointerId);
   const move = (now) => {
+    if (now.pointerId !== event.pointerId) return;
     const [right, down] = [scale * (now.clientX - start.x), scale * (now.clientY - start.y)];
     // Under the corner the other corner stays.
     const room = Math.min(photo.width - start.left, photo.height - start.top);
     const side = Math.max(Math.min(start.side + Math.max(right, down), room), frame.sides(photo)[0]);
     set(size ? { left: start.left, top: start.top, side } : frame.moved(start, right, down, photo));
   };
-  const end = () => {
+  const end = (now) => {
+    if (now.pointerId !== event.pointerId) return;
     $("frame").removeEventListener("pointermove", move);
     $("frame").removeEventListener("pointerup", end);
     $("frame").removeEventListener("pointercancel", end);
@@ -293,7 +297,10 @@ async function take() {
   $("frame").focus();
 }
 
-$("file").addEventListener("change", (event) => open(event.target.files[0]));
+$("file").addEventListener("change", (event) => {
+  open(event.target.files[0]);
+  event.target.value = ""; // or the same file could not be chosen again
+});
 $("camera").addEventListener("click", start);
 $("stop").addEventListener("click", stop);
 $("take").addEventListener("click", take);
