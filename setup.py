@@ -33,7 +33,7 @@ setuptools.setup(
         "pillow>=11.0",
         "protobuf>=4.25",
         "scikit-image>=0.24",
-        "scipy>=1.13",
+        "scipy>=1.14",
         "tensorboardX>=2.6.2",
         "tensorflow-datasets>=4.9.9",
     ],

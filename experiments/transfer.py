@@ -1,10 +1,12 @@
 """Changes the emotion on the faces in photographs, or on faces that are already cropped.
 
 python experiments/transfer.py --input=photo.jpg --emotion=happy --output=happy.jpg
-python experiments/transfer.py --workdir=runs/quick --input=photo.jpg --emotion=all --output=strip.png
-python experiments/transfer.py --workdir=runs/quick --input=photo.jpg --emotion=neutral:happy --output=smile.gif
-python experiments/transfer.py --workdir=runs/quick --input=photos/ --emotion=happy --output=sheet.png
-python experiments/transfer.py --workdir=runs/quick --input=faces.npy --emotion=all --output=edited.npy
+python experiments/transfer.py --input=photo.jpg --emotion=all --output=strip.png
+python experiments/transfer.py --input=photo.jpg --emotion=neutral:happy --output=smile.gif
+python experiments/transfer.py --input=photos/ --emotion=happy --output=sheet.png
+python experiments/transfer.py --workdir=runs/mine --input=faces.npy --emotion=all --output=edited.npy
+
+Without --workdir it is the model that ships with emogan.
 
 An image of at most 112 pixels a side is a face as it is; in a larger one faces are looked for. --crop=none takes every
 image for a face, --crop=detect none. Photographs need the extra photos: pip install -e ".[photos]".
