@@ -1,7 +1,7 @@
 """Twenty steps of a phase with SGD over given devices; also a program, for processes that do so together.
 
-SGD unless Adam is asked for, which magnifies rounding where gradients are near 0; the learning rate of SGD moves every
-network visibly.
+SGD unless Adam is asked for, which magnifies rounding where gradients are near 0. At these learning rates rounding
+stays what it is; at 0.05 in phase `gan`, 4e-6 after a step grew to 0.14 of an update in 20 with jax 0.12.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from emogan.train import classifier, encoder, gan, hosts, layout, parallel
 STEPS, BATCH = 20, 16
 KEY = jax.random.key
 FACTOR = {"gan": 8.0, "encoder": 3.0}  # with more, E amplifies rounding threefold a step
-RATES = {"gan": 0.05, "encoder": 1e-4, "classifier": 0.01}
+RATES = {"gan": 0.01, "encoder": 1e-4, "classifier": 0.01}
 
 
 def config_of(**parallel_options):
@@ -93,11 +93,7 @@ def distances(found, expected):
 
 
 def main(name, address, process, output):
-    """One of two processes, compiled as tests/train has the one device compiled that it is compared with.
-
-    Compiled otherwise, one device differs from itself: rounding of 3e-6 after a step of phase `gan`
-    grows to 0.14 of an update in 20 (an AMD EPYC, 2026-11-25).
-    """
+    """One of two processes, compiled as tests/train has the one device compiled that it is compared with."""
     lax.platform_dependent = lambda *args, default, **_: default(*args)
     hosts.join(address, 2, int(process))
     found, metrics = updates(name, dataclasses.replace(config_of()))
