@@ -34,13 +34,17 @@ def near_pairs(images: np.ndarray, others: np.ndarray | None = None, threshold: 
       threshold: the correlation.
     """
     within = others is None
-    first = _first_of_equals(images)
-    place = np.unique(first) if within else np.arange(len(images))
-    other_place = place if within else np.unique(_first_of_equals(others))
-    own = _thumbnails(images[place])
-    theirs = own if within else _thumbnails(others[other_place])
-    repeated = np.flatnonzero(first != np.arange(len(images)))
-    found = [np.stack([first[repeated], repeated], axis=1)] if within else [_equal_pairs(images, others)]
+    own_digests = digests(images)
+    theirs_digests = own_digests if within else digests(others)
+    first = {digest: j for j, digest in reversed(list(enumerate(theirs_digests)))}
+    other_place = np.array(sorted(first.values()), np.int64)
+    place = other_place if within else np.arange(len(images))
+    theirs = _thumbnails((images if within else others)[other_place])
+    own = theirs if within else _thumbnails(images)
+    equal = [(i, first[digest]) for i, digest in enumerate(own_digests) if digest in first]
+    if within:
+        equal = [(j, i) for i, j in equal if j < i]
+    found = [np.array(equal, np.int64).reshape(-1, 2)]
     for start in range(0, len(own), _BLOCK):
         begin = start if within else 0
         i, j = np.nonzero(own[start : start + _BLOCK] @ theirs[begin:].T >= threshold)
@@ -75,16 +79,3 @@ def _thumbnails(images: np.ndarray) -> np.ndarray:
     means = means.reshape(len(images), -1)
     means -= means.mean(axis=1, keepdims=True)
     return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-3)
-
-
-def _first_of_equals(images: np.ndarray) -> np.ndarray:
-    """Returns the place of the first image that equals each, int64 [N]."""
-    _, first, inverse = np.unique(digests(images), return_index=True, return_inverse=True)
-    return first[inverse]
-
-
-def _equal_pairs(images: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Returns each image that is among the others with the first that equals it."""
-    places = {digest: j for j, digest in reversed(list(enumerate(digests(others))))}
-    pairs = [(i, places[digest]) for i, digest in enumerate(digests(images)) if digest in places]
-    return np.array(pairs, np.int64).reshape(-1, 2)
