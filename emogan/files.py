@@ -38,6 +38,17 @@ def write_array(path: pathlib.Path, array: np.ndarray) -> pathlib.Path:
     return path
 
 
+def check_folder(folder: pathlib.Path) -> None:
+    """Checks that what --output names is a folder, or can be made one.
+
+    Raises:
+      ValueError: if there is a file where it, or a folder above it, must be.
+    """
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not existing.is_dir():
+        raise ValueError(f"--output: expected {existing} to be a folder, found a file")
+
+
 @contextlib.contextmanager
 def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Gives a path to write to; what is there in the end becomes the file, and what fails leaves the old one alone."""

@@ -24,10 +24,7 @@ def check(model: transfer.EmotionTransfer, emotion: str, output: pathlib.Path, f
         raise ValueError(f"--output: expected NAME.gif or a folder for the way {emotion}, found {output}")
     if not way and found == ".gif":
         raise ValueError(f"--output: expected --emotion=FROM:TO for an animation, found {emotion} for {output}")
-    folder = output if found == "folder" else output.parent
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not existing.is_dir():
-        raise ValueError(f"--output: expected {existing} to be a folder, found a file")
+    files.check_folder(output if found == "folder" else output.parent)
 
 
 def write(

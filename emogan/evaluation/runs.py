@@ -93,9 +93,7 @@ def score_run(
 def score_shipped(
     name: str, data_dir: str, options: Options, say: Callable[[str], None]
 ) -> tuple[dict[str, Any], Sequence[report.Picture]]:
-    """Returns the scores of a model that ships with emogan, by its name, and the pictures of its report; else as
-    `score_run`.
-    """
+    """Returns the scores of a model that ships with emogan and the pictures of its report; else as `score_run`."""
     model = transfer.shipped(name)
     about = f"{model.config.preset}, ships with emogan, seed {model.config.seed}"
     return _score_model(name, about, model, model.card["data"], data_dir, options, say)

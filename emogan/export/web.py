@@ -22,9 +22,7 @@ def check(output: pathlib.Path) -> None:
     """
     if output.exists() or output.is_symlink():
         raise ValueError(f"--output: expected a folder that is not there yet, found {output}")
-    existing = next(parent for parent in output.parents if parent.exists())
-    if not existing.is_dir():
-        raise ValueError(f"--output: expected {existing} to be a folder, found a file")
+    files.check_folder(output)
 
 
 def write(
@@ -67,7 +65,7 @@ def write(
 
 def served(name: str) -> str:
     """Returns a file's name on the page: not every server says that .mjs is JavaScript, and browsers insist."""
-    return name.removesuffix(".mjs") + ".js" if name.endswith(".mjs") else name
+    return name.replace(".mjs", ".js")
 
 
 def parts(sizes: Mapping[str, int]) -> tuple[int, int]:

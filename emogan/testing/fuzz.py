@@ -62,7 +62,7 @@ def run(
       progress: told (done, inputs).
       makers: the module's name; the process imports it, since most makers cannot be sent there.
     """
-    tally = Tally(reader)
+    tally, late = Tally(reader), f"no answer within {limits.seconds:g} s"
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     worker = context.Process(target=_read_all, args=(theirs, makers, reader, inputs, seed, folder, limits.memory_mib))
@@ -72,11 +72,11 @@ def run(
         tally.start_mib = tally.peak_mib = ours.recv()
         while tally.inputs < inputs and not tally.fault:
             if not ours.poll(limits.seconds):
-                tally.fault = f"no answer within {limits.seconds:g} s"
+                tally.fault = late
                 break
             accepted, seconds, tally.peak_mib, tally.fault = ours.recv()
             if not tally.fault and seconds > limits.seconds:  # the answer came while nobody waited for it
-                accepted, tally.fault = False, f"no answer within {limits.seconds:g} s"
+                accepted, tally.fault = False, late
             tally.accepted += accepted
             tally.refused += not accepted and not tally.fault
             tally.slowest = max(tally.slowest, seconds)
