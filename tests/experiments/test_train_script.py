@@ -116,24 +116,18 @@ def test_second_process_in_a_folder_is_refused(call_script, tmp_path):
 
 
 @pytest.fixture
-def start_training(tmp_path):
+def start_training(tmp_path, quick_environment):
     """Starts `TINY`, and waits until it has said something; returns the process and the file of what it says."""
     started = []
 
     def start(sign, *before):
         script = pathlib.Path(__file__).parents[2] / "experiments" / "train.py"
         log = tmp_path / f"log{len(started)}"
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(script.parents[1]),
-            "JAX_PLATFORMS": "cpu",
-            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-        }
         with log.open("w") as output:
             process = subprocess.Popen(
                 [*before, sys.executable, str(script), *TINY],
                 cwd=tmp_path,
-                env=environment,
+                env=quick_environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -1,6 +1,7 @@
 """Both phases with tiny networks, for every file here."""
 
 import functools
+import socket
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,18 @@ from emogan.train import encoder, gan
 @pytest.fixture(autouse=True, scope="module")
 def every_file_compiles_in_a_hurry(quick_compilation):
     """What is compiled here is the steps of whole phases."""
+
+
+@pytest.fixture
+def coordinator():
+    """() -> host:port, which nobody listens on yet."""
+
+    def free() -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return f"127.0.0.1:{probe.getsockname()[1]}"
+
+    return free
 
 
 class Tiny:

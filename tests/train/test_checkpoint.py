@@ -145,6 +145,14 @@ def test_without_a_whole_checkpoint_each_is_named_and_none_deleted(tmp_path):
     with checkpoint.Checkpoints(folder) as checkpoints, pytest.raises(checkpoint.CheckpointError) as caught:
         checkpoints.restore(blank(make_state()))
     text = str(caught.value)
+    assert all(str(folder / step) in text for step in ("4", "8"))
+    assert "delete this folder to train the phase from its beginning" in text
+    assert "\n" not in text
+    assert sorted(path.name for path in folder.iterdir()) == ["4", "8"]
+
+
+def test_what_is_told_in_no_readable_checkpoint_is_refused_with_each_named(tmp_path):
+    folder = saved(tmp_path / "c", 4, 8)
     for step in ("4", "8"):
         cut(folder / step / "_CHECKPOINT_METADATA")
     with checkpoint.Checkpoints(folder) as checkpoints, pytest.raises(checkpoint.CheckpointError) as caught:
@@ -152,10 +160,6 @@ def test_without_a_whole_checkpoint_each_is_named_and_none_deleted(tmp_path):
     assert str(caught.value).startswith(
         f"{folder}: expected a whole checkpoint of this model, found in {folder / '8'} "
     )
-    assert all(str(folder / step) in text for step in ("4", "8"))
-    assert "delete this folder to train the phase from its beginning" in text
-    assert "\n" not in text
-    assert sorted(path.name for path in folder.iterdir()) == ["4", "8"]
 
 
 @contextlib.contextmanager

@@ -1,10 +1,8 @@
 """One device, four by jit, four by pmap and two processes of two: the same training."""
 
 import importlib.util
-import os
 import pathlib
 import re
-import socket
 import subprocess
 import sys
 
@@ -124,18 +122,9 @@ def without_batch_norm(**options):
 
 # Processes are the same for all phases.
 @pytest.mark.parametrize("name", ["gan"])
-def test_two_processes_of_two_devices_train_as_one(name, on_one, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(HERE.parents[1]),
-        "JAX_PLATFORMS": "cpu",
-        "JAX_NUM_CPU_DEVICES": "2",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
-    command = [sys.executable, str(HERE / "twenty_steps.py"), name, address]
+def test_two_processes_of_two_devices_train_as_one(name, on_one, tmp_path, quick_environment, coordinator):
+    environment = {**quick_environment, "JAX_NUM_CPU_DEVICES": "2"}
+    command = [sys.executable, str(HERE / "twenty_steps.py"), name, coordinator()]
     started = [
         subprocess.Popen(
             [*command, str(process), str(tmp_path / "found.npz")],

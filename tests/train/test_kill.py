@@ -40,14 +40,11 @@ pipeline.run(config.from_json(sys.argv[1]), pathlib.Path(sys.argv[2]))
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, quick_environment):
     """Starts a run of `CONFIG` in a folder, in a process of its own; what it says goes to a file."""
-    # The steps are compiled once for all processes, and in a hurry.
+    # The steps are compiled once for all processes.
     environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY),
-        "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        **quick_environment,
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }

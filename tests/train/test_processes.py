@@ -1,10 +1,8 @@
 """experiments/train.py as two processes that train together: a signal, the same command again, one phase on another."""
 
 import json
-import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,20 +21,13 @@ TINY = (
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, quick_environment, coordinator):
     """(flags) -> two processes of two devices each, and their logs."""
     started = []
 
     def start(*flags):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = f"--coordinator_address=127.0.0.1:{probe.getsockname()[1]}"
-        environment = {
-            **os.environ,
-            "JAX_PLATFORMS": "cpu",
-            "JAX_NUM_CPU_DEVICES": "2",
-            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-        }
+        address = f"--coordinator_address={coordinator()}"
+        environment = {**quick_environment, "JAX_NUM_CPU_DEVICES": "2"}
         script = str(REPOSITORY / "experiments" / "train.py")
         logs = [tmp_path / f"{len(started) + number}.log" for number in range(2)]
         for number, log in enumerate(logs):
