@@ -88,7 +88,7 @@ class TranslatorConfig:
     labels: str = "generator"  # where the wanted emotion enters: generator, as G(E(x) | y), or encoder, as StarGAN
     skip: bool = True  # whether the code holds the face itself, of which G changes a part under a mask
     reach: int = 4  # under `skip`: how many pixels the face in the code can be bent by; 0 leaves it as it is
-    strength: float = 1.0  # of the bending in finished networks, in that of training; it may change after training
+    strength: str = "1"  # of finished networks' bending, in that of training: a number, or one for each emotion as 1.1,1
     critic_width: int = 48  # channels of D's first convolution; the others are 2, 4 and 8 times as wide
     projection: bool = True  # whether D is told the label, or only names it
     informed: bool = False  # whether D sees the features that the first guide has of a face, beside the face
@@ -98,8 +98,23 @@ class TranslatorConfig:
         ranges.between("translator.blocks", self.blocks, 1, 64)
         ranges.one_of("translator.labels", self.labels, ("generator", "encoder"))
         ranges.between("translator.reach", self.reach, 0, 24)
-        ranges.between("translator.strength", self.strength, 0.0, 10.0)
+        for strength in self.strengths():
+            ranges.between("translator.strength", strength, 0.0, 10.0)
         ranges.between("translator.critic_width", self.critic_width, 1, 1024)
+
+    def strengths(self) -> tuple[float, ...]:
+        """Returns `strength` as numbers: one, or one for each emotion.
+
+        Raises:
+          ValueError: if it is something else.
+        """
+        try:
+            return tuple(float(number) for number in self.strength.split(","))
+        except ValueError as error:
+            raise ValueError(
+                "translator.strength: expected a number, or one for each emotion with commas between them, found "
+                f"{self.strength!r:.100}"
+            ) from error
 
 
 @dataclasses.dataclass

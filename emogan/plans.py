@@ -43,7 +43,7 @@ def make(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str]
     code = jax.ShapeDtypeStruct((1, *joint.code_shape(sizes)), jnp.float32)
     networks |= {
         "joint encoder": (joint.make_encoder(sizes, classes), image, labels),
-        "joint generator": (joint.make_generator(sizes, classes), code, labels),
+        "joint generator": (joint.make_finished_generator(sizes, classes), code, labels),
         "joint discriminator": (joint.make_discriminator(sizes, classes), image, labels, *told),
     }
     members = {

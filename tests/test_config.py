@@ -59,6 +59,7 @@ OUT_OF_RANGE = [
     ("translator.blocks", 0),
     ("translator.labels", "both"),
     ("translator.critic_width", 0),
+    *(("translator.strength", text) for text in ("", "strong", "1,", "1 2", "10.5", "1,-1", "nan")),
     ("joint.loss", "wgan"),
     ("joint.own_share", 1.5),
     ("classifier.width", 0),

@@ -61,6 +61,15 @@ def test_plan_refuses_less_data_than_a_batch(config):
         plans.make(config, data)
 
 
+@pytest.mark.parametrize(("strength", "count"), [("1,1", 2), ("1,1,1,1,1,1,1,1", 8)])
+def test_plan_refuses_a_number_of_strengths_that_is_not_that_of_the_emotions(config, strength, count):
+    data = data_lib.dataset.Dataset(np.zeros((16, 48, 48), np.uint8), np.zeros(16, np.int32))
+    config.translator.strength = strength
+    config.check()
+    with pytest.raises(ValueError, match=rf"translator.strength: expected 1 number or 7, .+, found {count}; --config"):
+        plans.make(config, data)
+
+
 def test_run_leaves_its_configuration_data_lines_checkpoints_and_samples(trained_workdir, config):
     assert config_lib.from_json((trained_workdir / "config.json").read_text()) == config
     about = json.loads((trained_workdir / "data.json").read_text())

@@ -177,7 +177,8 @@ class Generator(nn.Module):
       num_classes: how many labels there are; 0 where E has been told.
       reach: how far a pixel of the face in the code can move, in pixels; 0 for not at all. The flow [B, 12, 12, 2] is
         sown as the intermediate "bend".
-      strength: a factor of what the flow is made of; with more than in training, an expression is stronger.
+      strength: one factor of what the flow is made of, or one for each label; with more than in training, an expression is
+        stronger.
     """
 
     width: int
@@ -185,7 +186,7 @@ class Generator(nn.Module):
     num_classes: int
     skip: bool = True
     reach: int = 0
-    strength: float = 1.0
+    strength: tuple[float, ...] = (1.0,)
 
     def __call__(self, codes: jax.Array, labels: types.Labels, train: bool = False) -> types.Images:
         """Returns faces [B, 48, 48, 1] in [-1, 1] for codes [B, 12, 12, C] and labels [B]."""
@@ -211,7 +212,7 @@ class Generator(nn.Module):
         if self.reach:
             # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
             made = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow")(code)
-            flow = self.reach * jnp.tanh(self.strength * made)
+            flow = self.reach * jnp.tanh(self._strength_of(labels) * made)
             slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
             roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)
             self.sow("intermediates", "bend", flow)
@@ -220,6 +221,13 @@ class Generator(nn.Module):
         for _ in range(_SHADING):
             paint = smooth(paint)
         return Drawing(source + paint, jnp.mean(jnp.square(paint), axis=(1, 2, 3)), roughness)
+
+    def _strength_of(self, labels: types.Labels) -> jax.Array | float:
+        """Returns the strength for each label, [B, 1, 1, 1], or the one that there is."""
+        if len(self.strength) == 1:
+            return self.strength[0]
+        strengths = jnp.asarray(self.strength)
+        return (jax.nn.one_hot(labels, len(strengths)) @ strengths)[:, None, None, None]
 
 
 class Critic(nn.Module):

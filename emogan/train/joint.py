@@ -60,6 +60,21 @@ def make_generator(settings: config_lib.TranslatorConfig, num_classes: int) -> t
     return translator.Generator(settings.width, settings.blocks, told, settings.skip, settings.reach)
 
 
+def make_finished_generator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Generator:
+    """Returns the module G of a configuration as edits are made with it: it bends as strongly as `strength` says.
+
+    Raises:
+      ValueError: if that has neither one number nor one for each of the classes.
+    """
+    strengths = settings.strengths()
+    if len(strengths) not in (1, num_classes):
+        raise ValueError(
+            f"translator.strength: expected 1 number or {num_classes}, one for each emotion, found {len(strengths)}; "
+            "--config.translator.strength=1 bends all as in training"
+        )
+    return make_generator(settings, num_classes).clone(strength=strengths)
+
+
 def make_discriminator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Critic:
     """Returns the module D of a configuration."""
     return translator.Critic(settings.critic_width, num_classes, settings.projection)

@@ -130,8 +130,11 @@ def test_strength_multiplies_what_the_flow_is_made_of():
     kernel = jax.random.normal(KEY, generator["params"]["flow"]["kernel"].shape)
     bend = lambda factor: {"kernel": factor * kernel, "bias": factor * jnp.asarray([0.3, -0.2])}  # noqa: E731
     apply = lambda module, flow: module.apply({"params": {**generator["params"], "flow": flow}}, codes, LABELS)  # noqa: E731
-    np.testing.assert_allclose(apply(G.clone(strength=1.5), bend(1.0)), apply(G, bend(1.5)), atol=1e-5)
+    np.testing.assert_allclose(apply(G.clone(strength=(1.5,)), bend(1.0)), apply(G, bend(1.5)), atol=1e-5)
     assert jnp.abs(apply(G, bend(1.5)) - apply(G, bend(1.0))).max() > 0.01
+    strengths = (1.5, 9.0, 9.0, 0.5, 9.0, 9.0, 2.0)
+    each = [apply(G.clone(strength=(strengths[label],)), bend(1.0))[i] for i, label in enumerate(LABELS)]
+    np.testing.assert_allclose(apply(G.clone(strength=strengths), bend(1.0)), jnp.stack(each), atol=1e-5)
 
 
 def test_without_skip_the_face_itself_is_not_in_the_code():
