@@ -177,7 +177,7 @@ class Generator(nn.Module):
       num_classes: how many labels there are; 0 where E has been told.
       reach: how far a pixel of the face in the code can move, in pixels; 0 for not at all. The flow [B, 12, 12, 2] is
         sown as the intermediate "bend".
-      strength: one factor of what the flow is made of, or one for each label; with more than in training, an expression is
+      strength: a factor of what the flow is made of, or one for each label; above that of training, 1, an expression is
         stronger.
     """
 
