@@ -27,7 +27,7 @@ setuptools.setup(
         "jaxtyping>=0.3",
         "matplotlib>=3.10.7",
         "ml_collections>=1.1",
-        "numpy>=2.0",
+        "numpy>=2.2",
         "optax>=0.2.6",
         "orbax-checkpoint>=0.12",
         "pillow>=11.0",
