@@ -10,6 +10,7 @@ PHOTOS = [
     "standard-imghdr>=3.13; python_version >= '3.13'",
 ]
 
+# The lowest releases with which the tests pass: `uv pip install --resolution lowest-direct -e ".[test]"`, Python 3.11.
 setuptools.setup(
     name="emogan",
     version="0.1.0",
