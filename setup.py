@@ -24,7 +24,7 @@ setuptools.setup(
         "array_record>=0.8",
         "flax>=0.12.7",
         "importlib_resources>=6.0",  # TFDS needs it for building and does not declare it
-        "jax>=0.10",
+        "jax>=0.10.2",
         "jaxtyping>=0.3",
         "matplotlib>=3.10.7",
         "ml_collections>=1.1",
@@ -39,7 +39,7 @@ setuptools.setup(
         "tensorflow-datasets>=4.9.9",
     ],
     extras_require={
-        "gpu": ["jax[cuda12]>=0.10"],
+        "gpu": ["jax[cuda12]>=0.10.2"],
         "photos": PHOTOS,
         "test": [
             *PHOTOS,
