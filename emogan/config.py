@@ -221,7 +221,7 @@ def multiply_batches(config: Config, devices: int) -> None:
 # A run may be prolonged, moved, spread or written differently, and its preset renamed; all else makes it another run.
 _MAY_CHANGE = (
     *("preset", "phases", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse"),
-    "translator.strength",
+    *("translator.strength", "translator.mirrored"),
     *("parallel.mode", "parallel.devices", "parallel.data", "parallel.optimizer"),
 )
 

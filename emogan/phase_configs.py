@@ -89,6 +89,7 @@ class TranslatorConfig:
     skip: bool = True  # whether the code holds the face itself, of which G changes a part under a mask
     reach: int = 4  # under `skip`: how many pixels the face in the code can be bent by; 0 leaves it as it is
     strength: str = "1"  # of finished networks' bending, in that of training; or one for each emotion, as 1.1,1,...
+    mirrored: bool = False  # whether finished networks see the mirror image of a face, too, and draw the mean of both
     critic_width: int = 48  # channels of D's first convolution; the others are 2, 4 and 8 times as wide
     projection: bool = True  # whether D is told the label, or only names it
     informed: bool = False  # whether D sees the features that the first guide has of a face, beside the face

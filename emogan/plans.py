@@ -41,9 +41,9 @@ def make(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str]
     sizes = config.translator
     told = [jax.ShapeDtypeStruct((1, size), jnp.float32)] if (size := joint.told_size(config)) else []
     code = jax.ShapeDtypeStruct((1, *joint.code_shape(sizes)), jnp.float32)
-    # G as edits are made with it has the same parameters, and refuses a wrong number of strengths before a training.
+    # E and G as edits are made with them have the same parameters; G refuses a wrong number of strengths in time.
     networks |= {
-        "joint encoder": (joint.make_encoder(sizes, classes), image, labels),
+        "joint encoder": (joint.make_finished_encoder(sizes, classes), image, labels),
         "joint generator": (joint.make_finished_generator(sizes, classes), code, labels),
         "joint discriminator": (joint.make_discriminator(sizes, classes), image, labels, *told),
     }

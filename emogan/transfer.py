@@ -284,7 +284,7 @@ def _is_joint(config: config_lib.Config) -> bool:
 def _networks(config: config_lib.Config, classes: int) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
     """Returns E, G, the shape of a latent, and which label E takes, if it takes one."""
     if _is_joint(config):
-        E = joint.make_encoder(config.translator, classes)
+        E = joint.make_finished_encoder(config.translator, classes)
         G = joint.make_finished_generator(config.translator, classes)
         return E, G, joint.code_shape(config.translator), SHALL_WEAR if config.translator.labels == "encoder" else ""
     E, G = encoder.make_encoder(config.model, classes), gan.make_generator(config.model, classes)

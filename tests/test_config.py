@@ -258,7 +258,7 @@ def test_text_that_is_no_json_is_refused():
 
 MAY_CHANGE = (
     *("preset", "phases", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse"),
-    "translator.strength",
+    *("translator.strength", "translator.mirrored"),
     *("parallel.mode", "parallel.devices", "parallel.data", "parallel.optimizer"),
 )
 

@@ -96,6 +96,13 @@ def _cut(graph: _Graph, x: _Known, starts: Any, limits: Any, strides: Any, shape
     return graph.node("Slice", [x, *parts, np.array(axes, np.int64), steps], shape)
 
 
+def _reverse(graph: _Graph, equation: Any, given: Sequence[_Known]) -> _Value:
+    axes = np.array(equation.params["dimensions"], np.int64)
+    first, beyond = np.full_like(axes, -1), np.full_like(axes, np.iinfo(np.int64).min)
+    x = _full(graph, equation, given)[0]
+    return graph.node("Slice", [x, first, beyond, axes, np.full_like(axes, -1)], equation.outvars[0].aval.shape)
+
+
 def _pad(graph: _Graph, equation: Any, given: Sequence[_Known]) -> _Value:
     sides = equation.params["padding_config"]
     if any(inner for *_, inner in sides):
@@ -133,7 +140,7 @@ def _part(graph: _Graph, equation: Any, x: _Known, places: np.ndarray) -> _Value
     shape = equation.outvars[0].aval.shape
     starts = dict(zip(how.start_index_map, places.reshape(-1, places.shape[-1]).T, strict=True))
     single = [axis for axis, these in starts.items() if len(these) > 1 and len(set(these.tolist())) > 1]
-    if len(single) != max(places.ndim - 1, 0) or not set(single) <= set(how.collapsed_slice_dims):
+    if len(single) != max(places.ndim - 1, 0) or len(single) > 1 or not set(single) <= set(how.collapsed_slice_dims):
         raise _other(equation, "places in several axes")
     begin, limits = [0] * len(x.shape), list(x.shape)
     for axis in starts.keys() - set(single):
@@ -242,6 +249,7 @@ RULES: dict[str, onnx_graph.Rule] = {
     "reduce_sum": _reduce_sum,
     "reduce_window_max": _max_pool,
     "reshape": _reshape,
+    "rev": _reverse,
     "rsqrt": _rsqrt,
     "select_n": _select,
     "slice": _slice,

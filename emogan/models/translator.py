@@ -42,6 +42,11 @@ def smooth(x: jax.Array) -> jax.Array:
     return x
 
 
+def mirror(maps: jax.Array) -> jax.Array:
+    """Returns maps [B, H, W, C], mirrored left to right."""
+    return jnp.flip(maps, axis=2)
+
+
 def warp(images: types.Images, flow: jax.Array, reach: int) -> types.Images:
     """Returns faces [B, H, W, 1] whose every pixel is taken from elsewhere, by cubic convolution between pixels.
 
@@ -127,27 +132,36 @@ class Encoder(nn.Module):
       blocks: residual blocks at 12 pixels.
       num_classes: how many label maps join the face; 0 for none.
       skip: whether the code holds the face itself, by `fold`.
+      mirrored: whether the mirror image of the face is encoded, too: the code then has twice as many channels besides
+        those of `skip`, the face's before its mirror image's.
     """
 
     width: int
     blocks: int
     num_classes: int = 0
     skip: bool = True
+    mirrored: bool = False
 
     @nn.compact
     def __call__(self, images: types.Images, labels: types.Labels, train: bool = False) -> jax.Array:
         """Returns codes [B, 12, 12, C] of faces in [-1, 1]; `labels` are used only where `num_classes` > 0."""
         del train  # there is nothing that training does otherwise
-        x = images
-        if self.num_classes:
-            maps = jax.nn.one_hot(labels, self.num_classes, dtype=x.dtype)[:, None, None]
-            x = jnp.concatenate([x, jnp.broadcast_to(maps, (*x.shape[:3], self.num_classes))], axis=-1)
+        layers = []
         for i, features in enumerate((self.width, 3 * self.width)):
-            x = conv.Conv(features, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name=f"conv{i}")(x)
-            x = nn.relu(InstanceNorm(name=f"norm{i}")(x))
-        for i in range(self.blocks):
-            x = Block(name=f"block{i}")(x)
-        return jnp.concatenate([fold(images), x], axis=-1) if self.skip else x
+            layers.append(conv.Conv(features, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name=f"conv{i}"))
+            layers += [InstanceNorm(name=f"norm{i}"), nn.relu]
+        layers += [Block(name=f"block{i}") for i in range(self.blocks)]
+
+        def encode(x):
+            if self.num_classes:
+                maps = jax.nn.one_hot(labels, self.num_classes, dtype=x.dtype)[:, None, None]
+                x = jnp.concatenate([x, jnp.broadcast_to(maps, (*x.shape[:3], self.num_classes))], axis=-1)
+            for layer in layers:
+                x = layer(x)
+            return x
+
+        views = (images, mirror(images)) if self.mirrored else (images,)
+        return jnp.concatenate([fold(images)] * self.skip + [encode(view) for view in views], axis=-1)
 
 
 class Drawing(NamedTuple):
@@ -179,6 +193,8 @@ class Generator(nn.Module):
         sown as the intermediate "bend".
       strength: a factor of what the flow is made of, or one for each label; above that of training, 1, an expression is
         stronger.
+      mirrored: whether the code is of an `Encoder` that encodes the mirror image, too. Then a face is bent and painted
+        on by the mean of what both ask for, so that no side of it differs from the other without a reason.
     """
 
     width: int
@@ -187,6 +203,7 @@ class Generator(nn.Module):
     skip: bool = True
     reach: int = 0
     strength: tuple[float, ...] = (1.0,)
+    mirrored: bool = False
 
     def __call__(self, codes: jax.Array, labels: types.Labels, train: bool = False) -> types.Images:
         """Returns faces [B, 48, 48, 1] in [-1, 1] for codes [B, 12, 12, C] and labels [B]."""
@@ -196,22 +213,36 @@ class Generator(nn.Module):
     @nn.compact
     def draw(self, codes: jax.Array, labels: types.Labels, opening: jax.Array | float = 1.0) -> Drawing:
         """Returns the faces and what was done to those in the codes; the mask is multiplied by `opening`."""
-        x = codes[..., -3 * self.width :]
-        for i in range(self.blocks):
-            x = Block(self.num_classes, name=f"block{i}")(x, labels)
-        code = x
-        x = conv.ConvTranspose(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name="up0")(x)
-        x = nn.relu(InstanceNorm(self.num_classes, name="norm0")(smooth(x), labels))
+        blocks = [Block(self.num_classes, name=f"block{i}") for i in range(self.blocks)]
+        up0 = conv.ConvTranspose(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name="up0")
+        norm0 = InstanceNorm(self.num_classes, name="norm0")
         last = nn.initializers.normal(0.02)  # small, so that the first faces are gray and the first mask is even
-        x = smooth(conv.ConvTranspose(2 if self.skip else 1, (5, 5), (2, 2), kernel_init=last, name="up1")(x))
+        up1 = conv.ConvTranspose(2 if self.skip else 1, (5, 5), (2, 2), kernel_init=last, name="up1")
+        bends = self.skip and self.reach > 0
+        # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
+        bend = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow") if bends else None
+
+        def plan(x):
+            for block in blocks:
+                x = block(x, labels)
+            y = nn.relu(norm0(smooth(up0(x)), labels))
+            return smooth(up1(y)), bend(x) if bends else None
+
+        features = codes[..., _FOLD * _FOLD if self.skip else 0 :]
+        if self.mirrored:
+            size = 3 * self.width
+            (x, made), (x_mirrored, made_mirrored) = plan(features[..., :size]), plan(features[..., size:])
+            x = (x + mirror(x_mirrored)) / 2
+            if bends:  # what is taken from the right is taken from the left in a mirror
+                made = (made + mirror(made_mirrored) * jnp.asarray([1.0, -1.0]).reshape(1, 1, 1, 2)) / 2
+        else:
+            x, made = plan(features)
         face = jnp.tanh(x[..., :1])
         nothing = jnp.zeros(face.shape[:1])
         if not self.skip:
             return Drawing(face, nothing, nothing)
         source, roughness = unfold(codes[..., : _FOLD * _FOLD]), nothing
-        if self.reach:
-            # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
-            made = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow")(code)
+        if bends:
             flow = self.reach * jnp.tanh(self._strength_of(labels) * made)
             slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
             roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)

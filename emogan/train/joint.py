@@ -60,8 +60,15 @@ def make_generator(settings: config_lib.TranslatorConfig, num_classes: int) -> t
     return translator.Generator(settings.width, settings.blocks, told, settings.skip, settings.reach)
 
 
+def make_finished_encoder(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Encoder:
+    """Returns the module E of a configuration as edits are made with it: it sees the mirror image too, if it shall."""
+    return make_encoder(settings, num_classes).clone(mirrored=settings.mirrored)
+
+
 def make_finished_generator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Generator:
     """Returns the module G of a configuration as edits are made with it: it bends as strongly as `strength` says.
+
+    Its codes are those of `make_finished_encoder`.
 
     Raises:
       ValueError: if that has neither one number nor one for each of the classes.
@@ -72,7 +79,7 @@ def make_finished_generator(settings: config_lib.TranslatorConfig, num_classes: 
             f"translator.strength: expected 1 number or {num_classes}, one for each emotion, found {len(strengths)}; "
             "--config.translator.strength=1 bends all as in training"
         )
-    return make_generator(settings, num_classes).clone(strength=strengths)
+    return make_generator(settings, num_classes).clone(strength=strengths, mirrored=settings.mirrored)
 
 
 def make_discriminator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Critic:
@@ -81,8 +88,9 @@ def make_discriminator(settings: config_lib.TranslatorConfig, num_classes: int) 
 
 
 def code_shape(settings: config_lib.TranslatorConfig) -> tuple[int, int, int]:
-    """Returns the shape of a code."""
-    return translator.CODE_SIZE, translator.CODE_SIZE, 3 * settings.width + (16 if settings.skip else 0)
+    """Returns the shape of a code of the finished E."""
+    views = 2 if settings.mirrored else 1
+    return translator.CODE_SIZE, translator.CODE_SIZE, views * 3 * settings.width + (16 if settings.skip else 0)
 
 
 def told_size(config: config_lib.Config) -> int:
@@ -193,9 +201,12 @@ def make(
         state: JointState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
     ) -> tuple[JointState, types.Metrics]:
         count = len(batch["label"])
-        keys = jax.random.split(key, 4)
+        keys = jax.random.split(key, 5)
         share = functools.partial(state_lib.own_share, count=count, axis_name=axis_name)
         faces, labels = images.to_float(batch["image"]), batch["label"]
+        # E and G see a face or its mirror image: what is so from one side is so from the other.
+        turned = share(lambda count: jax.random.bernoulli(keys[4], shape=(count,)))
+        faces = jnp.where(turned[:, None, None, None], translator.mirror(faces), faces)
         wanted = share(lambda count: draw_wanted(keys[0], count, num_classes, settings.balanced, frequency))
         own = share(lambda count: jax.random.uniform(keys[1], (count,)) < settings.own_share)
         mix = share(lambda count: jax.random.uniform(keys[2], (count,)))

@@ -20,6 +20,9 @@ KINDS = {
     "paper": config_lib.Config(model=config_lib.ModelConfig(width=4, latent_size=8)),
     "pooled": config_lib.Config(model=config_lib.ModelConfig(width=4, latent_size=8, resampling="pooled")),
     "joint": config_lib.Config(phases="joint", translator=config_lib.TranslatorConfig(width=4, blocks=1)),
+    "mirrored": config_lib.Config(
+        phases="joint", translator=config_lib.TranslatorConfig(width=4, blocks=1, mirrored=True)
+    ),
     "StarGAN": config_lib.Config(
         phases="joint", translator=config_lib.TranslatorConfig(width=4, blocks=1, labels="encoder", skip=False)
     ),
@@ -30,7 +33,7 @@ def make_model(config: config_lib.Config) -> emogan.EmotionTransfer:
     """Untrained networks with weights so large that faces and labels make a difference."""
     sizes = config.translator if config.phases == "joint" else config.model
     makers = (
-        (joint.make_encoder, joint.make_generator)
+        (joint.make_finished_encoder, joint.make_finished_generator)
         if config.phases == "joint"
         else (encoder.make_encoder, gan.make_generator)
     )

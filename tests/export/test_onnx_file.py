@@ -85,6 +85,8 @@ FUNCTIONS = {
     "one-hot": lambda x: jax.nn.one_hot((x[..., 0] > 0).astype(jnp.int32), 3),
     "leaky ReLU": lambda x: jax.nn.leaky_relu(x, 0.2),
     "slices": lambda x: x[:, 1:, ::2, -1:],
+    "reversal": lambda x: jnp.flip(x, (1, 3)),
+    "one axis backwards": lambda x: x[:, :, ::-1],
     "one place": lambda x: x[:, 2],
     "zero padding": lambda x: jnp.pad(x, ((0, 0), (1, 2), (0, 1), (0, 0)), constant_values=0.5),
     "edge padding": lambda x: jnp.pad(x, ((0, 0), (1, 1), (2, 0), (0, 0)), mode="edge"),
@@ -121,6 +123,7 @@ def test_rules_answer_as_jax(name):
 REFUSED = {
     "no rule": (lambda x: jnp.cumsum(x, axis=1), "operations that emogan has in ONNX, found cumsum; export as jax"),
     "inner padding": (lambda x: lax.pad(x, np.float32(0), ((0, 0, 0), (0, 0, 1), (0, 0, 0), (0, 0, 0))), "a pad that"),
+    "places in two axes": (lambda x: x[:, ::-1, ::-1], "a gather .*, found places in several axes"),
     "scattered places": (lambda x: x[:, np.array([0, 2]), np.array([1, 0])], "a gather .*, found places in several"),
     "dilated kernel": (
         functools.partial(

@@ -137,6 +137,41 @@ def test_strength_multiplies_what_the_flow_is_made_of():
     np.testing.assert_allclose(apply(G.clone(strength=strengths), bend(1.0)), jnp.stack(each), atol=1e-5)
 
 
+@pytest.mark.parametrize(("labels_at", "skip"), [("generator", True), ("encoder", False)])
+def test_mirrored_networks_make_of_a_mirror_image_the_mirror_image_of_what_they_make_of_the_face(labels_at, skip):
+    E, G, encoder, generator, codes = networks(labels_at, skip, reach=2)
+    generator = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(KEY, leaf.shape), generator)
+    draw = lambda E, G, faces: G.apply(generator, E.apply(encoder, faces, LABELS), LABELS)  # noqa: E731
+    assert jnp.abs(draw(E, G, FACES) - translator.mirror(draw(E, G, translator.mirror(FACES)))).max() > 0.1
+    both = E.clone(mirrored=True), G.clone(mirrored=True)
+    found = draw(*both, FACES)
+    np.testing.assert_allclose(found, translator.mirror(draw(*both, translator.mirror(FACES))), atol=1e-4)
+    twice = both[0].apply(encoder, FACES, LABELS)
+    np.testing.assert_allclose(twice[..., : codes.shape[-1]], codes, atol=1e-5)
+    of_mirror_image = E.apply(encoder, translator.mirror(FACES), LABELS)
+    np.testing.assert_allclose(twice[..., codes.shape[-1] :], of_mirror_image[..., 16 if skip else 0 :], atol=1e-5)
+    assert jnp.abs(found - FACES).max() > 0.1
+
+
+def test_mirrored_networks_bend_and_paint_by_the_mean_of_what_both_views_ask_for():
+    E, G, encoder, generator, _ = networks(reach=2)
+    generator = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(KEY, leaf.shape), generator)
+
+    flow = generator["params"]["flow"]
+    generator["params"]["flow"] = jax.tree.map(lambda leaf: 0.1 * leaf, flow)  # far from where tanh is flat
+
+    def asked(E, G, faces):
+        codes = E.apply(encoder, faces, LABELS)
+        return G.apply(generator, codes, LABELS, mutable=["intermediates"])[1]["intermediates"]["bend"][0]
+
+    made = lambda flow: jnp.arctanh(flow / 2)  # noqa: E731
+    other = translator.mirror(made(asked(E, G, translator.mirror(FACES)))) * jnp.asarray([1, -1]).reshape(1, 1, 1, 2)
+    expected = (made(asked(E, G, FACES)) + other) / 2
+    found = asked(E.clone(mirrored=True), G.clone(mirrored=True), FACES)
+    np.testing.assert_allclose(found, 2 * jnp.tanh(expected), atol=1e-4)
+    assert jnp.abs(found - asked(E, G, FACES)).max() > 0.1
+
+
 def test_without_skip_the_face_itself_is_not_in_the_code():
     _, G, _, generator, codes = networks(skip=False)
     assert codes.shape[-1] == 12

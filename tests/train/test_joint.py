@@ -51,10 +51,18 @@ def faces():
 
 def draws(batch, config):
     """The wanted labels that the step draws from its key."""
-    keys, settings = jax.random.split(KEY, 4), config.joint
+    keys, settings = jax.random.split(KEY, 5), config.joint
     wanted = joint.draw_wanted(keys[0], 8, 7, settings.balanced, jnp.asarray(COUNTS / COUNTS.sum()))
     own = jax.random.uniform(keys[1], (8,)) < settings.own_share
     return jnp.where(own, batch["label"], wanted)
+
+
+def turned(batch):
+    """The faces, of which the step mirrors half by its key."""
+    mirrored = np.asarray(jax.random.bernoulli(jax.random.split(KEY, 5)[4], shape=(8,)))
+    assert 0 < mirrored.sum() < 8
+    faces = images.to_float(batch["image"])
+    return jnp.stack([face[:, ::-1] if turn else face for face, turn in zip(faces, mirrored, strict=True)])
 
 
 def draw(config, params, faces, labels):
@@ -111,7 +119,7 @@ def stepped(faces):
 
 def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces, stepped):
     config, state, new, metrics = stepped
-    D, real, labels = joint.make_discriminator(config.translator, 7), images.to_float(faces["image"]), faces["label"]
+    D, real, labels = joint.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
     fake = edit(config, state.translator.params, real, wanted)
 
@@ -140,7 +148,7 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, inf
         phase, state = begin(config)
         new, metrics = jax.jit(phase.step)(state, faces, KEY)
     confidence = config.joint.confidence
-    D, real, labels = joint.make_discriminator(config.translator, 7), images.to_float(faces["image"]), faces["label"]
+    D, real, labels = joint.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
     other = np.asarray(wanted != labels)
     assert 0 < other.sum() < 8
@@ -181,7 +189,7 @@ def test_several_critic_steps_see_a_part_each(faces):
     config = config_of(guided=False, critic_steps=2, slope_penalty=0.0, gradient_penalty=0.0)
     phase, state = begin(config, total_steps=4)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
-    D, real, labels = joint.make_discriminator(config.translator, 7), images.to_float(faces["image"]), faces["label"]
+    D, real, labels = joint.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
 
     @jax.jit
@@ -214,8 +222,8 @@ def test_critic_sees_changed_faces_and_has_its_slopes_between_them_held_at_one(f
     config = config_of(guided=False, slope_penalty=0.0, gradient_penalty=10.0, augment=True)
     phase, state = begin(config)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
-    D, real, labels = joint.make_discriminator(config.translator, 7), images.to_float(faces["image"]), faces["label"]
-    wanted, keys = draws(faces, config), jax.random.split(KEY, 4)
+    D, real, labels = joint.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    wanted, keys = draws(faces, config), jax.random.split(KEY, 5)
     mix, looks = jax.random.uniform(keys[2], (8,)), jax.random.split(keys[3], (8, 3))
 
     def loss(params):
