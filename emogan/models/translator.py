@@ -225,30 +225,28 @@ class Generator(nn.Module):
         def plan(x):
             for block in blocks:
                 x = block(x, labels)
-            y = nn.relu(norm0(smooth(up0(x)), labels))
-            return smooth(up1(y)), bend(x) if bends else None
+            y = smooth(up1(nn.relu(norm0(smooth(up0(x)), labels))))
+            mask = nn.sigmoid(y[..., 1:] + _CLOSED) if self.skip else jnp.ones_like(y)
+            flow = self.reach * jnp.tanh(self._strength_of(labels) * bend(x)) if bends else jnp.zeros_like(x[..., :2])
+            return mask * jnp.tanh(y[..., :1]), mask, flow
 
+        size = 3 * self.width
         features = codes[..., _FOLD * _FOLD if self.skip else 0 :]
+        drawn, mask, flow = plan(features[..., :size])
         if self.mirrored:
-            size = 3 * self.width
-            (x, made), (x_mirrored, made_mirrored) = plan(features[..., :size]), plan(features[..., size:])
-            x = (x + mirror(x_mirrored)) / 2
-            if bends:  # what is taken from the right is taken from the left in a mirror
-                made = (made + mirror(made_mirrored) * jnp.asarray([1.0, -1.0]).reshape(1, 1, 1, 2)) / 2
-        else:
-            x, made = plan(features)
-        face = jnp.tanh(x[..., :1])
-        nothing = jnp.zeros(face.shape[:1])
+            other_drawn, other_mask, other_flow = map(mirror, plan(features[..., size:]))
+            other_flow *= jnp.asarray([1.0, -1.0]).reshape(1, 1, 1, 2)  # what goes right goes left in a mirror
+            drawn, mask, flow = (drawn + other_drawn) / 2, (mask + other_mask) / 2, (flow + other_flow) / 2
+        nothing = jnp.zeros(drawn.shape[:1])
         if not self.skip:
-            return Drawing(face, nothing, nothing)
+            return Drawing(drawn, nothing, nothing)
         source, roughness = unfold(codes[..., : _FOLD * _FOLD]), nothing
         if bends:
-            flow = self.reach * jnp.tanh(self._strength_of(labels) * made)
             slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
             roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)
             self.sow("intermediates", "bend", flow)
             source = warp(source, enlarge(flow), self.reach)
-        paint = opening * nn.sigmoid(x[..., 1:] + _CLOSED) * (face - source)
+        paint = opening * (drawn - mask * source)
         for _ in range(_SHADING):
             paint = smooth(paint)
         return Drawing(source + paint, jnp.mean(jnp.square(paint), axis=(1, 2, 3)), roughness)
