@@ -48,6 +48,7 @@ class Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self._batch_of = batch_of
+        self._names: dict[tuple[Any, ...], str] = {}  # of the constants
 
     def node(self, kind: str, inputs: Sequence[Known], shape: Sequence[Any], **attributes: Any) -> Value:
         """Adds a node of one output and returns that."""
@@ -58,13 +59,16 @@ class Graph:
         return Value(name, tuple(shape))
 
     def name(self, value: Known) -> str:
-        """Returns the name of a value; an array becomes a constant."""
+        """Returns the name of a value; an array becomes a constant, equal arrays the same one."""
         from onnx import numpy_helper
 
         if isinstance(value, Value):
             return value.name
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
+        array = np.ascontiguousarray(value).reshape(np.shape(value))
+        # A network that is used twice has its parameters once.
+        name = self._names.setdefault((array.dtype, array.shape, array.tobytes()), f"c{len(self.constants)}")
+        if name == f"c{len(self.constants)}":
+            self.constants.append(numpy_helper.from_array(array, name))
         return name
 
     def full(self, value: Known, shape: Sequence[Any]) -> Known:

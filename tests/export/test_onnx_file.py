@@ -62,6 +62,13 @@ def test_parameters_alone_are_computed_when_the_file_is_made(main_model):
         assert set(node.input) & before, f"{node.op_type} of constants only"
 
 
+def test_parameters_that_are_used_twice_are_in_the_file_once():
+    kernel = np.random.default_rng(0).normal(size=(4, 4)).astype(np.float32)
+    twice = onnx_graph.make(lambda x: jnp.tanh(x @ kernel) @ kernel, {"x": ((4,), np.float32)}, "y", onnx_ops.RULES, {})
+    onnx.checker.check_model(twice, full_check=True)
+    assert [list(one.dims) for one in twice.graph.initializer].count([4, 4]) == 1
+
+
 def test_a_network_in_bfloat16_is_refused():
     with pytest.raises(ValueError, match="expected a network that computes in float32, found bfloat16; export as jax"):
         converted(lambda x: x.astype(jnp.bfloat16).astype(jnp.float32), (3,))
