@@ -56,7 +56,7 @@ class EmotionTransfer:
         on_device = jax.device_put((encoder_variables, generator_variables))
         self._encode = functools.partial(compiled.encode, E, on_device[0])
         self._decode = functools.partial(compiled.decode, G, on_device[1])
-        self.bends = isinstance(G, translator.Generator) and G.skip and G.reach > 0
+        self.bends = isinstance(G, translator.Generator) and G.bends
         self._flow = functools.partial(compiled.flow, G, on_device[1])
         self.variables = on_device
 

@@ -48,7 +48,7 @@ class Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self._batch_of = batch_of
-        self._names: dict[tuple[Any, ...], str] = {}  # of the constants
+        self._names: dict[tuple[Any, ...], str] = {}  # of the constants: a network used twice has its parameters once
 
     def node(self, kind: str, inputs: Sequence[Known], shape: Sequence[Any], **attributes: Any) -> Value:
         """Adds a node of one output and returns that."""
@@ -65,11 +65,11 @@ class Graph:
         if isinstance(value, Value):
             return value.name
         array = np.ascontiguousarray(value).reshape(np.shape(value))
-        # A network that is used twice has its parameters once.
-        name = self._names.setdefault((array.dtype, array.shape, array.tobytes()), f"c{len(self.constants)}")
-        if name == f"c{len(self.constants)}":
-            self.constants.append(numpy_helper.from_array(array, name))
-        return name
+        key = (array.dtype, array.shape, array.tobytes())
+        if key not in self._names:
+            self._names[key] = f"c{len(self.constants)}"
+            self.constants.append(numpy_helper.from_array(array, self._names[key]))
+        return self._names[key]
 
     def full(self, value: Known, shape: Sequence[Any]) -> Known:
         """Returns a value in the shape that the jaxpr has for it."""

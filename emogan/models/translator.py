@@ -205,6 +205,11 @@ class Generator(nn.Module):
     strength: tuple[float, ...] = (1.0,)
     mirrored: bool = False
 
+    @property
+    def bends(self) -> bool:
+        """Whether the face in the code is bent before it is painted on."""
+        return self.skip and self.reach > 0
+
     def __call__(self, codes: jax.Array, labels: types.Labels, train: bool = False) -> types.Images:
         """Returns faces [B, 48, 48, 1] in [-1, 1] for codes [B, 12, 12, C] and labels [B]."""
         del train
@@ -218,16 +223,16 @@ class Generator(nn.Module):
         norm0 = InstanceNorm(self.num_classes, name="norm0")
         last = nn.initializers.normal(0.02)  # small, so that the first faces are gray and the first mask is even
         up1 = conv.ConvTranspose(2 if self.skip else 1, (5, 5), (2, 2), kernel_init=last, name="up1")
-        bends = self.skip and self.reach > 0
         # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
-        bend = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow") if bends else None
+        bend = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow") if self.bends else None
 
         def plan(x):
             for block in blocks:
                 x = block(x, labels)
             y = smooth(up1(nn.relu(norm0(smooth(up0(x)), labels))))
             mask = nn.sigmoid(y[..., 1:] + _CLOSED) if self.skip else jnp.ones_like(y)
-            flow = self.reach * jnp.tanh(self._strength_of(labels) * bend(x)) if bends else jnp.zeros_like(x[..., :2])
+            made = bend(x) if self.bends else jnp.zeros_like(x[..., :2])
+            flow = self.reach * jnp.tanh(self._strength_of(labels) * made)
             return mask * jnp.tanh(y[..., :1]), mask, flow
 
         size = 3 * self.width
@@ -241,7 +246,7 @@ class Generator(nn.Module):
         if not self.skip:
             return Drawing(drawn, nothing, nothing)
         source, roughness = unfold(codes[..., : _FOLD * _FOLD]), nothing
-        if bends:
+        if self.bends:
             slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
             roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)
             self.sow("intermediates", "bend", flow)
