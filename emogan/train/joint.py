@@ -205,8 +205,7 @@ def make(
         share = functools.partial(state_lib.own_share, count=count, axis_name=axis_name)
         faces, labels = images.to_float(batch["image"]), batch["label"]
         # E and G see a face or its mirror image: what is so from one side is so from the other.
-        turned = share(lambda count: jax.random.bernoulli(keys[4], shape=(count,)))
-        faces = jnp.where(turned[:, None, None, None], translator.mirror(faces), faces)
+        faces = jax.vmap(augment.flip)(faces, share(lambda count: jax.random.split(keys[4], count)))
         wanted = share(lambda count: draw_wanted(keys[0], count, num_classes, settings.balanced, frequency))
         own = share(lambda count: jax.random.uniform(keys[1], (count,)) < settings.own_share)
         mix = share(lambda count: jax.random.uniform(keys[2], (count,)))

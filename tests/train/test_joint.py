@@ -59,7 +59,7 @@ def draws(batch, config):
 
 def turned(batch):
     """The faces, of which the step mirrors half by its key."""
-    mirrored = np.asarray(jax.random.bernoulli(jax.random.split(KEY, 5)[4], shape=(8,)))
+    mirrored = np.asarray([jax.random.bernoulli(key) for key in jax.random.split(jax.random.split(KEY, 5)[4], 8)])
     assert 0 < mirrored.sum() < 8
     faces = images.to_float(batch["image"])
     return jnp.stack([face[:, ::-1] if turn else face for face, turn in zip(faces, mirrored, strict=True)])
