@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ def cache_dir() -> pathlib.Path:
 
 def write_bytes(path: pathlib.Path, content: bytes) -> pathlib.Path:
     """Writes a file, the old one staying until the new one is whole, and returns its path."""
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_bytes(content)
     return path
 
@@ -33,7 +34,7 @@ def write_json(path: pathlib.Path, value: Any) -> pathlib.Path:
 
 def write_array(path: pathlib.Path, array: np.ndarray) -> pathlib.Path:
     """Writes a .npy file, as `write_bytes` does, and returns its path."""
-    with _replacing(path) as temporary, temporary.open("wb") as file:  # not by way of bytes: it may be large
+    with replacing(path) as temporary, temporary.open("wb") as file:  # not by way of bytes: it may be large
         np.save(file, array)
     return path
 
@@ -50,9 +51,10 @@ def check_folder(folder: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Gives a path to write to; what is there in the end becomes the file, and what fails leaves the old one alone."""
-    temporary = path.with_name(path.name + ".tmp")
+    # Two processes that write the same file, as a cache that both found empty, must not write into each other's part.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         temporary.replace(path)

@@ -1,5 +1,7 @@
 """Files that are seen whole or not at all, on a disk that is full."""
 
+import os
+
 import matplotlib.figure
 import numpy as np
 import pytest
@@ -17,11 +19,21 @@ WRITE = {
 def test_a_full_disk_keeps_the_old_file_and_no_part_of_the_new_one(kind, tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    path.with_name("a.tmp").symlink_to("/dev/full")
+    path.with_name(f"a.{os.getpid()}.tmp").symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"No space left on device|requested and \d+ written"):
         WRITE[kind](path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_processes_that_write_one_file_do_not_meet(tmp_path, monkeypatch):
+    with files.replacing(tmp_path / "a") as temporary:
+        temporary.write_bytes(b"first, to its end")
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        files.write_bytes(tmp_path / "a", b"second")
+        assert (tmp_path / "a").read_bytes() == b"second"
+    assert (tmp_path / "a").read_bytes() == b"first, to its end"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
 
 
 @pytest.mark.parametrize("kind", WRITE)

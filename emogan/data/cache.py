@@ -6,11 +6,12 @@ import io
 import json
 import os
 import pathlib
-import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from emogan import files
 
 _METADATA = "metadata"
 
@@ -38,17 +39,10 @@ def store(file: pathlib.Path, key: str, metadata: dict, arrays: dict[str, np.nda
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**metadata, "key": key}).encode()
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as f:
-            np.savez(f, **{_METADATA: np.frombuffer(text, np.uint8)}, **arrays)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with files.replacing(file) as temporary, temporary.open("wb") as f:
+        np.savez(f, **{_METADATA: np.frombuffer(text, np.uint8)}, **arrays)
+        f.flush()
+        os.fsync(f.fileno())
 
 
 def read_metadata(file: pathlib.Path, key: str) -> dict | None:
