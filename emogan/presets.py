@@ -141,7 +141,7 @@ def emogan() -> Config:
         classifier=ClassifierConfig(width=16, epochs=10),
         robust=ClassifierConfig(width=16, epochs=10, attack=0.5),
         joint=JointConfig(
-            epochs=10,
+            epochs=16,
             batch_size=32,
             critic_rate=1.5,
             adversarial=4.0,
