@@ -136,7 +136,7 @@ def emogan() -> Config:
         phases="classifier,robust,joint",
         data=DataConfig(name="fer2013"),
         translator=TranslatorConfig(
-            width=24, critic_width=32, informed=True, strength="1.2,1.3,1.4,1.2,1.1,1.4,1.7", mirrored=True
+            width=24, critic_width=32, informed=True, strength="1.2,1.2,1.4,1.1,1.1,1.3,1.5", mirrored=True
         ),
         classifier=ClassifierConfig(width=16, epochs=10),
         robust=ClassifierConfig(width=16, epochs=10, attack=0.5),
