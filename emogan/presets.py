@@ -129,7 +129,7 @@ def stargan() -> Config:
 def emogan() -> Config:
     """Returns emogan's own recipe for real faces: E, G and D together, guided by a classifier.
 
-    The size is what a CPU core trains in an hour and a half (docs/results); docs/recipes.md tells what was tried.
+    Two CPU cores train it in an hour and a half (docs/results); docs/recipes.md tells what was tried.
     """
     return Config(
         preset="emogan",
