@@ -16,12 +16,12 @@ from emogan import files
 _METADATA = "metadata"
 
 
-def key(source: pathlib.Path, files: Sequence[tuple[str, int, int]], version: str) -> str:
-    """Returns a digest of a source's path and of its `files`: relative name, size and mtime in ns of each.
+def key(source: pathlib.Path, contents: Sequence[tuple[str, int, int]], version: str) -> str:
+    """Returns a digest of a source's path and of its `contents`: relative name, size and mtime in ns of each.
 
     `version` names the code that reads the source, so that its changes leave older entries unused.
     """
-    text = json.dumps([version, str(source.resolve()), [list(file) for file in files]])
+    text = json.dumps([version, str(source.resolve()), [list(file) for file in contents]])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
