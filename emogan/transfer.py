@@ -247,7 +247,20 @@ def load(workdir: str | pathlib.Path) -> EmotionTransfer:
 
 def shipped(name: str) -> EmotionTransfer:
     """Returns the model that ships with emogan under a name out of `pretrained.NAMES`."""
-    found = pretrained.read(name)
+    return _of(pretrained.read(name))
+
+
+def from_file(path: pathlib.Path) -> EmotionTransfer:
+    """Returns the model in a file that experiments/export_model.py wrote.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it is no model, or was changed.
+    """
+    return _of(pretrained.from_file(path))
+
+
+def _of(found: pretrained.Pretrained) -> EmotionTransfer:
     return make(found.config, found.class_names, found.encoder, found.generator, found.card)
 
 

@@ -3,10 +3,12 @@
 python experiments/compare.py runs/quick runs/other --output=runs/compared.html
 python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --epochs=6 --data_dir=PATH
 python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --minutes=10 --data_dir=PATH
+python experiments/compare.py --train=emogan,emogan+seed=1,emogan+joint.guide=2 --epochs=36 --jobs=3 --data_dir=PATH
 
 The page shows the same faces under all runs, as does a picture beside it: drawn ones, or those of --show.
 """
 
+import os
 import pathlib
 import sys
 
@@ -17,16 +19,18 @@ from absl import flags
 
 from emogan import face_files, images, transfer
 from emogan.data import toyfaces
-from emogan.evaluation import pictures, recipes, report, runs, tables
+from emogan.evaluation import jobs, pictures, recipes, report, runs, tables
 from emogan.train import interrupt, loop, writers
 
 OUTPUT = flags.DEFINE_string("output", "runs/compared.html", "the page")
-TRAIN = flags.DEFINE_list("train", [], "presets to train and score, instead of the folders of scored runs")
+TRAIN = flags.DEFINE_list("train", [], "what to train and score, instead of folders: PRESET or PRESET+FIELD=VALUE...")
 EPOCHS = flags.DEFINE_float("epochs", 6.0, "with --train: passes over the data, divided among each one's phases", 1e-6)
 MINUTES = flags.DEFINE_float("minutes", None, "with --train: minutes of steps instead of epochs, likewise", 1e-6)
 SET = flags.DEFINE_list("set", [], "with --train: fields of every preset, as model.width=32,seed=1")
 DATA_DIR = flags.DEFINE_string("data_dir", "", "with --train: where the data lie; the same as --set=data.dir=PATH")
 WORKDIR = flags.DEFINE_string("workdir", "runs/compared", "with --train: the folder of the runs' folders")
+GUIDES = flags.DEFINE_string("guides", "", "with --train: a run's folder whose trained classifiers guide these, too")
+JOBS = flags.DEFINE_integer("jobs", 1, "with --train: how many to train at once, each in a process; for a GPU", 1)
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "with --train: held-out faces")
 FACES = flags.DEFINE_integer("faces", 0, "with --train: score on so many held-out faces, the first; 0 for all", 0)
 SHOW = flags.DEFINE_string("show", "", "an image, a folder of images or a .npy file: faces that the page shows edited")
@@ -90,15 +94,23 @@ def _trained():
         changes[name] = text
     if DATA_DIR.value:
         changes["data.dir"] = DATA_DIR.value
-    budget = recipes.Budget(EPOCHS.value, MINUTES.value or 0.0)
-    options = runs.Options(split=SPLIT.value, cas=CAS.value, faces=FACES.value)
-    about = {"commit": script.commit()}
+    study = recipes.Study(
+        folder=pathlib.Path(WORKDIR.value),
+        budget=recipes.Budget(EPOCHS.value, MINUTES.value or 0.0),
+        changes=changes,
+        options=runs.Options(split=SPLIT.value, cas=CAS.value, faces=FACES.value),
+        environment={"commit": script.commit()},
+        guides=pathlib.Path(GUIDES.value) if GUIDES.value else None,
+    )
+    if JOBS.value > 1:
+        # XLA would take most of the GPU for each process, and for this one.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     try:
         with interrupt.Signals() as signals:
-            return recipes.compare(
-                TRAIN.value, budget, changes, pathlib.Path(WORKDIR.value), options, writers.say, about, signals
-            )
-    except loop.TrainingError as error:
+            if JOBS.value > 1:
+                return jobs.compare(TRAIN.value, study, JOBS.value, writers.say)
+            return recipes.compare(TRAIN.value, study, writers.say, signals)
+    except (loop.TrainingError, jobs.JobError) as error:
         flag_config.fail(error)
     except interrupt.Interrupted as stopped:
         writers.say(str(stopped))

@@ -37,7 +37,9 @@ EMBEDDER = flags.DEFINE_string("embedder", "", "an ONNX face embedder, for ident
 IMAGES = flags.DEFINE_string("images", "", "pictures uint8 [M, 48, 48] of another program, .npy")
 LABELS = flags.DEFINE_string("labels", "", "with --images: the emotions asked for, int [M], .npy")
 SOURCES = flags.DEFINE_string("sources", "", "with --images: places in the split of the edited faces, int [M], .npy")
-MODEL = flags.DEFINE_enum("model", None, pretrained.NAMES, "without a run: score the model that ships with emogan")
+MODEL = flags.DEFINE_string(
+    "model", "", f"without a run: {' or '.join(pretrained.NAMES)}, which ships with emogan, or a file of export_model.py"
+)
 REFERENCES = flags.DEFINE_bool("references", False, "score no model, but real faces, blurred ones, noise and the like")
 WRITE_FACES = flags.DEFINE_string("write_faces", "", "only write the split as images.npy and labels.npy to this folder")
 
@@ -62,7 +64,7 @@ def main(_) -> None:
     if given and (workdir / "config.json").exists():
         raise ValueError(f"--workdir: expected a folder without a run for the report, found the run {workdir}")
     if MODEL.value:
-        result, shown = runs.score_shipped(MODEL.value, DATA_DIR.value, options, writers.say)
+        result, shown = runs.score_exported(MODEL.value, DATA_DIR.value, options, writers.say)
     elif REFERENCES.value:
         result, shown = runs.score_references(config, options, writers.say), ()
     elif IMAGES.value:

@@ -111,6 +111,7 @@ ORDER = [
     "evaluation.scoring",
     "evaluation.runs",
     "evaluation.recipes",
+    "evaluation.jobs",
     "export.card",
     "export.jax_file",
     "export.onnx_graph",

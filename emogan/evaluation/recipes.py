@@ -1,8 +1,12 @@
-"""Recipes under one budget, of faces or of time: each trained and scored alike, side by side."""
+"""Recipes under one budget, of faces or of time: each trained and scored alike, side by side.
+
+A row of the comparison is a preset, or one with changes: `emogan+seed=1+joint.guide=2`.
+"""
 
 import copy
 import dataclasses
 import pathlib
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,45 +34,76 @@ class Budget:
     minutes: float = 0.0
 
 
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What all rows have in common.
+
+    Attributes:
+      folder: where the runs are kept.
+      budget: of each.
+      changes: values of fields of every configuration, by dotted names.
+      options: how to score.
+      environment: what results say of where they were made, beside the versions.
+      guides: a run's folder whose finished classifiers are taken, where a row would train the same ones: so that rows
+        differ in what came after, and need not pay for it anew.
+    """
+
+    folder: pathlib.Path
+    budget: Budget = Budget()
+    changes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    options: runs.Options = dataclasses.field(default_factory=runs.Options)
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    guides: pathlib.Path | None = None
+
+
 def compare(
-    names: Sequence[str],
-    budget: Budget,
-    changes: Mapping[str, str],
-    folder: pathlib.Path,
-    options: runs.Options,
-    say: Callable[[str], None],
-    environment: Mapping[str, str],
-    signals: interrupt.Signals | None = None,
+    rows: Sequence[str], study: Study, say: Callable[[str], None], signals: interrupt.Signals | None = None
 ) -> dict[str, Any]:
-    """Returns the scores of presets side by side, each trained in a folder of its own below `folder`.
+    """Returns the scores of rows side by side, each trained in a folder of its own.
 
     What is there is gone on with; then the training time, which nobody knows any more, is left out, but that of a
     training that was finished before is kept. The widths of the recipes are their own unless changed, so equal faces
     are not equal work: the time stands beside them.
 
     Args:
-      names: of presets.
-      budget: of each.
-      changes: values of fields of every configuration, by dotted names.
-      folder: where the runs are kept.
-      options: how to score.
+      rows: presets, and presets with changes.
+      study: what they have in common.
       say: told a line as each part is done.
-      environment: what results say of where they were made, beside the versions.
       signals: what may end a training in order.
 
     Raises:
-      ValueError, FileNotFoundError: if a name, a change or the data are not as they must be.
+      ValueError, FileNotFoundError: if a row, a change, the guides or the data are not as they must be.
     """
-    # What is wrong shows before the first training.
-    configs = [_configure(name, changes) for name in names]
-    for config in {repr(config.data): config for config in configs}.values():
-        runs.load_faces(config, options)
-    return tables.compare([_one(config, budget, folder, options, say, environment, signals) for config in configs])
+    configs = configure(rows, study)
+    return tables.compare([_one(config, study.folder / row, study, say, signals) for row, config in configs.items()])
 
 
-def _configure(name: str, changes: Mapping[str, str]) -> config_lib.Config:
+def configure(rows: Sequence[str], study: Study) -> dict[str, config_lib.Config]:
+    """Returns the configurations by rows, when data, judge and guides are there: what is wrong shows before training.
+
+    Raises:
+      ValueError, FileNotFoundError: if a row, a change, the guides or the data are not as they must be.
+    """
+    configs = {row: _configure(row, study.changes) for row in rows}
+    for config in {repr(config.data): config for config in configs.values()}.values():
+        runs.load_faces(config, study.options)
+    if study.guides:
+        run_folder.read_config(study.guides)
+    return configs
+
+
+def _configure(row: str, changes: Mapping[str, str]) -> config_lib.Config:
+    """Returns the configuration of a row; its own changes come after the changes of all rows.
+
+    Raises:
+      ValueError: if the preset, a field or a value is none, or the row cannot be a folder's name.
+    """
+    name, *own = row.split("+")
     config = presets.preset(name)
-    for field, text in changes.items():
+    if "/" in row:
+        raise ValueError(f"{row}: expected PRESET or PRESET+FIELD=VALUE without a slash; --set may have one")
+    own = dict(change.partition("=")[::2] for change in own)
+    for field, text in (*changes.items(), *own.items()):
         config_lib.override(config, field, text)
     config.check()
     return config
@@ -76,28 +111,27 @@ def _configure(name: str, changes: Mapping[str, str]) -> config_lib.Config:
 
 def _one(
     config: config_lib.Config,
-    budget: Budget,
-    folder: pathlib.Path,
-    options: runs.Options,
+    workdir: pathlib.Path,
+    study: Study,
     say: Callable[[str], None],
-    environment: Mapping[str, str],
     signals: interrupt.Signals | None,
 ) -> dict[str, Any]:
-    workdir = folder / config.preset
     phases = config.phases.split(",")
     before = _steps(workdir, phases)
-    if not budget.minutes:
-        config_lib.share_epochs(config, budget.epochs)
+    if not study.budget.minutes:
+        config_lib.share_epochs(config, study.budget.epochs)
     elif (workdir / "config.json").exists():
         for phase in phases:  # what was once settled, so that it is the same run that is gone on with
             getattr(config, phase).epochs = getattr(run_folder.read_config(workdir), phase).epochs
     else:
-        _share_minutes(config, budget.minutes, say, signals)
+        _share_minutes(config, study.budget.minutes, say, signals)
+    if study.guides:
+        _take_guides(config, workdir, study.guides, say)
     start = time.monotonic()
     pipeline.run(config, workdir, signals=signals)
     seconds = time.monotonic() - start
-    result, shown = runs.score_run(workdir, "", options, say)
-    result["environment"] |= environment
+    result, shown = runs.score_run(workdir, "", study.options, say)
+    result["environment"] |= study.environment
     cost = {"images_seen": _images_seen(config, result["data"]["training faces"])}
     if not any(before):
         cost["training_time"] = seconds
@@ -106,6 +140,27 @@ def _one(
     result["contestants"][0]["scores"] |= {name: {"value": value, "error": None} for name, value in cost.items()}
     runs.write(result, shown, workdir)
     return result
+
+
+def _take_guides(
+    config: config_lib.Config, workdir: pathlib.Path, source: pathlib.Path, say: Callable[[str], None]
+) -> None:
+    """Copies the classifiers that `config` would train from the run that trained them, unless they are there."""
+    changed = config_lib.differences(run_folder.read_config(source), config)
+    for name in config_lib.guides(config):
+        # What decides a classifier, beside its own fields.
+        other = [line for line in changed if line.startswith((f"{name}.", "seed:", "data.", "parallel."))]
+        if other:
+            raise ValueError(f"{source}: expected a run with the same phase {name}, found {'; '.join(other)}")
+        trained, taken = source / "checkpoints" / name, workdir / "checkpoints" / name
+        if taken.exists():
+            continue
+        if not checkpoint.newest_step(trained):
+            raise ValueError(f"{source}: expected a trained phase {name}, found none; train it first")
+        part = taken.with_name(f"{name}.part")
+        shutil.copytree(trained, part, dirs_exist_ok=True)
+        part.rename(taken)
+        say(f"{workdir.name}: phase {name} is that of {source}")
 
 
 def _share_minutes(

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from emogan import config as config_lib
-from emogan import curves, files, pipeline, run_folder, transfer
+from emogan import curves, files, pipeline, pretrained, run_folder, transfer, untrusted
 from emogan.data import dataset
 from emogan.evaluation import (
     contestants,
@@ -90,13 +90,27 @@ def score_run(
     return result, shown
 
 
-def score_shipped(
-    name: str, data_dir: str, options: Options, say: Callable[[str], None]
+def score_exported(
+    source: str, data_dir: str, options: Options, say: Callable[[str], None]
 ) -> tuple[dict[str, Any], Sequence[report.Picture]]:
-    """Returns the scores of a model that ships with emogan and the pictures of its report; else as `score_run`."""
-    model = transfer.shipped(name)
-    about = f"{model.config.preset}, ships with emogan, seed {model.config.seed}"
-    return _score_model(name, about, model, model.card["data"], data_dir, options, say)
+    """Returns the scores of one file's E and G and the pictures of its report.
+
+    Args:
+      source: the name of a model that ships with emogan, or a file that experiments/export_model.py wrote.
+      data_dir: as `score_run`, and so are the others.
+
+    Raises:
+      FileNotFoundError, ValueError: if the file, the data or an option is not as it must be.
+    """
+    if source in pretrained.NAMES:
+        name, model, origin = source, transfer.shipped(source), "ships with emogan"
+    else:
+        name, model, origin = pathlib.Path(source).stem, transfer.from_file(pathlib.Path(source)), "from a file"
+    trained_on = model.card.get("data")
+    if not (isinstance(trained_on, dict) and {"fingerprint", "examples"} <= trained_on.keys()):
+        raise ValueError(f"{source}: expected a card that tells its training data, found none; export the run again")
+    about = f"{model.config.preset}, {origin}, seed {model.config.seed}"
+    return _score_model(untrusted.escaped(name), about, model, trained_on, data_dir, options, say)
 
 
 def _score_model(
