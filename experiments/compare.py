@@ -30,6 +30,7 @@ SET = flags.DEFINE_list("set", [], "with --train: fields of every preset, as mod
 DATA_DIR = flags.DEFINE_string("data_dir", "", "with --train: where the data lie; the same as --set=data.dir=PATH")
 WORKDIR = flags.DEFINE_string("workdir", "runs/compared", "with --train: the folder of the runs' folders")
 GUIDES = flags.DEFINE_string("guides", "", "with --train: a run's folder whose trained classifiers guide these, too")
+SCORE = flags.DEFINE_bool("score", True, "with --train: if not, leave WORKDIR/NAME.npz for evaluate.py --model")
 JOBS = flags.DEFINE_integer("jobs", 1, "with --train: how many to train at once, each in a process; for a GPU", 1)
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "with --train: held-out faces")
 FACES = flags.DEFINE_integer("faces", 0, "with --train: score on so many held-out faces, the first; 0 for all", 0)
@@ -46,12 +47,15 @@ def main(argv) -> None:
         if len(argv) > 1:
             raise ValueError(f"--train: expected no folders beside it, found {argv[1]}")
         folders = [pathlib.Path(WORKDIR.value) / name for name in TRAIN.value]
-        compared = _trained()
+        results = _trained()
+        if not SCORE.value:
+            return
     else:
         if len(argv) < 3:
             raise ValueError(f"expected the folders of two or more scored runs, found {len(argv) - 1}")
         folders = [pathlib.Path(folder) for folder in argv[1:]]
-        compared = tables.compare([tables.load(folder / "evaluation" / "metrics.json") for folder in folders])
+        results = [tables.load(folder / "evaluation" / "metrics.json") for folder in folders]
+    compared = tables.compare(results)
     print(tables.to_text(compared))
     path = pathlib.Path(OUTPUT.value)
     shown = _side_by_side(folders, faces)
@@ -100,6 +104,7 @@ def _trained():
         changes=changes,
         options=runs.Options(split=SPLIT.value, cas=CAS.value, faces=FACES.value),
         environment={"commit": script.commit()},
+        score=SCORE.value,
         guides=pathlib.Path(GUIDES.value) if GUIDES.value else None,
     )
     if JOBS.value > 1:
@@ -108,8 +113,8 @@ def _trained():
     try:
         with interrupt.Signals() as signals:
             if JOBS.value > 1:
-                return jobs.compare(TRAIN.value, study, JOBS.value, writers.say)
-            return recipes.compare(TRAIN.value, study, writers.say, signals)
+                return jobs.run(TRAIN.value, study, JOBS.value, writers.say)
+            return recipes.run(TRAIN.value, study, writers.say, signals)
     except (loop.TrainingError, jobs.JobError) as error:
         flag_config.fail(error)
     except interrupt.Interrupted as stopped:

@@ -38,7 +38,7 @@ IMAGES = flags.DEFINE_string("images", "", "pictures uint8 [M, 48, 48] of anothe
 LABELS = flags.DEFINE_string("labels", "", "with --images: the emotions asked for, int [M], .npy")
 SOURCES = flags.DEFINE_string("sources", "", "with --images: places in the split of the edited faces, int [M], .npy")
 MODEL = flags.DEFINE_string(
-    "model", "", f"without a run: {' or '.join(pretrained.NAMES)}, which ships with emogan, or a file of export_model.py"
+    "model", "", f"without a run: {' or '.join(pretrained.NAMES)}, which ships, or a file that export_model.py wrote"
 )
 REFERENCES = flags.DEFINE_bool("references", False, "score no model, but real faces, blurred ones, noise and the like")
 WRITE_FACES = flags.DEFINE_string("write_faces", "", "only write the split as images.npy and labels.npy to this folder")

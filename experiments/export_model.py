@@ -11,8 +11,8 @@ import flag_config
 import script
 from absl import flags
 
-from emogan import files, images, pretrained, run_folder, transfer, untrusted
-from emogan.evaluation import scoring, tables
+from emogan import files, untrusted
+from emogan.evaluation import model_files, tables
 
 WORKDIR = flags.DEFINE_string("workdir", "runs/emogan", "the folder of a finished run")
 OUTPUT = flags.DEFINE_string("output", "model.npz", "the file; its card goes beside it as .json")
@@ -25,19 +25,8 @@ def main(_) -> None:
     workdir, path = pathlib.Path(WORKDIR.value), script.output(OUTPUT.value, beside=".json")
     notes = _notes(pathlib.Path(NOTES.value)) if NOTES.value else {}
     scores = _scores([tables.load(pathlib.Path(one)) for one in SCORES.value], workdir)
-    model, data = transfer.load(workdir), run_folder.read_about_data(workdir)
-    model.config.data.dir = ""  # of this machine
-    about = {
-        "name": path.stem,
-        **images.SYNTHETIC,
-        "data": {name: data[name] for name in ("name", "split", "examples", "fingerprint")},
-        "command": COMMAND.value,
-        "commit": script.commit(),
-        "environment": scoring.environment(),
-        "scores": scores,
-        **notes,
-    }
-    card = pretrained.save(path, model.config, model.class_names, model.variables, about)
+    about = {"command": COMMAND.value, "commit": script.commit(), "scores": scores, **notes}
+    card = model_files.write(workdir, path, about)
     files.write_json(path.with_suffix(".json"), card)
     print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB) and {path.with_suffix('.json')}")
 

@@ -110,6 +110,7 @@ ORDER = [
     "evaluation.pictures",
     "evaluation.scoring",
     "evaluation.runs",
+    "evaluation.model_files",
     "evaluation.recipes",
     "evaluation.jobs",
     "export.card",

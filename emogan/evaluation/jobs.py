@@ -21,8 +21,8 @@ class JobError(RuntimeError):
     """What went wrong in rows' processes, in one line."""
 
 
-def compare(rows: Sequence[str], study: recipes.Study, at_once: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Returns the scores of rows side by side, as `recipes.compare`; what each says goes to FOLDER/ROW.log.
+def run(rows: Sequence[str], study: recipes.Study, at_once: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Trains rows and returns the scores of each, as `recipes.run`; what each says goes to FOLDER/ROW.log.
 
     A row that fails does not stop the others.
 
@@ -66,7 +66,9 @@ def compare(rows: Sequence[str], study: recipes.Study, at_once: int, say: Callab
         raise
     if failed:
         raise JobError("; ".join(failed))
-    return tables.compare([tables.load(study.folder / row / "evaluation" / "metrics.json") for row in rows])
+    if not study.score:
+        return []
+    return [tables.load(study.folder / row / "evaluation" / "metrics.json") for row in rows]
 
 
 def _train(row: str, study: recipes.Study, log: pathlib.Path) -> None:
@@ -75,12 +77,12 @@ def _train(row: str, study: recipes.Study, log: pathlib.Path) -> None:
     with log.open("a", buffering=1) as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
         try:
             with interrupt.Signals() as signals:
-                recipes.compare([row], study, writers.say, signals)
+                recipes.run([row], study, writers.say, signals)
         except interrupt.Interrupted as stopped:
             writers.say(str(stopped))
             sys.exit(interrupt.EXIT_STATUS)
         except (loop.TrainingError, ValueError, OSError) as error:
-            writers.say(f"error: {' '.join(str(error).split())}")
+            writers.say(" ".join(str(error).split()))
             sys.exit(2)
 
 

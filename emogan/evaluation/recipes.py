@@ -15,7 +15,7 @@ from typing import Any
 from emogan import config as config_lib
 from emogan import pipeline, presets, run_folder
 from emogan.data import dataset
-from emogan.evaluation import runs, tables
+from emogan.evaluation import model_files, runs, tables
 from emogan.train import checkpoint, interrupt
 
 _PROBE_STEPS = 12  # the first two compile and are not timed
@@ -44,6 +44,7 @@ class Study:
       changes: values of fields of every configuration, by dotted names.
       options: how to score.
       environment: what results say of where they were made, beside the versions.
+      score: whether to score each row; if not, it leaves its E and G in FOLDER/ROW.npz, to be scored elsewhere.
       guides: a run's folder whose finished classifiers are taken, where a row would train the same ones: so that rows
         differ in what came after, and need not pay for it anew.
     """
@@ -53,13 +54,14 @@ class Study:
     changes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     options: runs.Options = dataclasses.field(default_factory=runs.Options)
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    score: bool = True
     guides: pathlib.Path | None = None
 
 
-def compare(
+def run(
     rows: Sequence[str], study: Study, say: Callable[[str], None], signals: interrupt.Signals | None = None
-) -> dict[str, Any]:
-    """Returns the scores of rows side by side, each trained in a folder of its own.
+) -> list[dict[str, Any]]:
+    """Trains rows, each in a folder of its own, and returns the scores of each, if they are to be scored.
 
     What is there is gone on with; then the training time, which nobody knows any more, is left out, but that of a
     training that was finished before is kept. The widths of the recipes are their own unless changed, so equal faces
@@ -74,8 +76,17 @@ def compare(
     Raises:
       ValueError, FileNotFoundError: if a row, a change, the guides or the data are not as they must be.
     """
-    configs = configure(rows, study)
-    return tables.compare([_one(config, study.folder / row, study, say, signals) for row, config in configs.items()])
+    results = []
+    for row, config in configure(rows, study).items():
+        workdir = study.folder / row
+        cost = _train(config, workdir, study, say, signals)
+        if study.score:
+            results.append(_score(workdir, cost, study, say))
+        else:
+            path = study.folder / f"{row}.npz"
+            model_files.write(workdir, path, {"cost": cost, **study.environment})
+            say(f"wrote {path}")
+    return results
 
 
 def configure(rows: Sequence[str], study: Study) -> dict[str, config_lib.Config]:
@@ -85,10 +96,10 @@ def configure(rows: Sequence[str], study: Study) -> dict[str, config_lib.Config]
       ValueError, FileNotFoundError: if a row, a change, the guides or the data are not as they must be.
     """
     configs = {row: _configure(row, study.changes) for row in rows}
-    for config in {repr(config.data): config for config in configs.values()}.values():
-        runs.load_faces(config, study.options)
     if study.guides:
         run_folder.read_config(study.guides)
+    for config in {repr(config.data): config for config in configs.values()}.values():
+        runs.load_faces(config, study.options)
     return configs
 
 
@@ -100,8 +111,8 @@ def _configure(row: str, changes: Mapping[str, str]) -> config_lib.Config:
     """
     name, *own = row.split("+")
     config = presets.preset(name)
-    if "/" in row:
-        raise ValueError(f"{row}: expected PRESET or PRESET+FIELD=VALUE without a slash; --set may have one")
+    if "/" in row or not all("=" in change for change in own):
+        raise ValueError(f"{row}: expected PRESET or PRESET+FIELD=VALUE, without a slash, which --set may have")
     own = dict(change.partition("=")[::2] for change in own)
     for field, text in (*changes.items(), *own.items()):
         config_lib.override(config, field, text)
@@ -109,13 +120,14 @@ def _configure(row: str, changes: Mapping[str, str]) -> config_lib.Config:
     return config
 
 
-def _one(
+def _train(
     config: config_lib.Config,
     workdir: pathlib.Path,
     study: Study,
     say: Callable[[str], None],
     signals: interrupt.Signals | None,
-) -> dict[str, Any]:
+) -> dict[str, float]:
+    """Returns what the training took: `images_seen`, and `training_time` in seconds where that is known."""
     phases = config.phases.split(",")
     before = _steps(workdir, phases)
     if not study.budget.minutes:
@@ -126,26 +138,36 @@ def _one(
     else:
         _share_minutes(config, study.budget.minutes, say, signals)
     if study.guides:
-        _take_guides(config, workdir, study.guides, say)
+        take_guides(config, workdir, study.guides, say)
     start = time.monotonic()
     pipeline.run(config, workdir, signals=signals)
     seconds = time.monotonic() - start
-    result, shown = runs.score_run(workdir, "", study.options, say)
-    result["environment"] |= study.environment
-    cost = {"images_seen": _images_seen(config, result["data"]["training faces"])}
+    cost = {"images_seen": _images_seen(config, run_folder.read(workdir).examples)}
     if not any(before):
         cost["training_time"] = seconds
     elif before == _steps(workdir, phases) and (known := _training_time(workdir)):
         cost["training_time"] = known
+    return cost
+
+
+def _score(
+    workdir: pathlib.Path, cost: Mapping[str, float], study: Study, say: Callable[[str], None]
+) -> dict[str, Any]:
+    result, shown = runs.score_run(workdir, "", study.options, say)
+    result["environment"] |= study.environment
     result["contestants"][0]["scores"] |= {name: {"value": value, "error": None} for name, value in cost.items()}
     runs.write(result, shown, workdir)
     return result
 
 
-def _take_guides(
+def take_guides(
     config: config_lib.Config, workdir: pathlib.Path, source: pathlib.Path, say: Callable[[str], None]
 ) -> None:
-    """Copies the classifiers that `config` would train from the run that trained them, unless they are there."""
+    """Copies the classifiers that `config` would train from the run that trained them, unless they are there.
+
+    Raises:
+      ValueError: if that run has them not, or trained them otherwise.
+    """
     changed = config_lib.differences(run_folder.read_config(source), config)
     for name in config_lib.guides(config):
         # What decides a classifier, beside its own fields.

@@ -110,7 +110,11 @@ def score_exported(
     if not (isinstance(trained_on, dict) and {"fingerprint", "examples"} <= trained_on.keys()):
         raise ValueError(f"{source}: expected a card that tells its training data, found none; export the run again")
     about = f"{model.config.preset}, {origin}, seed {model.config.seed}"
-    return _score_model(untrusted.escaped(name), about, model, trained_on, data_dir, options, say)
+    result, shown = _score_model(untrusted.escaped(name), about, model, trained_on, data_dir, options, say)
+    cost = model.card.get("cost")  # of a file that compare.py --noscore wrote
+    known = [name for name in ("images_seen", "training_time") if isinstance(cost, dict) and name in cost]
+    result["contestants"][0]["scores"] |= {name: {"value": cost[name], "error": None} for name in known}
+    return result, shown
 
 
 def _score_model(

@@ -70,9 +70,16 @@ def score(
 def environment() -> dict[str, str]:
     """Returns versions and device."""
     names = ("emogan", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-image")
-    versions = {name: metadata.version(name) for name in names}
+    versions = {name: _version(name) for name in names}
     device = jax.devices()[0]
     return {"python": platform.python_version(), **versions, "device": f"{device.platform}: {device.device_kind}"}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # a clone on PYTHONPATH that was not installed
+        return "not installed"
 
 
 def _about_data(faces: faces_lib.Faces) -> dict[str, Any]:

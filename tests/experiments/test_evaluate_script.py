@@ -11,6 +11,11 @@ from emogan import images, transfer
 from emogan.data import toyfaces
 from emogan.evaluation import hog_judge, pictures, tables
 
+TINY_FIELDS = (
+    "data.name=toyfaces,data.size=128,model.width=2,translator.width=2,translator.critic_width=2,"
+    "gan.batch_size=32,encoder.batch_size=32,joint.batch_size=32,run.tensorboard=false"
+)
+
 
 @pytest.fixture(scope="module")
 def scored(call_script, trained_workdir, tmp_path_factory):
@@ -98,9 +103,7 @@ def test_pictures_side_by_side_have_a_row_for_each_model_and_face(scored):
 
 def train_and_score(call_script, folder, name, budget):
     """Returns the configuration and the scores of a preset that compare.py trained, and what it printed."""
-    fields = "data.name=toyfaces,data.size=128,model.width=2,translator.width=2,translator.critic_width=2"
-    more = "gan.batch_size=32,encoder.batch_size=32,joint.batch_size=32,run.tensorboard=false"
-    arguments = [f"--train={name}", budget, f"--set={fields},{more}", "--faces=64", f"--workdir={folder}"]
+    arguments = [f"--train={name}", budget, f"--set={TINY_FIELDS}", "--faces=64", f"--workdir={folder}"]
     result = call_script("compare.py", *arguments, f"--output={folder / 'page.html'}")
     assert result.returncode == 0, result.stderr
     found = tables.load(folder / name / "evaluation" / "metrics.json")
@@ -128,6 +131,49 @@ def test_recipes_are_trained_for_as_long(call_script, tmp_path):
     assert scores["images_seen"] == pytest.approx(0.3 * float(rate), abs=17)
 
 
+def test_rows_are_trained_beside_each_other_and_scored_elsewhere(call_script, tmp_path):
+    rows = ["cyclegan", "cyclegan+joint.learning_rate=0.01"]
+    command = ["compare.py", f"--train={','.join(rows)}", f"--set={TINY_FIELDS}", "--faces=64", "--epochs=2"]
+    command += ["--jobs=2", f"--workdir={tmp_path}", f"--output={tmp_path / 'page.html'}"]
+    result = call_script(*command)
+    assert result.returncode == 0, result.stderr
+    assert [f"{row}: began, see {tmp_path / row}.log" in result.stdout for row in rows] == [True, True]
+    there = [tables.load(tmp_path / row / "evaluation" / "metrics.json")["contestants"][0] for row in rows]
+    assert [one["name"] for one in there] == rows
+    # Nothing is trained again, and what was trained is left as files.
+    result = call_script(*command, "--noscore")
+    assert result.returncode == 0, result.stderr
+    assert "finished already at step 8" in (tmp_path / f"{rows[1]}.log").read_text()
+    file = tmp_path / f"{rows[1]}.npz"
+    assert transfer.from_file(file).config.joint.learning_rate == 0.01
+    result = call_script("evaluate.py", f"--model={file}", "--faces=64", f"--workdir={tmp_path / 'elsewhere'}")
+    assert result.returncode == 0, result.stderr
+    own = tables.load(tmp_path / "elsewhere" / "evaluation" / "metrics.json")["contestants"][0]
+    assert (own["name"], own["scores"]["images_seen"]["value"]) == (rows[1], 256)
+    assert own["scores"]["training_time"] == there[1]["scores"]["training_time"]
+    # But for the rounding to float16 they are the same networks, and not those of the other row.
+    psnr = [one["scores"]["reconstruction_psnr"]["value"] for one in (own, there[1], there[0])]
+    assert psnr[0] == pytest.approx(psnr[1], abs=0.02)
+    assert abs(psnr[1] - psnr[2]) > 0.05
+
+
+def test_a_row_that_fails_does_not_stop_the_others(call_script, tmp_path):
+    (tmp_path / "cyclegan+seed=1").write_text("a file where the run's folder should be")
+    arguments = ["--train=cyclegan+seed=1,cyclegan", f"--set={TINY_FIELDS}", "--epochs=1", "--jobs=2", "--noscore"]
+    result = call_script("compare.py", *arguments, "--faces=64", f"--workdir={tmp_path}")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: cyclegan+seed=1: ")
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert (tmp_path / "cyclegan.npz").exists()
+
+
+@pytest.mark.parametrize("name", ["absent.npz", "fer2012"])
+def test_a_model_that_is_not_there_ends_in_one_line(call_script, tmp_path, name):
+    result = call_script("evaluate.py", f"--model={name}", f"--workdir={tmp_path}", cwd=tmp_path)
+    assert result.returncode == 2
+    assert f"{name}: expected a model's .npz, found none" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -137,6 +183,11 @@ def test_recipes_are_trained_for_as_long(call_script, tmp_path):
         (["--train=cubist"], "--config: expected a preset out of"),
         (["--train=quick", "--split=public"], "public"),
         (["--train=paper", "runs/quick"], "--train: expected no folders beside it, found runs/quick"),
+        (["--train=paper+seed"], "paper+seed: expected PRESET or PRESET+FIELD=VALUE"),
+        (["--train=paper+gan.speed=2"], "gan.speed: expected a field out of"),
+        (["--train=paper+data.dir=a/b"], "paper+data.dir=a/b: expected PRESET or PRESET+FIELD=VALUE, without a slash"),
+        (["--train=quick", "--jobs=2", "--minutes=1"], "--jobs: expected 1 with --minutes"),
+        (["--train=quick", "--guides=absent"], "absent: expected a run's folder, found no config.json in it"),
     ],
 )
 def test_wrong_budgets_end_in_one_line_and_status_two(call_script, arguments, expected):
