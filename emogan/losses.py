@@ -77,6 +77,16 @@ def reconstruction(images: types.Images, reconstructions: types.Images) -> types
     return jnp.sum((images - reconstructions) ** 2, axis=(1, 2, 3))
 
 
+def likeness(images: types.Images, others: types.Images) -> types.Logits:
+    """Returns the correlation of the grey levels of each pair [B, 48, 48, 1], [B]: -1 for a face and its negative.
+
+    A picture of one grey level is like none, 0.
+    """
+    first, second = (x - jnp.mean(x, axis=(1, 2, 3), keepdims=True) for x in (images, others))
+    lengths = jnp.sqrt(jnp.sum(first**2, axis=(1, 2, 3)) * jnp.sum(second**2, axis=(1, 2, 3)))
+    return jnp.sum(first * second, axis=(1, 2, 3)) / jnp.maximum(lengths, 1e-6)
+
+
 def latent(latents: types.Latents, estimates: types.Latents) -> types.Logits:
     """Returns the squared error summed over the latent, [B] (eq. (13))."""
     return jnp.sum((latents - estimates) ** 2, axis=1)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.train import classifier, encoder, gan, joint
+from emogan.train import classifier, encoder, gan, translators
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +39,13 @@ def make(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str]
         "robust classifier": (classifier.make_classifier(config.robust, classes), image),
     }
     sizes = config.translator
-    told = [jax.ShapeDtypeStruct((1, size), jnp.float32)] if (size := joint.told_size(config)) else []
-    code = jax.ShapeDtypeStruct((1, *joint.code_shape(sizes)), jnp.float32)
+    told = [jax.ShapeDtypeStruct((1, size), jnp.float32)] if (size := translators.told_size(config)) else []
+    code = jax.ShapeDtypeStruct((1, *translators.code_shape(sizes)), jnp.float32)
     # E and G as edits are made with them have the same parameters; G refuses a wrong number of strengths in time.
     networks |= {
-        "joint encoder": (joint.make_finished_encoder(sizes, classes), image, labels),
-        "joint generator": (joint.make_finished_generator(sizes, classes), code, labels),
-        "joint discriminator": (joint.make_discriminator(sizes, classes), image, labels, *told),
+        "joint encoder": (translators.make_finished_encoder(sizes, classes), image, labels),
+        "joint generator": (translators.make_finished_generator(sizes, classes), code, labels),
+        "joint discriminator": (translators.make_discriminator(sizes, classes), image, labels, *told),
     }
     members = {
         "gan": ("generator", "discriminator"),

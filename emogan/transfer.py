@@ -14,7 +14,7 @@ from emogan import config as config_lib
 from emogan.data import dataset
 from emogan.models import generator as generator_lib
 from emogan.models import translator
-from emogan.train import checkpoint, encoder, gan, joint, recipes
+from emogan.train import checkpoint, encoder, gan, joint, recipes, translators
 from emogan.train import state as state_lib
 
 ALL = "all"
@@ -297,9 +297,10 @@ def _is_joint(config: config_lib.Config) -> bool:
 def _networks(config: config_lib.Config, classes: int) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
     """Returns E, G, the shape of a latent, and which label E takes, if it takes one."""
     if _is_joint(config):
-        E = joint.make_finished_encoder(config.translator, classes)
-        G = joint.make_finished_generator(config.translator, classes)
-        return E, G, joint.code_shape(config.translator), SHALL_WEAR if config.translator.labels == "encoder" else ""
+        E = translators.make_finished_encoder(config.translator, classes)
+        G = translators.make_finished_generator(config.translator, classes)
+        label = SHALL_WEAR if config.translator.labels == "encoder" else ""
+        return E, G, translators.code_shape(config.translator), label
     E, G = encoder.make_encoder(config.model, classes), gan.make_generator(config.model, classes)
     return E, G, (config.model.latent_size,), WEAR if config.model.encoder_labels else ""
 

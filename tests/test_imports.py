@@ -59,6 +59,7 @@ ORDER = [
     "train.recipes",
     "train.encoder",
     "train.classifier",
+    "train.translators",
     "train.joint",
     "train.board",
     "train.writers",

@@ -65,6 +65,14 @@ def test_gradient_penalty_of_a_flat_critic_has_a_finite_gradient():
     assert np.isfinite(jax.grad(loss)(1.0))
 
 
+def test_likeness_is_the_correlation_of_grey_levels():
+    images, others = np.random.default_rng(3).normal(size=(2, 4, 6, 6, 1)).astype(np.float32)
+    others[1], others[2], others[3] = 0.5 - images[1], 3 * images[2] + 1, 0.25
+    found = losses.likeness(jnp.asarray(images), jnp.asarray(others))
+    expected = [np.corrcoef(images[0].ravel(), others[0].ravel())[0, 1], -1, 1, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_reconstruction_sums_over_pixels_and_keeps_examples_apart():
     images = np.zeros((3, 48, 48, 1), np.float32)
     others = images.copy()

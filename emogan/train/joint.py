@@ -15,10 +15,12 @@ from emogan import config as config_lib
 from emogan.models import classifier as classifier_lib
 from emogan.models import translator
 from emogan.train import state as state_lib
+from emogan.train import translators
 
 SHOWN = 8  # faces of a sample
 _LAST_RATE = 0.05  # of the first learning rate
 _GRAY = 127.5  # gray levels in a unit of float images
+_NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for so many steps, are told of as negatives
 _PENALISED = 4  # every so manieth face has its slopes penalised, whose cost is that of two more steps of D
 
 
@@ -31,6 +33,7 @@ class JointState:
     discriminator: state_lib.NetworkState
     average: types.Params
     guides: Mapping[str, state_lib.Variables]
+    negative_for: jax.Array  # steps in a row whose edits looked like negatives of their faces
 
     @property
     def best_params(self) -> types.Params:
@@ -46,59 +49,6 @@ class JointState:
     def generator(self) -> state_lib.Variables:
         """The variables of G."""
         return {"params": self.best_params["generator"]}
-
-
-def make_encoder(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Encoder:
-    """Returns the module E of a configuration."""
-    told = num_classes if settings.labels == "encoder" else 0
-    return translator.Encoder(settings.width, settings.blocks, told, settings.skip)
-
-
-def make_generator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Generator:
-    """Returns the module G of a configuration."""
-    told = num_classes if settings.labels == "generator" else 0
-    return translator.Generator(settings.width, settings.blocks, told, settings.skip, settings.reach)
-
-
-def make_finished_encoder(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Encoder:
-    """Returns the module E of a configuration as edits are made with it: it sees the mirror image too, if it shall."""
-    return make_encoder(settings, num_classes).clone(mirrored=settings.mirrored)
-
-
-def make_finished_generator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Generator:
-    """Returns the module G of a configuration as edits are made with it: it bends as strongly as `strength` says.
-
-    Its codes are those of `make_finished_encoder`.
-
-    Raises:
-      ValueError: if that has neither one number nor one for each of the classes.
-    """
-    strengths = settings.strengths()
-    if len(strengths) not in (1, num_classes):
-        raise ValueError(
-            f"translator.strength: expected 1 number or {num_classes}, one for each emotion, found {len(strengths)}; "
-            "--config.translator.strength=1 bends all as in training"
-        )
-    return make_generator(settings, num_classes).clone(strength=strengths, mirrored=settings.mirrored)
-
-
-def make_discriminator(settings: config_lib.TranslatorConfig, num_classes: int) -> translator.Critic:
-    """Returns the module D of a configuration."""
-    return translator.Critic(settings.critic_width, num_classes, settings.projection)
-
-
-def code_shape(settings: config_lib.TranslatorConfig) -> tuple[int, int, int]:
-    """Returns the shape of a code of the finished E."""
-    views = 2 if settings.mirrored else 1
-    return translator.CODE_SIZE, translator.CODE_SIZE, views * 3 * settings.width + (16 if settings.skip else 0)
-
-
-def told_size(config: config_lib.Config) -> int:
-    """Returns how many features of a face D is told by the first guide, 0 if none."""
-    guides = config_lib.guides(config)
-    if not (config.translator.informed and guides):  # a configuration without phase `joint` may have no guide
-        return 0
-    return classifier_lib.STAGES[-1] * getattr(config, guides[0]).width
 
 
 def draw_guides(config: config_lib.Config, num_classes: int, key: jax.Array) -> dict[str, state_lib.Variables]:
@@ -131,8 +81,8 @@ def make(
       guides: the variables of the classifiers of `config.guides`, by their phases.
     """
     settings, sizes = config.joint, config.translator
-    E, G = make_encoder(sizes, num_classes), make_generator(sizes, num_classes)
-    D = make_discriminator(sizes, num_classes)
+    E, G = translators.make_encoder(sizes, num_classes), translators.make_generator(sizes, num_classes)
+    D = translators.make_discriminator(sizes, num_classes)
     namers = _namers(config, num_classes)
     adversarial = losses.ADVERSARIAL[settings.loss]
     schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, _LAST_RATE)
@@ -160,7 +110,7 @@ def make(
 
         params = jax.jit(begin)()
         both = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
-        told = [jnp.zeros((1, size))] if (size := told_size(config)) else []
+        told = [jnp.zeros((1, size))] if (size := translators.told_size(config)) else []
         critic = jax.jit(D.init)(keys[2], face, label, *told)["params"]
         average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
         return JointState(
@@ -169,6 +119,7 @@ def make(
             state_lib.NetworkState(critic, {}, jax.jit(critic_optimizer.init)(critic)),
             average,
             jax.tree.map(jnp.asarray, dict(guides)),
+            jnp.zeros((), jnp.int32),
         )
 
     def draw(
@@ -276,6 +227,7 @@ def make(
                 "change": terms["keep"],
                 "paint": terms["paint"],
                 "edit_accuracy": jnp.mean(right),
+                "likeness": jnp.mean(losses.likeness(edits, faces)),
                 "other": jnp.mean(other),
             }
 
@@ -300,7 +252,9 @@ def make(
         if settings.ema_decay:
             average = state_lib.moving_average(average, both.params, settings.ema_decay, state.step.astype(jnp.float32))
         metrics = per_face(state_lib.mean_over({**critic_metrics, **metrics}, axis_name))
-        return JointState(state.step + 1, both, discriminator, average, state.guides), metrics
+        negative_for = jnp.where(metrics["likeness"] < _NEGATIVE, state.negative_for + 1, 0)
+        metrics["negative_for"] = negative_for.astype(jnp.float32)
+        return JointState(state.step + 1, both, discriminator, average, state.guides, negative_for), metrics
 
     def sample(state: JointState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
         del key
@@ -310,8 +264,15 @@ def make(
         columns = jnp.concatenate([faces[None], edits.reshape(num_classes, *faces.shape)])
         return images.to_bytes(columns.swapaxes(0, 1)).reshape(-1, num_classes + 1, 48, 48), {}
 
-    def diagnose(metrics: Mapping[str, float]) -> None:
-        del metrics
+    def diagnose(metrics: Mapping[str, float]) -> state_lib.Diagnosis | None:
+        if metrics["negative_for"] != _NEGATIVE_STEPS:
+            return None
+        # Back and forth through negatives is a closed cycle, too, and D is slow to mind.
+        return state_lib.Diagnosis(
+            f"for {_NEGATIVE_STEPS} steps the edits have been negatives of their faces (likeness "
+            f"{metrics['likeness']:.2f}); try another --config.seed, or more --config.joint.reconstruction",
+            stop=False,
+        )
 
     return state_lib.Phase("joint", init, step, sample, ("original",), diagnose)
 

@@ -14,7 +14,7 @@ from emogan import files, transfer
 from emogan.data import toyfaces
 from emogan.export import runtime
 from emogan.testing import browser
-from emogan.train import encoder, gan, joint
+from emogan.train import encoder, gan, translators
 
 KINDS = {
     "paper": config_lib.Config(model=config_lib.ModelConfig(width=4, latent_size=8)),
@@ -33,11 +33,11 @@ def make_model(config: config_lib.Config) -> emogan.EmotionTransfer:
     """Untrained networks with weights so large that faces and labels make a difference."""
     sizes = config.translator if config.phases == "joint" else config.model
     makers = (
-        (joint.make_finished_encoder, joint.make_finished_generator)
+        (translators.make_finished_encoder, translators.make_finished_generator)
         if config.phases == "joint"
         else (encoder.make_encoder, gan.make_generator)
     )
-    code = joint.code_shape(sizes) if config.phases == "joint" else (config.model.latent_size,)
+    code = translators.code_shape(sizes) if config.phases == "joint" else (config.model.latent_size,)
     random = np.random.default_rng(1)
 
     def draw(path, leaf):

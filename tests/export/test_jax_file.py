@@ -14,7 +14,7 @@ import emogan
 from emogan import config as config_lib
 from emogan import transfer
 from emogan.export import card, jax_file, onnx_file
-from emogan.train import joint
+from emogan.train import translators
 
 ALONE = """
 import json, sys
@@ -179,7 +179,7 @@ def test_edits_stay_in_their_range_where_cubic_convolution_does_not(joint_model,
     model, (_, labels) = joint_model, asked
     stripes = np.zeros((100, 48, 48), np.uint8)
     stripes[:, :, ::3] = 255
-    G, codes = joint.make_generator(model.config.translator, 7), model.encode(stripes)
+    G, codes = translators.make_generator(model.config.translator, 7), model.encode(stripes)
     assert np.abs(G.apply(model.variables[1], codes, labels)).max() > 1.01
     live = model.decode(codes, labels)
     assert np.abs(live).max() == 1

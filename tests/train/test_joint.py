@@ -10,7 +10,7 @@ import pytest
 from emogan import augment, curves, images, losses
 from emogan import config as config_lib
 from emogan.data import toyfaces
-from emogan.train import joint
+from emogan.train import joint, translators
 
 KEY = jax.random.key(5)
 COUNTS = np.array([40, 5, 40, 72, 48, 31, 49])
@@ -66,7 +66,7 @@ def turned(batch):
 
 
 def draw(config, params, faces, labels):
-    E, G = joint.make_encoder(config.translator, 7), joint.make_generator(config.translator, 7)
+    E, G = translators.make_encoder(config.translator, 7), translators.make_generator(config.translator, 7)
     codes = E.apply({"params": params["encoder"]}, faces, labels)
     return G.apply({"params": params["generator"]}, codes, labels, method="draw")
 
@@ -119,7 +119,7 @@ def stepped(faces):
 
 def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces, stepped):
     config, state, new, metrics = stepped
-    D, real, labels = joint.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = translators.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
     fake = edit(config, state.translator.params, real, wanted)
 
@@ -148,7 +148,7 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, inf
         phase, state = begin(config)
         new, metrics = jax.jit(phase.step)(state, faces, KEY)
     confidence = config.joint.confidence
-    D, real, labels = joint.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = translators.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
     other = np.asarray(wanted != labels)
     assert 0 < other.sum() < 8
@@ -189,7 +189,7 @@ def test_several_critic_steps_see_a_part_each(faces):
     config = config_of(guided=False, critic_steps=2, slope_penalty=0.0, gradient_penalty=0.0)
     phase, state = begin(config, total_steps=4)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
-    D, real, labels = joint.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = translators.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
 
     @jax.jit
@@ -222,7 +222,7 @@ def test_critic_sees_changed_faces_and_has_its_slopes_between_them_held_at_one(f
     config = config_of(guided=False, slope_penalty=0.0, gradient_penalty=10.0, augment=True)
     phase, state = begin(config)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
-    D, real, labels = joint.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = translators.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted, keys = draws(faces, config), jax.random.split(KEY, 5)
     mix, looks = jax.random.uniform(keys[2], (8,)), jax.random.split(keys[3], (8, 3))
 
@@ -273,6 +273,22 @@ def test_sample_shows_each_face_before_its_edits(faces):
     shown, _ = jax.jit(phase.sample)(state, faces, KEY)
     assert shown.shape == (8, 8, 48, 48)
     np.testing.assert_array_equal(shown[:, 0], faces["image"])
+
+
+def test_a_run_that_draws_negatives_is_told_once(faces, monkeypatch):
+    # Of black faces negatives are drawn here, and of white ones copies.
+    monkeypatch.setattr(losses, "likeness", lambda edits, faces: jnp.sign(faces[:, 0, 0, 0]))
+    phase, state = begin(config_of(guided=False))
+    step = jax.jit(phase.step)
+    for image, before, after in ((0, 0, 1), (0, 49, 50), (255, 50, 0)):
+        batch = {**faces, "image": jnp.full_like(faces["image"], image)}
+        moved, metrics = step(state.replace(negative_for=jnp.asarray(before, jnp.int32)), batch, KEY)
+        assert int(moved.negative_for) == float(metrics["negative_for"]) == after
+        told = phase.diagnose({name: float(value) for name, value in metrics.items()})
+        assert (told is not None) == (after == 50)
+        if told:
+            assert not told.stop
+            assert "negatives of their faces (likeness -1.00); try another --config.seed" in told.message
 
 
 def test_curves_name_only_metrics_that_are_recorded(faces):
