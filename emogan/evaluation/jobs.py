@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import pathlib
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -72,6 +73,8 @@ def run(rows: Sequence[str], study: recipes.Study, at_once: int, say: Callable[[
 
 
 def _train(row: str, study: recipes.Study, log: pathlib.Path) -> None:
+    # A terminal sends Ctrl-C to all processes; after it, the signal that `run` sends would end a row at once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     process.keep_memory()
     process.keep_compiled()
     with log.open("a", buffering=1) as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
