@@ -132,32 +132,24 @@ def test_recipes_are_trained_for_as_long(call_script, tmp_path):
 
 
 def test_rows_are_trained_beside_each_other_and_scored_elsewhere(call_script, tmp_path):
-    rows = ["cyclegan", "cyclegan+joint.learning_rate=0.01"]
-    command = ["compare.py", f"--set={TINY_FIELDS}", "--faces=64", "--epochs=2", "--jobs=2"]
-    command += [f"--workdir={tmp_path}", f"--output={tmp_path / 'page.html'}"]
-    result = call_script(*command, f"--train={','.join(rows)}")
-    assert result.returncode == 0, result.stderr
-    assert [f"{row}: began, see {tmp_path / row}.log" in result.stdout for row in rows] == [True, True]
-    there = [tables.load(tmp_path / row / "evaluation" / "metrics.json")["contestants"][0] for row in rows]
-    assert [one["name"] for one in there] == rows
-    # Nothing is trained again, and what was trained is left as files, whatever becomes of another row.
-    (tmp_path / "paper").write_text("where its folder should be")
-    result = call_script(*command, f"--train=paper,{','.join(rows)}", "--noscore")
+    row = "cyclegan+joint.learning_rate=0.01"
+    (tmp_path / "paper").write_text("where its folder should be")  # its failure does not stop the other
+    arguments = [f"--set={TINY_FIELDS}", "--faces=64", "--epochs=2", "--jobs=2", f"--workdir={tmp_path}"]
+    result = call_script("compare.py", f"--train=paper,{row}", "--noscore", *arguments)
     assert result.returncode == 2
     assert result.stderr.startswith("error: paper: ")
     assert len(result.stderr.strip().splitlines()) == 1
-    assert "finished already at step 8" in (tmp_path / f"{rows[1]}.log").read_text()
-    file = tmp_path / f"{rows[1]}.npz"
+    assert f"{row}: began, see {tmp_path / row}.log" in result.stdout
+    file = tmp_path / f"{row}.npz"
+    assert f"wrote {file}" in (tmp_path / f"{row}.log").read_text()
     assert transfer.from_file(file).config.joint.learning_rate == 0.01
+    assert not (tmp_path / row / "evaluation").exists()
     result = call_script("evaluate.py", f"--model={file}", "--faces=64", f"--workdir={tmp_path / 'elsewhere'}")
     assert result.returncode == 0, result.stderr
-    own = tables.load(tmp_path / "elsewhere" / "evaluation" / "metrics.json")["contestants"][0]
-    assert (own["name"], own["scores"]["images_seen"]["value"]) == (rows[1], 256)
-    assert own["scores"]["training_time"] == there[1]["scores"]["training_time"]
-    # But for the rounding to float16 they are the same networks, and not those of the other row.
-    psnr = [one["scores"]["reconstruction_psnr"]["value"] for one in (own, there[1], there[0])]
-    assert psnr[0] == pytest.approx(psnr[1], abs=0.02)
-    assert abs(psnr[1] - psnr[2]) > 0.05
+    found = tables.load(tmp_path / "elsewhere" / "evaluation" / "metrics.json")
+    own = found["contestants"][0]
+    assert (own["name"], own["scores"]["images_seen"]["value"], found["faces"]) == (row, 256, 64)
+    assert own["scores"]["training_time"]["value"] > 0
 
 
 @pytest.mark.parametrize("name", ["absent.npz", "fer2012"])
