@@ -10,6 +10,12 @@ PHOTOS = [
     "standard-imghdr>=3.13; python_version >= '3.13'",
 ]
 
+# oneDNN for GNU's OpenMP, whose last release on PyPI is 2023.2: newer ones need 600 MB of Intel's compiler runtime.
+CPU = [
+    "onednn-cpu-gomp>=2023.2; sys_platform == 'linux' and platform_machine == 'x86_64'",
+    "onednn-devel-cpu-gomp>=2023.2; sys_platform == 'linux' and platform_machine == 'x86_64'",
+]
+
 # The lowest releases with which the tests pass: `uv pip install --resolution lowest-direct -e ".[test]"`, Python 3.11.
 setuptools.setup(
     name="emogan",
@@ -18,7 +24,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=setuptools.find_packages(include=["emogan", "emogan.*"]),
-    package_data={"emogan": ["assets/*", "assets/web/*"]},
+    package_data={"emogan": ["assets/*", "assets/web/*", "models/*.cc"]},
     install_requires=[
         "absl-py>=2.1",
         "array_record>=0.8",
@@ -39,9 +45,11 @@ setuptools.setup(
         "tensorflow-datasets>=4.9.9",
     ],
     extras_require={
+        "cpu": CPU,
         "gpu": ["jax[cuda12]>=0.10.2"],
         "photos": PHOTOS,
         "test": [
+            *CPU,
             *PHOTOS,
             "hypothesis>=6.100",
             "nbclient>=0.10",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from absl import app, flags, logging
 
 from emogan import process, untrusted
+from emogan.models import onednn
 
 
 def run(main: Callable[[Sequence[str]], None], arguments: bool = False) -> None:
@@ -65,6 +66,7 @@ def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str], argumen
         logging.set_verbosity(logging.WARNING)
         process.keep_memory()
         process.keep_compiled()
+        onednn.announce(lambda message: print(message, file=sys.stderr, flush=True))
         main(argv)
     except (ValueError, OSError) as error:
         fail(error)

@@ -43,6 +43,8 @@ ORDER = [
     "data.toyfaces",
     "data",  # the package's own `load`
     "models.toom_cook",
+    "models.patches",
+    "models.onednn",
     "models.conv",
     "models.normalisation",
     "models.labeled_conv",

@@ -27,6 +27,7 @@ import numpy as np
 from emogan import transfer, untrusted
 from emogan.data import dataset
 from emogan.export import card
+from emogan.models import conv
 
 PLATFORMS = ("cpu", "cuda")
 MOST_BODY = 1 << 30  # bytes
@@ -84,7 +85,8 @@ def to_bytes(model: transfer.EmotionTransfer, about: Mapping[str, Any]) -> bytes
     weights, variables_of = jax.flatten_util.ravel_pytree(model.variables)
 
     def edit(weights, faces, labels):
-        return model.edit(variables_of(weights), faces, labels)
+        with conv.portable():
+            return model.edit(variables_of(weights), faces, labels)
 
     program = jax.export.export(jax.jit(edit), platforms=PLATFORMS)(weights, faces, labels)
     body = np.asarray(weights, _WEIGHT).tobytes() + program.serialize()

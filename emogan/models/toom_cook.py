@@ -28,8 +28,9 @@ OUTPUTS = TAPS = 3  # in each dimension; the maps of the networks are multiples 
 POINTS = (0.0, 1.0, -1.0, 2.0)  # and infinity
 COUNT = len(POINTS) + 1
 # With fewer tiles the transform of the kernel takes longer than the multiplications that it saves, and with fewer
-# channels that of the maps does (docs/performance.md).
+# channels that of the maps does; oneDNN is faster at more shapes (docs/performance.md).
 FEWEST_TILES, FEWEST_CHANNELS = 192, 16
+FEWEST_CHANNELS_BESIDE_ONEDNN = 64
 
 
 class Dimension(NamedTuple):
@@ -64,13 +65,21 @@ class Dimension(NamedTuple):
         return self.before, (self.small + TAPS - 1) * self.stride - self.before - self.large
 
 
-def pays(rows: Dimension, columns: Dimension, examples: int, inputs: int, outputs: int) -> bool:
-    """Returns whether this form is possible, and faster, for so many examples and channels of the two maps."""
+def pays(
+    rows: Dimension, columns: Dimension, examples: int, inputs: int, outputs: int, beside_onednn: bool = False
+) -> bool:
+    """Returns whether this form is possible, and faster, for so many examples and channels of the two maps.
+
+    Faster than matrix products of XLA, or, with `beside_onednn`, than oneDNN.
+    """
+    fewest = FEWEST_CHANNELS_BESIDE_ONEDNN if beside_onednn else FEWEST_CHANNELS
+    if rows.stride == columns.stride == 1:  # XLA is as fast there
+        return False
     for dim in (rows, columns):
         most = TAPS * dim.stride
         if not most - dim.stride < dim.kernel <= most or dim.small % OUTPUTS or dim.padding[1] < 0:
             return False
-    return examples * rows.tiles * columns.tiles >= FEWEST_TILES and min(inputs, outputs) >= FEWEST_CHANNELS
+    return examples * rows.tiles * columns.tiles >= FEWEST_TILES and min(inputs, outputs) >= fewest
 
 
 def gather(x: jax.Array, w: jax.Array, rows: Dimension, columns: Dimension) -> jax.Array:

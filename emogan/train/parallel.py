@@ -1,5 +1,6 @@
 """Runs any step many times in one dispatch, over data that live on the devices."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from jax.sharding import PartitionSpec
 
 from emogan import types
 from emogan.data import dataset
+from emogan.models import conv
 from emogan.train import layout as layout_lib
 from emogan.train import state as state_lib
 
@@ -103,7 +105,11 @@ def _step_over(phase: state_lib.Phase, layout: layout_lib.Layout) -> Callable[..
             check_vma=False,
         )
 
-    return jax.jit(phase.step)  # so that it is traced once, though `begin` asks for its shapes and `move` runs it
+    def step(state: Any, batch: state_lib.Batch, key: jax.Array) -> tuple[Any, types.Metrics]:
+        with conv.portable() if layout.count > 1 else contextlib.nullcontext():
+            return phase.step(state, batch, key)
+
+    return jax.jit(step)  # so that it is traced once, though `begin` asks for its shapes and `move` runs it
 
 
 def _rows(data: state_lib.Batch, chosen: jax.Array, layout: layout_lib.Layout) -> state_lib.Batch:

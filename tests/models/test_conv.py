@@ -1,15 +1,18 @@
-"""Both lowerings of a convolution against Flax: parameters, values and derivatives."""
+"""Every form of a convolution against Flax: parameters, values and derivatives."""
 
+import contextlib
 import functools
 
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from hypothesis import strategies as st
 from jax import lax
 
-from emogan.models import conv, toom_cook
+from emogan.models import conv, onednn, patches, toom_cook
 
 PAIRS = {"conv": (conv.Conv, nn.Conv), "conv_transpose": (conv.ConvTranspose, nn.ConvTranspose)}
 # (height, width), kernel, strides, channels in, channels out
@@ -68,16 +71,86 @@ def compare(name, case, second, tolerance=1e-5):
     close(ours(variables, x, weight), flax(variables, x, weight), tolerance)
 
 
+@pytest.fixture(params=["onednn", "portable"])
+def form(request):
+    """With oneDNN, and without."""
+    if request.param == "onednn" and not onednn.load().available:
+        pytest.skip(onednn.load().message or "there is no oneDNN for this platform")
+    with conv.portable() if request.param == "portable" else contextlib.nullcontext():
+        yield request.param
+
+
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_value_and_gradient_agree_with_flax(name, case):
+def test_value_and_gradient_agree_with_flax(form, name, case):
     compare(name, case, second=False)
 
 
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("case", CASES[:3], ids=str)
-def test_gradient_of_gradient_agrees_with_flax(name, case):
+def test_gradient_of_gradient_agrees_with_flax(form, name, case):
     compare(name, case, second=True)
+
+
+def exact(function, *arrays):
+    """The answers of a function of XLA's own convolutions in float64, of arrays as they are rounded."""
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, function(*(jnp.asarray(np.asarray(a, np.float64)) for a in arrays)))
+
+
+@hypothesis.settings(max_examples=12)
+@hypothesis.given(
+    st.tuples(st.integers(1, 5), st.integers(1, 13), st.integers(1, 13)),
+    st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.tuples(st.integers(1, 33), st.integers(1, 33)),
+    st.sampled_from(["float32", "bfloat16"]),
+)
+def test_any_shape_is_computed_in_both_precisions(shape, kernel, strides, channels, precision):
+    # Sums are float32, so float32 is near exact; in bfloat16 the result is rounded to 8 bits once.
+    bound = {"float32": 2e-6, "bfloat16": 2**-8}[precision]
+    rng = np.random.default_rng(0)
+    g = patches.Geometry(kernel, strides, shape[1:])
+    draw = lambda *size: jnp.asarray(rng.normal(size=size), precision)  # noqa: E731
+    x, y = draw(*shape, channels[0]), draw(shape[0], *g.small, channels[1])
+    w = draw(*kernel, *channels).astype(jnp.float32)  # a kernel that bfloat16 holds exactly
+    for ours, theirs, pair in (
+        (conv._gather, conv._gather_xla, (x, w)),
+        (conv._scatter, conv._scatter_xla, (y, w)),
+        (conv._pair, conv._pair_xla, (x, y)),
+    ):
+        found = ours(*pair, g)
+        expected = exact(lambda a, b: theirs(a, b, g), *pair)  # noqa: B023
+        assert found.dtype == (jnp.float32 if ours is conv._pair else jnp.dtype(precision))
+        assert found.shape == expected.shape
+        limit = 2e-6 if ours is conv._pair else bound  # the kernel's gradient is float32 in both
+        largest = max(np.abs(expected).max(), 1e-3)
+        np.testing.assert_allclose(np.asarray(found, np.float64), expected, rtol=limit, atol=limit * largest)
+
+
+def test_a_kernel_in_float32_is_rounded_beside_maps_in_bfloat16(form):
+    x = jnp.ones((1, 1, 1, 1), jnp.bfloat16)
+    kernel = jnp.full((1, 1, 1, 1), 1 + 2**-9, jnp.float32)  # bfloat16 has 8 bits
+    assert conv.conv(x, kernel)[0, 0, 0, 0] == 1
+    gradient = jax.grad(lambda k: conv.conv(x, k).astype(jnp.float32).sum())(kernel)
+    assert gradient.dtype == jnp.float32
+
+
+def test_the_same_call_gives_the_same_bits(form):
+    x, variables, _ = inputs("conv", ((24, 24), (5, 5), (2, 2), 16, 32))
+    x = np.repeat(x, 16, axis=0)
+    module = conv.Conv(32, (5, 5), (2, 2))
+    gradient = jax.jit(jax.grad(lambda v, x: jnp.sum(jnp.square(module.apply(v, x))), (0, 1)))
+    first = gradient(variables, x)
+    for _ in range(5):
+        jax.tree.map(np.testing.assert_array_equal, gradient(variables, x), first)
+
+
+def test_convolutions_are_mapped_over_examples(form):
+    x, variables, _ = inputs("conv", CASES[0])
+    module = conv.Conv(4, (5, 5), (2, 2))
+    one_by_one = jax.vmap(lambda x: module.apply(variables, x[None])[0])(x)
+    np.testing.assert_allclose(one_by_one, module.apply(variables, x), rtol=1e-5, atol=1e-5)
 
 
 # (height, width) of the large map, kernel, strides: with every size of map that the networks have, and others.
@@ -87,7 +160,6 @@ TOOM_COOK = [
     ((11, 5), (5, 5), (2, 2)),
     ((12, 6), (6, 3), (2, 1)),
     ((9, 18), (7, 5), (3, 2)),
-    ((3, 6), (3, 3), (1, 1)),
 ]
 
 
@@ -105,19 +177,19 @@ def test_fewer_products_give_what_flax_gives(name, second, case, monkeypatch):
     for form in ("gather", "scatter", "pair"):
         whole = getattr(toom_cook, form)
         monkeypatch.setattr(toom_cook, form, lambda *args, form=form, whole=whole: made.append(form) or whole(*args))
-    # Stride 1 is left to XLA unless this form is asked for.
-    monkeypatch.setattr(conv, "_xla_is_fast", lambda g: False)
+    monkeypatch.setattr(toom_cook, "FEWEST_CHANNELS_BESIDE_ONEDNN", 1)
     compare(name, (large if name == "conv" else small, kernel, strides, 3, 4), second, tolerance=1e-4)
     assert set(made) == {"gather", "scatter", "pair"}
 
 
 def test_fewer_products_are_for_maps_of_whole_tiles_with_channels_enough():
     def pays(examples=64, large=12, kernel=5, strides=2, inputs=32, outputs=64):
-        geometry = conv._Geometry((kernel, kernel), (strides, strides), (large, large))
+        geometry = patches.Geometry((kernel, kernel), (strides, strides), (large, large))
         return toom_cook.pays(*geometry.dimensions, examples, inputs, outputs)
 
     assert pays()
     assert pays(large=24, inputs=16)
+    assert not pays(large=24, strides=1)  # XLA is as fast
     assert not pays(large=24, inputs=1)  # D's first layer
     assert not pays(large=14)
     assert not pays(kernel=7)
@@ -145,10 +217,12 @@ def test_parameters_are_those_of_flax(name, use_bias):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_only_the_cpu_lowering_is_free_of_convolutions(name):
+def test_only_the_cpu_lowering_is_free_of_convolutions(form, name):
     case = CASES[0]
     x, variables, weight = inputs(name, case)
     ours, _ = modules(name, case)
     traced = jax.jit(functools.partial(derivatives, ours, second=True)).trace(variables, x, weight)
-    assert "stablehlo.convolution" not in traced.lower(lowering_platforms=("cpu",)).as_text()
+    on_cpu = traced.lower(lowering_platforms=("cpu",)).as_text()
+    assert "stablehlo.convolution" not in on_cpu
+    assert (onednn._TARGET in on_cpu) == (form == "onednn")
     assert "stablehlo.convolution" in traced.lower(lowering_platforms=("cuda",)).as_text()
