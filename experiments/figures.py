@@ -6,11 +6,11 @@ python experiments/figures.py --workdir=runs/quick
 import pathlib
 
 import flag_config
-from absl import flags
+import script
 
 from emogan import figures
 
-WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "a run's folder")
+WORKDIR = script.define_path("workdir", "runs/quick", "a run's folder")
 
 
 def main(_) -> None:

@@ -16,7 +16,7 @@ run, fail = script.run, script.fail
 def define_config() -> flags.FlagHolder:
     """Defines --config=PRESET with --config.FIELD=VALUE, and the short names for its data."""
     flags.DEFINE_string("dataset", None, "toyfaces, fer2013 or tfds:NAME; the same as --config.data.name")
-    flags.DEFINE_string("data_dir", None, "where the data lie; the same as --config.data.dir")
+    script.define_path("data_dir", None, "where the data lie; the same as --config.data.dir")
     flags.DEFINE_enum("on_bad_row", None, ["error", "skip"], "the same as --config.data.on_bad_row")
     flags.DEFINE_enum("parallel", None, ["auto", "jit", "pmap"], "the same as --config.parallel.mode")
     flags.DEFINE_integer("devices", None, "how many devices, 0 for all; the same as --config.parallel.devices")
@@ -41,6 +41,7 @@ def resolve(holder: flags.FlagHolder) -> config_lib.Config:
         config.data.name = values.dataset
     if values.data_dir is not None:
         config.data.dir = values.data_dir
+    config.data.dir = script.expanded(config.data.dir)
     if values.on_bad_row is not None:
         config.data.on_bad_row = values.on_bad_row
     if values.parallel is not None:

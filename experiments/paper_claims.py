@@ -7,12 +7,13 @@ import json
 import pathlib
 
 import flag_config
+import script
 from absl import flags
 
 from emogan import files, pipeline, run_folder, transfer
 from emogan.evaluation import claims
 
-WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "the folder of a finished run")
+WORKDIR = script.define_path("workdir", "runs/quick", "the folder of a finished run")
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "which held-out faces")
 
 

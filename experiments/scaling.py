@@ -16,7 +16,7 @@ from emogan.benchmark import equality, scaling, scaling_model, workers
 from emogan.train import writers
 
 DEFAULTS = scaling.Options()
-OUTPUT = flags.DEFINE_string("output", "runs/scaling", "the folder for the report")
+OUTPUT = script.define_path("output", "runs/scaling", "the folder for the report")
 DEVICES = flags.DEFINE_list("devices", [str(count) for count in DEFAULTS.devices], "how many share a step")
 BATCH_SIZES = flags.DEFINE_list(
     "batch_sizes",

@@ -1,13 +1,17 @@
 """How every script runs, and how what a user got wrong ends: in one line on standard error and status 2."""
 
+import os
 import pathlib
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import app, flags, logging
 
 from emogan import process, untrusted
+
+flags.disclaim_key_flags()  # those that are defined here belong to the script that asks for them
 
 
 def run(main: Callable[[Sequence[str]], None], arguments: bool = False) -> None:
@@ -25,6 +29,24 @@ def fail(message: object) -> None:
     text = untrusted.escaped(" ".join(str(message).split()))
     print(f"error: {text}", file=sys.stderr, flush=True)
     sys.exit(2)
+
+
+def define_path(name: str, default: str | None, about: str, **options: Any) -> flags.FlagHolder:
+    """Defines a flag that holds a file or folder; every such flag is one of these, or of `define_paths`.
+
+    A leading ~ becomes the user's home, since no shell does that after `--flag=`.
+    """
+    return flags.DEFINE(_PathParser(), name, default, about, **options)
+
+
+def define_paths(name: str, default: Sequence[str], about: str) -> flags.FlagHolder:
+    """Defines a flag that holds files or folders with commas between; see `define_path`."""
+    return flags.DEFINE(_PathsParser(), name, list(default), about, serializer=flags.CsvListSerializer(","))
+
+
+def expanded(path: str) -> str:
+    """Returns a path with the user's home in the place of a leading ~."""
+    return os.path.expanduser(path)
 
 
 def output(path: str | pathlib.Path, beside: str = "") -> pathlib.Path:
@@ -55,6 +77,23 @@ def commit() -> str:
     except OSError:  # there is no git
         return "unknown"
     return found.stdout.strip() or "unknown"
+
+
+class _PathParser(flags.ArgumentParser):
+    """Parses a path."""
+
+    def parse(self, argument: str) -> str:
+        return expanded(argument)
+
+    def flag_type(self) -> str:
+        return "path"
+
+
+class _PathsParser(flags.ListParser):
+    """Parses paths with commas between."""
+
+    def parse(self, argument: str | list[str]) -> list[str]:
+        return [expanded(path) for path in super().parse(argument)]
 
 
 def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str], arguments: bool) -> None:

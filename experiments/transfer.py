@@ -15,19 +15,18 @@ image for a face, --crop=detect none. Photographs need the extra photos: pip ins
 import pathlib
 
 import flag_config
+import script
 from absl import flags
 
 from emogan import face_files, photo_files, pretrained, transfer, transfer_files
 from emogan.train import writers
 
-WORKDIR = flags.DEFINE_string(
+WORKDIR = script.define_path(
     "workdir", pretrained.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
 )
-INPUT = flags.DEFINE_string(
-    "input", None, "an image, a folder of images, or a .npy file uint8 [N,48,48]", required=True
-)
+INPUT = script.define_path("input", None, "an image, a folder of images, or a .npy file uint8 [N,48,48]", required=True)
 EMOTION = flags.DEFINE_string("emotion", None, "an emotion's name, all, or FROM:TO for an animation", required=True)
-OUTPUT = flags.DEFINE_string(
+OUTPUT = script.define_path(
     "output", None, "NAME.jpg, NAME.png, NAME.gif, NAME.npy, or a folder for a picture an image", required=True
 )
 CROP = flags.DEFINE_enum(
