@@ -5,6 +5,7 @@ checked before any work, and is saved beside the run as JSON.
 """
 
 import dataclasses
+import difflib
 import json
 import pathlib
 from typing import Any
@@ -187,7 +188,11 @@ def override(config: Config, name: str, text: str) -> None:
     """
     before = flatten(config)
     if name not in before:
-        raise ValueError(f"{untrusted.shown(name)}: expected a field out of {', '.join(before)}, found another")
+        near = difflib.get_close_matches(name, before, 1) or ["none; config.json of a run has all"]
+        raise ValueError(
+            f"{untrusted.shown(name)}: expected a field of the configuration, found none of this name; the nearest is "
+            f"{near[0]}"
+        )
     part, _, field = name.rpartition(".")
     owner = getattr(config, part) if part else config
     kind = {each.name: each.type for each in dataclasses.fields(owner)}[field]

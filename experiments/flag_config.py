@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+import hints
 import script
 from absl import flags
 from ml_collections import config_flags
@@ -20,13 +21,18 @@ def define_config() -> flags.FlagHolder:
     flags.DEFINE_enum("on_bad_row", None, ["error", "skip"], "the same as --config.data.on_bad_row")
     flags.DEFINE_enum("parallel", None, ["auto", "jit", "pmap"], "the same as --config.parallel.mode")
     flags.DEFINE_integer("devices", None, "how many devices, 0 for all; the same as --config.parallel.devices")
+    trained = {name: make().phases.split(",") for name, make in presets.PRESETS.items()}
+    hints.know(config_lib.flatten(presets.quick()), trained)
+    sys.argv[1:] = hints.config_first(sys.argv[1:])
     _check_fields(sys.argv[1:])
-    return config_flags.DEFINE_config_dataclass(
+    holder = config_flags.DEFINE_config_dataclass(
         "config",
         presets.quick(),
         "a preset; its fields are overridden by --config.FIELD=VALUE",
         parse_fn=presets.preset,
     )
+    flags.FLAGS["config"].default_as_str = "'quick'"  # else --help prints all of its fields
+    return holder
 
 
 def resolve(holder: flags.FlagHolder) -> config_lib.Config:
@@ -54,8 +60,8 @@ def resolve(holder: flags.FlagHolder) -> config_lib.Config:
 
 def _check_fields(arguments: Sequence[str]) -> None:
     """Ends the program if an argument names a field that no configuration has: ml_collections would trace back."""
-    fields = config_lib.flatten(config_lib.Config())
     for argument in arguments:
-        name = argument.lstrip("-").split("=", maxsplit=1)[0]
-        if name.startswith("config.") and name.removeprefix("config.") not in fields:
-            fail(f"--{name}: expected a field out of {', '.join(fields)}")
+        if argument == "--":
+            return
+        if line := hints.unknown_field(argument, arguments):
+            fail(line)

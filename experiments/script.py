@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import hints
 from absl import app, flags, logging
 
 from emogan import process, untrusted
@@ -111,9 +112,13 @@ def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str], argumen
 
 def _parse(argv: Sequence[str]) -> list[str]:
     try:
-        return flags.FLAGS(argv)
+        return flags.FLAGS(["--help" if argument == "-h" else argument for argument in argv])
+    except flags.UnrecognizedFlagError as error:
+        fail(hints.unknown_flag(error.flagname, argv[1:]))
     except flags.Error as error:
         fail(f"{error}; --help lists the flags")
     # ml_collections answers an unknown preset, and a wrong kind of value, with these.
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         fail(error)
+    except SystemExit:  # absl ends --help, which is no error, with status 1
+        sys.exit(0)
