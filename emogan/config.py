@@ -146,9 +146,13 @@ class Config:
             )
 
 
-def to_json(config: Config) -> str:
-    """Returns a configuration as JSON text."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+_DEVICES = "computed_on"  # in the JSON of a run: no field, since a run may go on elsewhere
+
+
+def to_json(config: Config, devices: str = "") -> str:
+    """Returns a configuration as JSON text, with the devices that it last ran on, if they are given."""
+    values = dataclasses.asdict(config) | ({_DEVICES: devices} if devices else {})
+    return json.dumps(values, indent=2) + "\n"
 
 
 def from_json(text: str) -> Config:
@@ -161,12 +165,14 @@ def from_json(text: str) -> Config:
         values = untrusted.from_json(text)
     except ValueError as error:
         raise ValueError(f"expected a configuration as JSON, found {error}; train the run again") from error
+    if isinstance(values, dict):
+        values.pop(_DEVICES, None)
     return _from_dict(Config, values, "")
 
 
-def save(config: Config, path: pathlib.Path) -> None:
-    """Writes a configuration as JSON; a reader sees the old file or the new one, never a part."""
-    files.write_text(path, to_json(config))
+def save(config: Config, path: pathlib.Path, devices: str = "") -> None:
+    """Writes a configuration as `to_json` gives it; a reader sees the old file or the new one, never a part."""
+    files.write_text(path, to_json(config, devices))
 
 
 def flatten(config: Config) -> dict[str, Any]:

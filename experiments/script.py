@@ -1,5 +1,9 @@
 """How every script runs, and how what a user got wrong ends: in one line on standard error and status 2."""
 
+# isort: off
+import sigint  # first: an import may take seconds
+
+# isort: on
 import os
 import pathlib
 import subprocess
@@ -22,6 +26,7 @@ def run(main: Callable[[Sequence[str]], None], arguments: bool = False) -> None:
       main: takes the program's name and its arguments.
       arguments: whether there may be arguments that are no flags.
     """
+    sigint.raise_it()
     app.run(lambda argv: _guarded(main, argv, arguments), flags_parser=_parse)
 
 
@@ -106,8 +111,16 @@ def _guarded(main: Callable[[Sequence[str]], None], argv: Sequence[str], argumen
         process.keep_memory()
         process.keep_compiled()
         main(argv)
-    except (ValueError, OSError) as error:
-        fail(error)
+    except Exception as error:
+        # JAX looks for its devices where the first one is needed. That there is none it says by errors of any kind,
+        # which some readers take for a damaged file.
+        try:
+            process.check_devices()
+        except ValueError as lacking:
+            fail(lacking)
+        if isinstance(error, (ValueError, OSError)):
+            fail(error)
+        raise
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

@@ -72,6 +72,8 @@ def test_plan_refuses_a_number_of_strengths_that_is_not_that_of_the_emotions(con
 
 def test_run_leaves_its_configuration_data_lines_checkpoints_and_samples(trained_workdir, config):
     assert config_lib.from_json((trained_workdir / "config.json").read_text()) == config
+    # tests/conftest.py asks for four devices.
+    assert json.loads((trained_workdir / "config.json").read_text())["computed_on"] == "4 devices: cpu"
     about = json.loads((trained_workdir / "data.json").read_text())
     data = data_lib.load(config.data, "train", config.seed)
     assert (about["name"], about["examples"], about["fingerprint"]) == ("toyfaces", 128, data.fingerprint())

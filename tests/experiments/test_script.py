@@ -1,8 +1,11 @@
-"""experiments/script.py: what all scripts do with paths."""
+"""experiments/script.py: what all scripts do with paths, and without the device that they were told to use."""
 
 import ast
 import pathlib
+import subprocess
+import sys
 
+import jax
 import pytest
 
 EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
@@ -52,3 +55,27 @@ def test_a_home_is_found_in_fields_and_lists_too(call_script, tmp_path, script, 
     result = call_script(script, *arguments, cwd=tmp_path, HOME=str(tmp_path))
     assert result.returncode == 2
     assert f"{tmp_path}/faces" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("platform", "arguments"),
+    [
+        ("cuda", ["train.py", "--config.data.size=64"]),
+        ("gpu", ["evaluate.py", "--references", "--dataset=toyfaces", "--data_size=64"]),
+    ],
+)
+@pytest.mark.skipif(jax.local_devices()[0].platform == "gpu", reason="there is a GPU")
+def test_a_platform_without_a_device_ends_in_one_line(quick_environment, tmp_path, platform, arguments):
+    result = subprocess.run(
+        [sys.executable, EXPERIMENTS / arguments[0], *arguments[1:], "--workdir=run"],
+        cwd=tmp_path,
+        env={**quick_environment, "JAX_PLATFORMS": platform},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: JAX_PLATFORMS={platform}: expected a device of this platform, found none")
+    assert line.endswith("or for a GPU of NVIDIA pip install -e '.[gpu]'")
+    assert not list(tmp_path.iterdir())

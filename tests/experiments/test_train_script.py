@@ -147,6 +147,7 @@ def start_training(tmp_path, quick_environment):
 def test_signals_end_a_run_with_the_status_to_continue(start_training, tmp_path):
     checkpoints = tmp_path / "run" / "checkpoints" / "gan"
     process, log = start_training("writing to run")  # what follows is the compilation
+    assert "computing on 1 device: cpu" in log.read_text().splitlines()[:2]
     process.send_signal(signal.SIGINT)
     assert process.wait(100) == interrupt.EXIT_STATUS, log.read_text()
     assert log.read_text().splitlines()[-1] == "stopped by SIGINT; the same command continues"
