@@ -58,6 +58,7 @@ def run(
     """
     config.check()
     phases = phases_of(config, phase)
+    checkpoint.place(workdir)
     _refuse_other_run(config, workdir)
     layout = layout_lib.make(config.parallel)
     for name in phases:

@@ -20,7 +20,7 @@ from absl import flags
 from emogan import face_files, images, transfer
 from emogan.data import toyfaces
 from emogan.evaluation import jobs, pictures, recipes, report, runs, tables
-from emogan.train import interrupt, loop, writers
+from emogan.train import checkpoint, interrupt, loop, writers
 
 OUTPUT = script.define_path("output", "runs/compared.html", "the page")
 TRAIN = flags.DEFINE_list("train", [], "what to train and score, instead of folders: PRESET or PRESET+FIELD=VALUE...")
@@ -90,6 +90,7 @@ def _side_by_side(folders: list[pathlib.Path], faces: np.ndarray) -> list[report
 
 
 def _trained():
+    checkpoint.place(pathlib.Path(WORKDIR.value))
     changes = {}
     for change in SET.value:
         name, equals, text = change.partition("=")

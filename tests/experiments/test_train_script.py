@@ -70,6 +70,10 @@ WRONG = {
         ["--workdir=/dev/null/run"],
         "/dev/null/run: expected a folder to write to, found: Not a directory; choose another --workdir",
     ),
+    "backslash in the folder": (
+        ["--workdir=a\\b"],
+        "a\\b: expected a path without a backslash, which checkpoints cannot have, found /",
+    ),
     "unknown flag": (["--datset=toyfaces"], "datset"),
     "one process of several without an address": (
         ["--num_processes=2"],
@@ -101,6 +105,19 @@ def test_what_is_wrong_ends_in_one_line_and_status_2(call_script, tmp_path, argu
     assert message in lines[0]
     assert result.stdout == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_backslash_above_the_folder_is_refused_before_training(call_script, tmp_path):
+    folder = tmp_path / "x\\y"
+    folder.mkdir()
+    for script, *arguments in (["train.py", *TINY], ["compare.py", "--train=quick", "--workdir=run"]):
+        result = call_script(script, *arguments, cwd=folder)
+        assert result.returncode == 2
+        assert result.stderr == (
+            f"error: run: expected a path without a backslash, which checkpoints cannot have, found {folder}/run; "
+            "choose another --workdir (in WSL C:\\ is /mnt/c/)\n"
+        )
+        assert not list(folder.iterdir())
 
 
 def test_second_process_in_a_folder_is_refused(call_script, tmp_path):
