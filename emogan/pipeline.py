@@ -266,6 +266,12 @@ def _refuse_stale_encoder(workdir: pathlib.Path, sizes: plans.Plan) -> None:
 
 
 def _refuse_other_run(config: config_lib.Config, workdir: pathlib.Path) -> None:
+    if others := run_folder.foreign(workdir):
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise ValueError(
+            f"{workdir}: expected a run's folder, an empty or a new one, found {untrusted.shown(others[0])}{more} in "
+            "it; choose another --workdir"
+        )
     if not (workdir / "config.json").exists():
         return
     changed = config_lib.differences(run_folder.read_config(workdir), config)

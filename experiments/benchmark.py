@@ -11,6 +11,7 @@ import pathlib
 import script
 from absl import flags
 
+from emogan import files
 from emogan.benchmark import equality, suite, workers
 from emogan.benchmark import options as options_lib
 from emogan.train import writers
@@ -33,6 +34,8 @@ SCHEDULE_EPOCHS = flags.DEFINE_integer("schedule_epochs", DEFAULTS.schedule_epoc
 def main(_) -> None:
     # XLA would take most of the GPU for each process.
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    output = pathlib.Path(OUTPUT.value)
+    files.check_folder(output)
     try:
         options = options_lib.Options(
             sections=tuple(SECTIONS.value),
@@ -47,7 +50,7 @@ def main(_) -> None:
             transfer_faces=TRANSFER_FACES.value,
             schedule_epochs=SCHEDULE_EPOCHS.value,
         )
-        for path in suite.run(options, pathlib.Path(OUTPUT.value), script.commit(), writers.say):
+        for path in suite.run(options, output, script.commit(), writers.say):
             writers.say(f"wrote {path}")
     except (equality.Unequal, workers.WorkerError) as error:
         script.fail(error)

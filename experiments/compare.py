@@ -17,7 +17,7 @@ import numpy as np
 import script
 from absl import flags
 
-from emogan import face_files, images, transfer
+from emogan import face_files, files, images, transfer
 from emogan.data import toyfaces
 from emogan.evaluation import jobs, pictures, recipes, report, runs, tables
 from emogan.train import checkpoint, interrupt, loop, writers
@@ -42,6 +42,8 @@ _MOST_SHOWN = 20
 
 
 def main(argv) -> None:
+    path = pathlib.Path(OUTPUT.value)
+    files.check_folder(path.parent)
     faces = _faces()
     if TRAIN.value:
         if len(argv) > 1:
@@ -57,7 +59,6 @@ def main(argv) -> None:
         results = [tables.load(folder / "evaluation" / "metrics.json") for folder in folders]
     compared = tables.compare(results)
     print(tables.to_text(compared))
-    path = pathlib.Path(OUTPUT.value)
     shown = _side_by_side(folders, faces)
     report.write(compared, shown, path)
     for picture in shown:
@@ -91,6 +92,7 @@ def _side_by_side(folders: list[pathlib.Path], faces: np.ndarray) -> list[report
 
 def _trained():
     checkpoint.place(pathlib.Path(WORKDIR.value))
+    files.check_folder(pathlib.Path(WORKDIR.value), "--workdir")
     changes = {}
     for change in SET.value:
         name, equals, text = change.partition("=")

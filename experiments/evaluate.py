@@ -52,6 +52,7 @@ def main(_) -> None:
     config = config_lib.Config(preset="pictures", data=data)
     if WRITE_FACES.value:
         folder = pathlib.Path(WRITE_FACES.value)
+        files.check_folder(folder, "--write_faces")
         faces = pipeline.load_data(config, SPLIT.value)
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in (("images", faces.images), ("labels", faces.labels)):
@@ -63,6 +64,8 @@ def main(_) -> None:
         raise ValueError(f"expected one of --images, --references and --model, found --{' and --'.join(given)}")
     if given and (workdir / "config.json").exists():
         raise ValueError(f"--workdir: expected a folder without a run for the report, found the run {workdir}")
+    if given or workdir.is_dir():  # of what is no run's folder, its reader says more
+        files.check_folder(workdir, "--workdir")
     if MODEL.value:
         result, shown = runs.score_exported(MODEL.value, DATA_DIR.value, options, writers.say)
     elif REFERENCES.value:

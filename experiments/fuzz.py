@@ -12,6 +12,7 @@ import flag_config
 import script
 from absl import flags
 
+from emogan import files
 from emogan.testing import cases, fuzz
 from emogan.train import writers
 
@@ -26,6 +27,7 @@ def main(_) -> None:
     output = pathlib.Path(OUTPUT.value)
     if output.exists():
         raise ValueError(f"--output: expected a folder that is not there yet, found {output}; choose another")
+    files.check_folder(output)
     limits = fuzz.Limits(SECONDS.value, MEMORY.value)
     each = -(-INPUTS.value // len(cases.MAKERS))
     tallies = []

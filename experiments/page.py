@@ -37,6 +37,7 @@ _FACE = faces.Square(169, 58, 109)
 
 def main(_) -> None:
     about, output = machine.about(), pathlib.Path(OUTPUT.value)
+    files.check_folder(output)
     output.mkdir(parents=True, exist_ok=True)
     try:
         # What the browser still writes as it ends must not stop the clearing up.

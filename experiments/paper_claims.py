@@ -19,6 +19,8 @@ SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test
 
 def main(_) -> None:
     workdir = pathlib.Path(WORKDIR.value)
+    if workdir.is_dir():  # of what is no run's folder, its reader says more
+        files.check_folder(workdir, "--workdir")
     model = transfer.load(workdir)
     config = run_folder.read(workdir).config
     samples = sorted((workdir / "figures" / "samples").glob("gan_*.png"))

@@ -14,7 +14,7 @@ from typing import Any
 import hints
 from absl import app, flags, logging
 
-from emogan import process, untrusted
+from emogan import files, process, untrusted
 
 flags.disclaim_key_flags()  # those that are defined here belong to the script that asks for them
 
@@ -63,7 +63,8 @@ def output(path: str | pathlib.Path, beside: str = "") -> pathlib.Path:
       beside: the suffix of what is written beside the file, which it must not have itself.
 
     Raises:
-      ValueError: if its folder is not there, it is a folder itself, or it is what is written beside it.
+      ValueError: if its folder is not there, it is a folder itself, it is what is written beside it, or
+        nothing can be written there.
     """
     place = pathlib.Path(path)
     if beside and place.suffix.lower() == beside:
@@ -72,6 +73,7 @@ def output(path: str | pathlib.Path, beside: str = "") -> pathlib.Path:
         )
     if not place.parent.is_dir() or place.is_dir():
         raise ValueError(f"--output: expected a file in a folder that exists, found {place}")
+    files.check_folder(place.parent)
     return place
 
 

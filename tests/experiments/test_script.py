@@ -79,3 +79,33 @@ def test_a_platform_without_a_device_ends_in_one_line(quick_environment, tmp_pat
     assert line.startswith(f"error: JAX_PLATFORMS={platform}: expected a device of this platform, found none")
     assert line.endswith("or for a GPU of NVIDIA pip install -e '.[gpu]'")
     assert not list(tmp_path.iterdir())
+
+
+# Each would need data, a run or minutes: the place for the result is looked at before.
+OUTPUTS = {
+    "audit.py": ["--output=/proc/a.json", "--data_dir=nowhere"],
+    "benchmark.py": ["--output=/proc/a", "--rounds=0"],
+    "compare.py": ["--output=/proc/a.html", "--show=nowhere"],
+    "evaluate.py": ["--workdir=/proc/a", "--model=nowhere"],
+    "export.py": ["--output=/proc/a", "--format=web", "--workdir=nowhere"],
+    "export_judge.py": ["--output=/proc/a.npz", "--workdir=nowhere"],
+    "export_model.py": ["--output=/proc/a.npz", "--workdir=nowhere"],
+    "fit_framing.py": ["--output=/proc/a.json", "--data_dir=nowhere"],
+    "fuzz.py": ["--output=/proc/a"],
+    "page.py": ["--output=/proc/a"],
+    "scaling.py": ["--output=/proc/a", "--devices=0"],
+    "soak.py": ["--output=/proc/a.json"],
+    "train.py": ["--workdir=/proc/a", "--config.data.size=64"],
+    "transfer.py": ["--output=/proc/a.png", "--input=nowhere", "--emotion=sad"],
+}
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self").exists(), reason="there is no folder that nobody can write to")
+@pytest.mark.parametrize("script", OUTPUTS)
+def test_a_place_that_cannot_be_written_to_is_found_before_the_work(call_script, tmp_path, script):
+    result = call_script(script, *OUTPUTS[script], cwd=tmp_path, timeout=60)
+    assert result.returncode == 2, result.stdout
+    (line,) = result.stderr.splitlines()
+    assert "expected a folder to write to, found" in line
+    assert "; choose another --" in line
+    assert result.stdout == ""
