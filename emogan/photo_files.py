@@ -1,5 +1,6 @@
 """Changes the emotion on the faces in photographs, into photographs, strips, sheets and animations."""
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Callable
@@ -62,11 +63,23 @@ class _Edits:
 
 @dataclasses.dataclass(frozen=True)
 class Written:
-    """What was written: the files' paths, how many faces were edited, and lines of text for the user."""
+    """What was written.
+
+    Attributes:
+      paths: of the files.
+      faces: how many were edited.
+      remarks: lines of text for the user.
+      edited: how many photographs have such a face.
+      skipped: how many have none.
+      failed: a line for each that cannot be read, or has too many faces for its strip.
+    """
 
     paths: list[pathlib.Path]
     faces: int
     remarks: tuple[str, ...]
+    edited: int = 1
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
 
 
 def holds_photos(path: pathlib.Path, crop: str) -> bool:
@@ -78,7 +91,7 @@ def holds_photos(path: pathlib.Path, crop: str) -> bool:
 
     Raises:
       FileNotFoundError: if a folder has no image.
-      ValueError: if an image is damaged, or "detect" is asked of a .npy file.
+      ValueError: if the image is damaged, or "detect" is asked of a .npy file. In a folder such an image counts not.
     """
     if path.suffix.lower() == ".npy" and not path.is_dir():
         if crop == DETECT:
@@ -88,8 +101,13 @@ def holds_photos(path: pathlib.Path, crop: str) -> bool:
         return crop == DETECT
     if not path.is_dir() and not path.is_file():
         return False  # whoever reads faces says what is wrong
-    paths = face_files.image_paths(path)[0] if path.is_dir() else [path]
-    return any(max(untrusted.read_size(one)) > LARGEST_FACE for one in paths)
+    if not path.is_dir():
+        return max(untrusted.read_size(path)) > LARGEST_FACE
+    for one in face_files.image_paths(path)[0]:
+        with contextlib.suppress(untrusted.UnreadableError):  # whoever reads it names it
+            if max(untrusted.read_size(one)) > LARGEST_FACE:
+                return True
+    return False
 
 
 def read(path: pathlib.Path, crop: str) -> Photo:
@@ -125,7 +143,8 @@ def write(
 
     Args:
       model: the trained networks.
-      source: a photograph or a folder of them; from a folder, those without a face are left out and told of.
+      source: a photograph or a folder of them; from a folder, those without a face and those that cannot be read are
+        left out and told of.
       emotion: a name, "all", or a way "FROM:TO".
       output: for a photograph, NAME.jpg or NAME.png for the edited photograph, under "all" a strip of close-ups, a row
         a face; NAME.gif for the animated photograph. For a folder, NAME.jpg or NAME.png is a sheet of close-ups, a row
@@ -148,14 +167,21 @@ def write(
     targets = _targets(output, paths, emotion) if kind == "folder" else [output]
     transfer_files.check_targets(targets, paths)
 
-    written, lacking, count, rows, names = [], [], 0, [], []
+    written, lacking, failed, edited, count, rows, names = [], [], [], 0, 0, [], []
+    strips = a_photo_each and emotion.strip().lower() == transfer.ALL
     for i, path in enumerate(paths):
-        photo = read(path, crop)
-        if photo.squares:
+        try:
+            photo = read(path, crop)
+            if strips:
+                transfer_files.check_rows(len(photo.squares), untrusted.shown(path))
+        except (untrusted.UnreadableError, transfer_files.TooManyError) as error:
+            failed.append(str(error))
+            photo = None
+        if photo and photo.squares:
             before = photo.cut()
             after = edits.apply(model, before, emotion, frames)
             made = _Edits(before, after, None if kind == ".npy" else edits.flows(model, before, emotion, frames))
-            count += len(before)
+            edited, count = edited + 1, count + len(before)
             if a_photo_each:
                 targets[i].parent.mkdir(parents=True, exist_ok=True)
                 _save(targets[i], photo, made, edits.names(model, emotion), emotion)
@@ -166,13 +192,12 @@ def write(
                 transfer_files.check_rows(count)
                 rows.append(_close_ups(photo, made))
                 names += [path.name] * len(before)
-        if photo.small or not photo.squares:
+        if photo and (photo.small or not photo.squares):
             lacking.append(_lack(photo))
         if progress:
             progress(i + 1, len(paths))
     if not count:
-        more = f", and in {len(lacking) - 1} more photographs no better" if len(lacking) > 1 else ""
-        raise ValueError(lacking[0] + more)
+        raise ValueError(face_files.all_failed(failed + lacking))
     if not a_photo_each:
         written = [output]
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +207,8 @@ def write(
         else:
             columns = ("original", *edits.names(model, emotion))
             transfer_files.save_sheet(output, every[0], every[1:], columns, names, scale=1)
-    return Written(written, count, (*remarks, *lacking))
+    skipped = len(paths) - edited - len(failed)
+    return Written(written, count, (*remarks, *lacking), edited, skipped, tuple(failed))
 
 
 def _lack(photo: Photo) -> str:
@@ -218,7 +244,6 @@ def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ..
         shown = [_shrunk(_edited(photo, made, k), size) for k in range(len(made.after))]
         images.save_gif(target, shown, edits.durations(len(shown)), images.SYNTHETIC)
     elif emotion.strip().lower() == transfer.ALL:
-        transfer_files.check_rows(len(made.before))
         every = _close_ups(photo, made)
         transfer_files.save_sheet(target, every[0], every[1:], ("original", *names), scale=1)
     else:

@@ -134,11 +134,15 @@ def _identity(path: pathlib.Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def check_rows(count: int) -> None:
-    """Checks that so many faces fit into one picture, with ValueError."""
+class TooManyError(ValueError):
+    """More faces than one picture holds."""
+
+
+def check_rows(count: int, source: str = "") -> None:
+    """Checks that so many faces, of one photograph if it is named, fit into one picture, with TooManyError."""
     if count > LARGEST_SHEET:
-        raise ValueError(
-            f"--output: expected at most {LARGEST_SHEET} faces for one picture, found {count}; "
+        raise TooManyError(
+            f"{source or '--output'}: expected at most {LARGEST_SHEET} faces for one picture, found {count}; "
             "name a folder (a picture a face) or a .npy file"
         )
 

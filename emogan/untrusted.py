@@ -30,6 +30,10 @@ _PROFILE_SPACE = slice(16, 20)  # where a colour profile (ICC.1) says what its v
 _START_OF_SCAN = b"\xff\xda"  # which the pixels of a JPEG never hold
 
 
+class UnreadableError(ValueError):
+    """A file that cannot be read as what it should be; others beside it may be."""
+
+
 def read_text(path: pathlib.Path) -> str:
     """Returns a file's text in UTF-8.
 
@@ -196,7 +200,7 @@ def _opened(path: pathlib.Path, formats: tuple[str, ...]) -> Iterator[PIL.Image.
                 yield image
     except Exception as error:  # Pillow's decoders have each their own for damaged data
         found = "a file that is no image" if isinstance(error, PIL.UnidentifiedImageError) else reason(error)
-        raise ValueError(
+        raise UnreadableError(
             f"{escaped(str(path))}: expected an image, found {found}; save it as 8-bit PNG or JPEG, or leave it out"
         ) from error
 

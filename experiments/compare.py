@@ -69,7 +69,10 @@ def main(argv) -> None:
 def _faces() -> np.ndarray:
     if not SHOW.value:
         return toyfaces.load("valid", 0, _SHOWN).images
-    faces = face_files.read(pathlib.Path(SHOW.value)).images
+    read = face_files.read(pathlib.Path(SHOW.value))
+    faces = read.images
+    for line in read.failed:
+        writers.warn(line)
     if not 1 <= len(faces) <= _MOST_SHOWN:
         raise ValueError(f"--show: expected 1 to {_MOST_SHOWN} faces, found {len(faces)}")
     return faces

@@ -30,10 +30,11 @@ def run(main: Callable[[Sequence[str]], None], arguments: bool = False) -> None:
     app.run(lambda argv: _guarded(main, argv, arguments), flags_parser=_parse)
 
 
-def fail(message: object) -> None:
-    """Ends the program with one line on standard error and status 2."""
-    text = untrusted.escaped(" ".join(str(message).split()))
-    print(f"error: {text}", file=sys.stderr, flush=True)
+def fail(*messages: object) -> None:
+    """Ends the program with one line on standard error for each message, and status 2."""
+    for message in messages:
+        text = untrusted.escaped(" ".join(str(message).split()))
+        print(f"error: {text}", file=sys.stderr, flush=True)
     sys.exit(2)
 
 

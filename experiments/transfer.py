@@ -46,17 +46,23 @@ def main(_) -> None:
     if photo_files.holds_photos(source, CROP.value):
         progress = writers.Progress("editing")
         done = photo_files.write(model, source, EMOTION.value, output, CROP.value, FRAMES.value, progress)
-        written, count, remarks = done.paths, done.faces, done.remarks
+        written, count, remarks, failed = done.paths, done.faces, done.remarks, done.failed
+        edited, skipped = done.edited, done.skipped
     else:
         faces = face_files.read(source, writers.Progress("reading"))
         progress = writers.Progress("writing")
         written = transfer_files.write(model, faces, EMOTION.value, output, progress, FRAMES.value)
-        count, remarks = len(faces.images), faces.remarks
+        count, remarks, failed = len(faces.images), faces.remarks, faces.failed
+        edited, skipped = len(faces.paths), 0
     for remark in remarks:
         print(remark)
+    if source.is_dir():
+        print(f"{edited + skipped + len(failed)} images: {edited} edited, {skipped} skipped, {len(failed)} failed")
     print(
         f"{count} face{'' if count == 1 else 's'}, {EMOTION.value}: wrote {written[0] if len(written) == 1 else output}"
     )
+    if failed:
+        flag_config.fail(*failed)
 
 
 if __name__ == "__main__":
