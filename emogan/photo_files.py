@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import PIL.Image
@@ -16,6 +16,7 @@ LARGEST_FACE = 112  # pixels of a side up to which "auto" takes an image for a f
 CLOSE_UP = 192  # pixels of a face's picture in a strip or sheet
 ANIMATION = 480  # most pixels of a side of an animated photograph: a GIF keeps every frame whole
 
+_GRAY = 128
 _AROUND = 1.6  # how many sides of its square a close-up shows, so that the edit's rim is seen
 
 
@@ -240,8 +241,8 @@ def _targets(folder: pathlib.Path, paths: list[pathlib.Path], emotion: str) -> l
 def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ...], emotion: str) -> None:
     """Writes what one photograph becomes."""
     if edits.is_way(emotion):
-        photo, size = photo.opaque(), _fitting(photo.pixels.shape)
-        shown = [_shrunk(_edited(photo, made, k), size) for k in range(len(made.after))]
+        photo = _shrunk(photo.opaque())
+        shown = [_edited(photo, made, k) for k in range(len(made.after))]
         images.save_gif(target, shown, edits.durations(len(shown)), images.SYNTHETIC)
     elif emotion.strip().lower() == transfer.ALL:
         every = _close_ups(photo, made)
@@ -259,21 +260,46 @@ def _edited(photo: Photo, made: _Edits, k: int) -> np.ndarray:
     if photo.alpha is not None:
         hidden = photo.alpha[..., None] == 0
         pixels = np.where(hidden, np.uint8(255), pixels)  # or an edit could bend into sight what is hidden
-    flows = [None] * len(made.before) if made.flows is None else made.flows[k]
-    for square, old, new, flow in zip(photo.squares, made.before, made.after[k], flows, strict=True):
-        pixels = photos.put_back(pixels, square, old, new, flow)
+    pixels = _put_back(pixels, photo.squares, made, k)
     return pixels if photo.alpha is None else np.where(hidden, photo.pixels, pixels)
 
 
+def _put_back(pixels: np.ndarray, squares: Sequence[faces.Square], made: _Edits, k: int) -> np.ndarray:
+    """Returns pixels with the k-th edit of every face, whose squares these are."""
+    flows = [None] * len(made.before) if made.flows is None else made.flows[k]
+    for square, old, new, flow in zip(squares, made.before, made.after[k], flows, strict=True):
+        pixels = photos.put_back(pixels, square, old, new, flow)
+    return pixels
+
+
 def _close_ups(photo: Photo, made: _Edits) -> np.ndarray:
-    """Returns uint8 [1 + K, N, size, size, 3]: every face in its photograph, as it was and with each edit."""
+    """Returns uint8 [1 + K, N, size, size, 3]: every face in its photograph, as it was and with each edit.
+
+    The edits are put back into the close-up, at the size that is shown, and not into the whole photograph. What lies
+    beyond the photograph is gray.
+    """
     photo = photo.opaque()
-    pictures = [photo.pixels, *(_edited(photo, made, k) for k in range(len(made.after)))]
-    rows = []
-    for pixels in pictures:
-        colours = pixels if pixels.ndim == 3 else pixels[..., None].repeat(3, axis=-1)
-        rows.append([faces.crop(colours, _wider(square), CLOSE_UP) for square in photo.squares])
-    return np.array(rows, np.uint8)
+    faces_shown = []
+    for square in photo.squares:
+        around = _wider(square)
+        scale = CLOSE_UP / around.side
+        view = faces.crop(photo.pixels, around, CLOSE_UP)
+        squares = [
+            faces.Square((one.left - around.left) * scale, (one.top - around.top) * scale, one.side * scale)
+            for one in photo.squares
+        ]
+        shown = np.stack([view, *(_put_back(view, squares, made, k) for k in range(len(made.after)))])
+        shown = shown if shown.ndim == 4 else shown[..., None].repeat(3, axis=-1)
+        shown[:, _beyond(around, photo.pixels.shape)] = _GRAY
+        faces_shown.append(shown)
+    return np.stack(faces_shown, axis=1)
+
+
+def _beyond(square: faces.Square, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns which pixels of a square's close-up, bool [size, size], lie beyond a photograph of this shape."""
+    places = (np.arange(CLOSE_UP) + 0.5) * square.side / CLOSE_UP
+    rows, columns = square.top + places, square.left + places
+    return ((rows < 0) | (rows >= shape[0]))[:, None] | ((columns < 0) | (columns >= shape[1]))
 
 
 def _wider(square: faces.Square) -> faces.Square:
@@ -281,10 +307,11 @@ def _wider(square: faces.Square) -> faces.Square:
     return faces.Square(square.left - beyond, square.top - beyond, square.side + 2 * beyond)
 
 
-def _fitting(shape: tuple[int, ...]) -> tuple[int, int]:
-    scale = min(1.0, ANIMATION / max(shape[:2]))
-    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
-
-
-def _shrunk(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.asarray(PIL.Image.fromarray(pixels).resize(size, PIL.Image.Resampling.LANCZOS))
+def _shrunk(photo: Photo) -> Photo:
+    """Returns a photograph at the size of an animation, if it is larger."""
+    height, width = photo.pixels.shape[:2]
+    scale = min(1.0, ANIMATION / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    pixels = np.asarray(PIL.Image.fromarray(photo.pixels).resize(size, PIL.Image.Resampling.LANCZOS))
+    squares = tuple(faces.Square(one.left * scale, one.top * scale, one.side * scale) for one in photo.squares)
+    return dataclasses.replace(photo, pixels=pixels, squares=squares)
