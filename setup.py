@@ -10,6 +10,9 @@ PHOTOS = [
     "standard-imghdr>=3.13; python_version >= '3.13'",
 ]
 
+# Apart from photos: its wheel holds libheif (LGPL) and x265 (GPL).
+HEIC = ["pillow-heif>=1.0"]
+
 # The lowest releases with which the tests pass: `uv pip install --resolution lowest-direct -e ".[test]"`, Python 3.11.
 setuptools.setup(
     name="emogan",
@@ -41,8 +44,10 @@ setuptools.setup(
     extras_require={
         "gpu": ["jax[cuda12]>=0.10.2"],
         "photos": PHOTOS,
+        "heic": HEIC,
         "test": [
             *PHOTOS,
+            *HEIC,
             "hypothesis>=6.100",
             "nbclient>=0.10",
             "nbformat>=5.10",

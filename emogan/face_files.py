@@ -11,7 +11,12 @@ from emogan import untrusted
 from emogan.data import dataset
 
 # What counts as an image in a folder; a single file may have any name.
-SUFFIXES = frozenset((".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+SUFFIXES = frozenset(
+    (
+        *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"),
+        *(".tif", ".tiff", ".webp"),
+    )
+)
 
 _SIZE = dataset.IMAGE_SIZE
 

@@ -147,9 +147,9 @@ def write(
       source: a photograph or a folder of them; from a folder, those without a face and those that cannot be read are
         left out and told of.
       emotion: a name, "all", or a way "FROM:TO".
-      output: for a photograph, NAME.jpg or NAME.png for the edited photograph, under "all" a strip of close-ups, a row
-        a face; NAME.gif for the animated photograph. For a folder, NAME.jpg or NAME.png is a sheet of close-ups, a row
-        a face. A folder gets for each photograph what one alone would be. NAME.npy gets the faces' edits, as
+      output: for a photograph, NAME.jpg, .png, .webp or .avif for the edited photograph, under "all" a strip of
+        close-ups, a row a face; NAME.gif for the animated photograph. For a folder, a picture is a sheet of close-ups,
+        a row a face. A folder gets for each photograph what one alone would be. NAME.npy gets the faces' edits, as
         `transfer_files.write`.
       crop: of `read`.
       frames: of an animation.
@@ -226,16 +226,21 @@ def _lack(photo: Photo) -> str:
 
 
 def _targets(folder: pathlib.Path, paths: list[pathlib.Path], emotion: str) -> list[pathlib.Path]:
-    """Returns a file in the folder for each photograph: JPEGs stay JPEGs, as photographs; all else becomes PNG."""
+    """Returns a file in the folder for each photograph, of its own kind, or of one that is written."""
     if edits.is_way(emotion):
         return transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".gif")
     targets = transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".png")
     if emotion.strip().lower() == transfer.ALL:
         return targets
-    return [
-        target.with_suffix(".jpg") if path.suffix.lower() in images.JPEG_SUFFIXES else target
-        for target, path in zip(targets, paths, strict=True)
-    ]
+    return [target.with_suffix(_becomes(path.suffix.lower())) for target, path in zip(targets, paths, strict=True)]
+
+
+def _becomes(suffix: str) -> str:
+    """Returns the suffix under which the edit of a photograph is written."""
+    if suffix in transfer_files.MODERN:
+        return suffix if images.writes(suffix) else ".jpg"
+    # A PNG of a photograph of a phone has a hundred megabytes.
+    return ".jpg" if suffix in (*images.JPEG_SUFFIXES, ".heic", ".heif") else ".png"
 
 
 def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ...], emotion: str) -> None:

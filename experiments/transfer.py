@@ -27,7 +27,7 @@ WORKDIR = script.define_path(
 INPUT = script.define_path("input", None, "an image, a folder of images, or a .npy file uint8 [N,48,48]", required=True)
 EMOTION = flags.DEFINE_string("emotion", None, "an emotion's name, all, or FROM:TO for an animation", required=True)
 OUTPUT = script.define_path(
-    "output", None, "NAME.jpg, NAME.png, NAME.gif, NAME.npy, or a folder for a picture an image", required=True
+    "output", None, "NAME.jpg, .png, .webp, .avif, .gif, .npy, or a folder for a picture an image", required=True
 )
 CROP = flags.DEFINE_enum(
     "crop",

@@ -279,8 +279,14 @@ def bad(inputs, trained_workdir, tmp_path_factory):
         ("objects", ["objects.npy: expected an array that numpy.save wrote, found Object arrays"]),
         ("text", ["text.npy: expected an array that numpy.save wrote"]),
         ("emotion", ["expected an emotion out of angry, disgusted", "'cheerful'"]),
-        ("output kind", ["--output: expected a folder, NAME.png, NAME.jpg, NAME.gif or NAME.npy, found", "made.txt"]),
-        ("output file", ["--output: expected a folder, NAME.png, NAME.jpg, NAME.gif or NAME.npy, found", "file"]),
+        (
+            "output kind",
+            ["--output: expected a folder, NAME.png, NAME.jpg, NAME.webp, NAME.avif, NAME.gif", "made.txt"],
+        ),
+        (
+            "output file",
+            ["--output: expected a folder, NAME.png, NAME.jpg, NAME.webp, NAME.avif, NAME.gif", "file"],
+        ),
         ("output below a file", ["--output: expected", "to be a folder, found a file"]),
         ("output is input", ["--output: expected another file than the input"]),
         ("output folder is input", ["--output: expected another file than the input", "face1.png"]),
