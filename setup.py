@@ -16,6 +16,9 @@ CPU = [
     "onednn-devel-cpu-gomp>=2023.2; sys_platform == 'linux' and platform_machine == 'x86_64'",
 ]
 
+# Apart from photos: its wheel holds libheif (LGPL) and x265 (GPL).
+HEIC = ["pillow-heif>=1.0"]
+
 # The lowest releases with which the tests pass: `uv pip install --resolution lowest-direct -e ".[test]"`, Python 3.11.
 setuptools.setup(
     name="emogan",
@@ -48,9 +51,11 @@ setuptools.setup(
         "cpu": CPU,
         "gpu": ["jax[cuda12]>=0.10.2"],
         "photos": PHOTOS,
+        "heic": HEIC,
         "test": [
             *CPU,
             *PHOTOS,
+            *HEIC,
             "hypothesis>=6.100",
             "nbclient>=0.10",
             "nbformat>=5.10",

@@ -5,6 +5,7 @@ checked before any work, and is saved beside the run as JSON.
 """
 
 import dataclasses
+import difflib
 import json
 import pathlib
 from typing import Any
@@ -145,9 +146,13 @@ class Config:
             )
 
 
-def to_json(config: Config) -> str:
-    """Returns a configuration as JSON text."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+_DEVICES = "computed_on"  # in the JSON of a run: no field, since a run may go on elsewhere
+
+
+def to_json(config: Config, devices: str = "") -> str:
+    """Returns a configuration as JSON text, with the devices that it last ran on, if they are given."""
+    values = dataclasses.asdict(config) | ({_DEVICES: devices} if devices else {})
+    return json.dumps(values, indent=2) + "\n"
 
 
 def from_json(text: str) -> Config:
@@ -160,12 +165,14 @@ def from_json(text: str) -> Config:
         values = untrusted.from_json(text)
     except ValueError as error:
         raise ValueError(f"expected a configuration as JSON, found {error}; train the run again") from error
+    if isinstance(values, dict):
+        values.pop(_DEVICES, None)
     return _from_dict(Config, values, "")
 
 
-def save(config: Config, path: pathlib.Path) -> None:
-    """Writes a configuration as JSON; a reader sees the old file or the new one, never a part."""
-    files.write_text(path, to_json(config))
+def save(config: Config, path: pathlib.Path, devices: str = "") -> None:
+    """Writes a configuration as `to_json` gives it; a reader sees the old file or the new one, never a part."""
+    files.write_text(path, to_json(config, devices))
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -187,7 +194,11 @@ def override(config: Config, name: str, text: str) -> None:
     """
     before = flatten(config)
     if name not in before:
-        raise ValueError(f"{untrusted.shown(name)}: expected a field out of {', '.join(before)}, found another")
+        near = difflib.get_close_matches(name, before, 1) or ["none; config.json of a run has all"]
+        raise ValueError(
+            f"{untrusted.shown(name)}: expected a field of the configuration, found none of this name; the nearest is "
+            f"{near[0]}"
+        )
     part, _, field = name.rpartition(".")
     owner = getattr(config, part) if part else config
     kind = {each.name: each.type for each in dataclasses.fields(owner)}[field]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import PIL.Image
@@ -11,7 +11,12 @@ from emogan import untrusted
 from emogan.data import dataset
 
 # What counts as an image in a folder; a single file may have any name.
-SUFFIXES = frozenset((".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+SUFFIXES = frozenset(
+    (
+        *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"),
+        *(".tif", ".tiff", ".webp"),
+    )
+)
 
 _SIZE = dataset.IMAGE_SIZE
 
@@ -25,12 +30,14 @@ class Faces:
       names: a name a face: its file's, or its index in an array.
       paths: the files that were read.
       remarks: lines of text.
+      failed: a line for each file of a folder that cannot be read; its faces are not among these.
     """
 
     images: np.ndarray
     names: tuple[str, ...]
     paths: tuple[pathlib.Path, ...]
     remarks: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 def read(path: pathlib.Path, progress: Callable[[int, int], None] | None = None) -> Faces:
@@ -44,8 +51,8 @@ def read(path: pathlib.Path, progress: Callable[[int, int], None] | None = None)
 
     Raises:
       FileNotFoundError: if there is nothing at path, or no image in the folder.
-      ValueError: if a file is no image or is damaged, an array is not uint8 [N, H, W], or anything is beyond the bounds
-        of `untrusted` or `dataset.MOST_FACES`.
+      ValueError: if the file, or every file in the folder, is no image or is damaged, an array is not uint8 [N, H, W],
+        or anything is beyond the bounds of `untrusted` or `dataset.MOST_FACES`.
     """
     if path.is_dir():
         return _read_folder(path, progress)
@@ -78,15 +85,28 @@ def image_paths(folder: pathlib.Path) -> tuple[list[pathlib.Path], tuple[str, ..
     return paths, (f"{folder}: skipped {skipped} of {len(entries)} entries: no images",) if skipped else ()
 
 
+def all_failed(lines: Sequence[str]) -> str:
+    """Returns one line for files of which none can be used, each of which has a line."""
+    return lines[0] + (f" (and {len(lines) - 1} more files are no better)" if len(lines) > 1 else "")
+
+
 def _read_folder(folder: pathlib.Path, progress: Callable[[int, int], None] | None) -> Faces:
     paths, remarks = image_paths(folder)
-    faces, cropped = np.empty((len(paths), _SIZE, _SIZE), np.uint8), 0
+    faces, read, failed, cropped = np.empty((len(paths), _SIZE, _SIZE), np.uint8), [], [], 0
     for i, path in enumerate(paths):
-        faces[i], square = _read_image(path)
-        cropped += not square
+        try:
+            faces[len(read)], square = _read_image(path)
+        except untrusted.UnreadableError as error:
+            failed.append(str(error))
+        else:
+            read.append(path)
+            cropped += not square
         if progress:
             progress(i + 1, len(paths))
-    return Faces(faces, tuple(path.name for path in paths), tuple(paths), remarks + _remarks(cropped, len(paths)))
+    if not read:
+        raise ValueError(all_failed(failed))
+    names = tuple(path.name for path in read)
+    return Faces(faces[: len(read)], names, tuple(read), remarks + _remarks(cropped, len(read)), tuple(failed))
 
 
 def _read_array(path: pathlib.Path) -> Faces:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,15 +40,28 @@ def write_array(path: pathlib.Path, array: np.ndarray) -> pathlib.Path:
     return path
 
 
-def check_folder(folder: pathlib.Path) -> None:
-    """Checks that what --output names is a folder, or can be made one.
+def check_folder(folder: pathlib.Path, flag: str = "--output") -> None:
+    """Checks that a folder can be written to, or made and then written to; to be asked before any work.
+
+    Args:
+      folder: what a flag names, or the folder of the file that it names.
+      flag: how the user knows it.
 
     Raises:
-      ValueError: if there is a file where it, or a folder above it, must be.
+      ValueError: if there is a file where it, or a folder above it, must be, or what is there cannot be written to.
     """
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     if not existing.is_dir():
-        raise ValueError(f"--output: expected {existing} to be a folder, found a file")
+        raise ValueError(f"{flag}: expected {existing} to be a folder, found a file")
+    try:
+        # What the system says of permissions is not all: there are read-only disks, and full ones. It leaves no trace.
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        where = existing.absolute()
+        raise ValueError(
+            f"{flag}: expected a folder to write to, found {where}: {error.strerror}; choose another {flag}"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
 """Changes the emotion on the faces in photographs, into photographs, strips, sheets and animations."""
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import PIL.Image
@@ -15,6 +16,7 @@ LARGEST_FACE = 112  # pixels of a side up to which "auto" takes an image for a f
 CLOSE_UP = 192  # pixels of a face's picture in a strip or sheet
 ANIMATION = 480  # most pixels of a side of an animated photograph: a GIF keeps every frame whole
 
+_GRAY = 128
 _AROUND = 1.6  # how many sides of its square a close-up shows, so that the edit's rim is seen
 
 
@@ -62,11 +64,23 @@ class _Edits:
 
 @dataclasses.dataclass(frozen=True)
 class Written:
-    """What was written: the files' paths, how many faces were edited, and lines of text for the user."""
+    """What was written.
+
+    Attributes:
+      paths: of the files.
+      faces: how many were edited.
+      remarks: lines of text for the user.
+      edited: how many photographs have such a face.
+      skipped: how many have none.
+      failed: a line for each that cannot be read, or has too many faces for its strip.
+    """
 
     paths: list[pathlib.Path]
     faces: int
     remarks: tuple[str, ...]
+    edited: int = 1
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
 
 
 def holds_photos(path: pathlib.Path, crop: str) -> bool:
@@ -78,7 +92,7 @@ def holds_photos(path: pathlib.Path, crop: str) -> bool:
 
     Raises:
       FileNotFoundError: if a folder has no image.
-      ValueError: if an image is damaged, or "detect" is asked of a .npy file.
+      ValueError: if the image is damaged, or "detect" is asked of a .npy file. In a folder such an image counts not.
     """
     if path.suffix.lower() == ".npy" and not path.is_dir():
         if crop == DETECT:
@@ -88,8 +102,13 @@ def holds_photos(path: pathlib.Path, crop: str) -> bool:
         return crop == DETECT
     if not path.is_dir() and not path.is_file():
         return False  # whoever reads faces says what is wrong
-    paths = face_files.image_paths(path)[0] if path.is_dir() else [path]
-    return any(max(untrusted.read_size(one)) > LARGEST_FACE for one in paths)
+    if not path.is_dir():
+        return max(untrusted.read_size(path)) > LARGEST_FACE
+    for one in face_files.image_paths(path)[0]:
+        with contextlib.suppress(untrusted.UnreadableError):  # whoever reads it names it
+            if max(untrusted.read_size(one)) > LARGEST_FACE:
+                return True
+    return False
 
 
 def read(path: pathlib.Path, crop: str) -> Photo:
@@ -125,11 +144,12 @@ def write(
 
     Args:
       model: the trained networks.
-      source: a photograph or a folder of them; from a folder, those without a face are left out and told of.
+      source: a photograph or a folder of them; from a folder, those without a face and those that cannot be read are
+        left out and told of.
       emotion: a name, "all", or a way "FROM:TO".
-      output: for a photograph, NAME.jpg or NAME.png for the edited photograph, under "all" a strip of close-ups, a row
-        a face; NAME.gif for the animated photograph. For a folder, NAME.jpg or NAME.png is a sheet of close-ups, a row
-        a face. A folder gets for each photograph what one alone would be. NAME.npy gets the faces' edits, as
+      output: for a photograph, NAME.jpg, .png, .webp or .avif for the edited photograph, under "all" a strip of
+        close-ups, a row a face; NAME.gif for the animated photograph. For a folder, a picture is a sheet of close-ups,
+        a row a face. A folder gets for each photograph what one alone would be. NAME.npy gets the faces' edits, as
         `transfer_files.write`.
       crop: of `read`.
       frames: of an animation.
@@ -148,14 +168,21 @@ def write(
     targets = _targets(output, paths, emotion) if kind == "folder" else [output]
     transfer_files.check_targets(targets, paths)
 
-    written, lacking, count, rows, names = [], [], 0, [], []
+    written, lacking, failed, edited, count, rows, names = [], [], [], 0, 0, [], []
+    strips = a_photo_each and emotion.strip().lower() == transfer.ALL
     for i, path in enumerate(paths):
-        photo = read(path, crop)
-        if photo.squares:
+        try:
+            photo = read(path, crop)
+            if strips:
+                transfer_files.check_rows(len(photo.squares), untrusted.shown(path))
+        except (untrusted.UnreadableError, transfer_files.TooManyError) as error:
+            failed.append(str(error))
+            photo = None
+        if photo and photo.squares:
             before = photo.cut()
             after = edits.apply(model, before, emotion, frames)
             made = _Edits(before, after, None if kind == ".npy" else edits.flows(model, before, emotion, frames))
-            count += len(before)
+            edited, count = edited + 1, count + len(before)
             if a_photo_each:
                 targets[i].parent.mkdir(parents=True, exist_ok=True)
                 _save(targets[i], photo, made, edits.names(model, emotion), emotion)
@@ -166,13 +193,12 @@ def write(
                 transfer_files.check_rows(count)
                 rows.append(_close_ups(photo, made))
                 names += [path.name] * len(before)
-        if photo.small or not photo.squares:
+        if photo and (photo.small or not photo.squares):
             lacking.append(_lack(photo))
         if progress:
             progress(i + 1, len(paths))
     if not count:
-        more = f", and in {len(lacking) - 1} more photographs no better" if len(lacking) > 1 else ""
-        raise ValueError(lacking[0] + more)
+        raise ValueError(face_files.all_failed(failed + lacking))
     if not a_photo_each:
         written = [output]
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +208,8 @@ def write(
         else:
             columns = ("original", *edits.names(model, emotion))
             transfer_files.save_sheet(output, every[0], every[1:], columns, names, scale=1)
-    return Written(written, count, (*remarks, *lacking))
+    skipped = len(paths) - edited - len(failed)
+    return Written(written, count, (*remarks, *lacking), edited, skipped, tuple(failed))
 
 
 def _lack(photo: Photo) -> str:
@@ -199,26 +226,30 @@ def _lack(photo: Photo) -> str:
 
 
 def _targets(folder: pathlib.Path, paths: list[pathlib.Path], emotion: str) -> list[pathlib.Path]:
-    """Returns a file in the folder for each photograph: JPEGs stay JPEGs, as photographs; all else becomes PNG."""
+    """Returns a file in the folder for each photograph, of its own kind, or of one that is written."""
     if edits.is_way(emotion):
         return transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".gif")
     targets = transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".png")
     if emotion.strip().lower() == transfer.ALL:
         return targets
-    return [
-        target.with_suffix(".jpg") if path.suffix.lower() in images.JPEG_SUFFIXES else target
-        for target, path in zip(targets, paths, strict=True)
-    ]
+    return [target.with_suffix(_becomes(path.suffix.lower())) for target, path in zip(targets, paths, strict=True)]
+
+
+def _becomes(suffix: str) -> str:
+    """Returns the suffix under which the edit of a photograph is written."""
+    if suffix in transfer_files.MODERN:
+        return suffix if images.writes(suffix) else ".jpg"
+    # A PNG of a photograph of a phone has a hundred megabytes.
+    return ".jpg" if suffix in (*images.JPEG_SUFFIXES, ".heic", ".heif") else ".png"
 
 
 def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ...], emotion: str) -> None:
     """Writes what one photograph becomes."""
     if edits.is_way(emotion):
-        photo, size = photo.opaque(), _fitting(photo.pixels.shape)
-        shown = [_shrunk(_edited(photo, made, k), size) for k in range(len(made.after))]
+        photo = _shrunk(photo.opaque())
+        shown = [_edited(photo, made, k) for k in range(len(made.after))]
         images.save_gif(target, shown, edits.durations(len(shown)), images.SYNTHETIC)
     elif emotion.strip().lower() == transfer.ALL:
-        transfer_files.check_rows(len(made.before))
         every = _close_ups(photo, made)
         transfer_files.save_sheet(target, every[0], every[1:], ("original", *names), scale=1)
     else:
@@ -234,21 +265,46 @@ def _edited(photo: Photo, made: _Edits, k: int) -> np.ndarray:
     if photo.alpha is not None:
         hidden = photo.alpha[..., None] == 0
         pixels = np.where(hidden, np.uint8(255), pixels)  # or an edit could bend into sight what is hidden
-    flows = [None] * len(made.before) if made.flows is None else made.flows[k]
-    for square, old, new, flow in zip(photo.squares, made.before, made.after[k], flows, strict=True):
-        pixels = photos.put_back(pixels, square, old, new, flow)
+    pixels = _put_back(pixels, photo.squares, made, k)
     return pixels if photo.alpha is None else np.where(hidden, photo.pixels, pixels)
 
 
+def _put_back(pixels: np.ndarray, squares: Sequence[faces.Square], made: _Edits, k: int) -> np.ndarray:
+    """Returns pixels with the k-th edit of every face, whose squares these are."""
+    flows = [None] * len(made.before) if made.flows is None else made.flows[k]
+    for square, old, new, flow in zip(squares, made.before, made.after[k], flows, strict=True):
+        pixels = photos.put_back(pixels, square, old, new, flow)
+    return pixels
+
+
 def _close_ups(photo: Photo, made: _Edits) -> np.ndarray:
-    """Returns uint8 [1 + K, N, size, size, 3]: every face in its photograph, as it was and with each edit."""
+    """Returns uint8 [1 + K, N, size, size, 3]: every face in its photograph, as it was and with each edit.
+
+    The edits are put back into the close-up, at the size that is shown, and not into the whole photograph. What lies
+    beyond the photograph is gray.
+    """
     photo = photo.opaque()
-    pictures = [photo.pixels, *(_edited(photo, made, k) for k in range(len(made.after)))]
-    rows = []
-    for pixels in pictures:
-        colours = pixels if pixels.ndim == 3 else pixels[..., None].repeat(3, axis=-1)
-        rows.append([faces.crop(colours, _wider(square), CLOSE_UP) for square in photo.squares])
-    return np.array(rows, np.uint8)
+    faces_shown = []
+    for square in photo.squares:
+        around = _wider(square)
+        scale = CLOSE_UP / around.side
+        view = faces.crop(photo.pixels, around, CLOSE_UP)
+        squares = [
+            faces.Square((one.left - around.left) * scale, (one.top - around.top) * scale, one.side * scale)
+            for one in photo.squares
+        ]
+        shown = np.stack([view, *(_put_back(view, squares, made, k) for k in range(len(made.after)))])
+        shown = shown if shown.ndim == 4 else shown[..., None].repeat(3, axis=-1)
+        shown[:, _beyond(around, photo.pixels.shape)] = _GRAY
+        faces_shown.append(shown)
+    return np.stack(faces_shown, axis=1)
+
+
+def _beyond(square: faces.Square, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns which pixels of a square's close-up, bool [size, size], lie beyond a photograph of this shape."""
+    places = (np.arange(CLOSE_UP) + 0.5) * square.side / CLOSE_UP
+    rows, columns = square.top + places, square.left + places
+    return ((rows < 0) | (rows >= shape[0]))[:, None] | ((columns < 0) | (columns >= shape[1]))
 
 
 def _wider(square: faces.Square) -> faces.Square:
@@ -256,10 +312,11 @@ def _wider(square: faces.Square) -> faces.Square:
     return faces.Square(square.left - beyond, square.top - beyond, square.side + 2 * beyond)
 
 
-def _fitting(shape: tuple[int, ...]) -> tuple[int, int]:
-    scale = min(1.0, ANIMATION / max(shape[:2]))
-    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
-
-
-def _shrunk(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.asarray(PIL.Image.fromarray(pixels).resize(size, PIL.Image.Resampling.LANCZOS))
+def _shrunk(photo: Photo) -> Photo:
+    """Returns a photograph at the size of an animation, if it is larger."""
+    height, width = photo.pixels.shape[:2]
+    scale = min(1.0, ANIMATION / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    pixels = np.asarray(PIL.Image.fromarray(photo.pixels).resize(size, PIL.Image.Resampling.LANCZOS))
+    squares = tuple(faces.Square(one.left * scale, one.top * scale, one.side * scale) for one in photo.squares)
+    return dataclasses.replace(photo, pixels=pixels, squares=squares)

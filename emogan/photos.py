@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from emogan import faces
 
+_BAND = 512  # rows that are edited at once: floats of a face of many megapixels would take gigabytes
 _PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
 _ROUNDNESS = 3.0  # of the feathered mask: 2 is a circle, infinity a square
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as of `faces.cut`
@@ -33,8 +34,23 @@ def put_back(
     bottom = min(pixels.shape[0], int(np.ceil(square.top + square.side)))
     right = min(pixels.shape[1], int(np.ceil(square.left + square.side)))
     answer = pixels.copy()
-    if bottom <= top or right <= left:
-        return answer
+    if right > left:
+        for start in range(top, bottom, _BAND):
+            stop = min(bottom, start + _BAND)
+            answer[start:stop, left:right] = _edited(pixels, square, before, after, flow, (left, start, right, stop))
+    return answer
+
+
+def _edited(
+    pixels: np.ndarray,
+    square: faces.Square,
+    before: np.ndarray,
+    after: np.ndarray,
+    flow: np.ndarray | None,
+    part_of: tuple[int, int, int, int],
+) -> np.ndarray:
+    """Returns the pixels of `put_back` in a rectangle (left, top, right, bottom) of the photograph."""
+    left, top, right, bottom = part_of
     place = (left - square.left, top - square.top, right - square.left, bottom - square.top)
     mask = _mask(square.side, place)
     part = pixels[top:bottom, left:right].astype(np.float32)
@@ -49,8 +65,7 @@ def put_back(
         near = pixels[above : bottom + reach, beside : right + reach]
         part = _bent(near, ways, (top - above, left - beside))
     change = _enlarged(after - bent, square.side, place) * mask
-    answer[top:bottom, left:right] = np.round(_relit(part, change))
-    return answer
+    return np.round(_relit(part, change)).astype(np.uint8)
 
 
 def _bent(pixels: np.ndarray, ways: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:

@@ -58,6 +58,7 @@ def run(
     """
     config.check()
     phases = phases_of(config, phase)
+    checkpoint.place(workdir)
     _refuse_other_run(config, workdir)
     layout = layout_lib.make(config.parallel)
     for name in phases:
@@ -82,12 +83,13 @@ def _run(
     if "gan" in phases:
         _refuse_stale_encoder(workdir, sizes)
     if hosts.is_first():
-        _settle(config, workdir, data)
+        _settle(config, workdir, data, layout.devices)
     hosts.meet("the folder is settled")
     writers.say(
         f"{data.name} {data.split}: {len(data)} faces; "
         + ", ".join(f"{name} {count:,} parameters" for name, count in sizes.parameters.items())
     )
+    writers.say(f"computing on {layout.devices}")
     writers.say(f"writing to {workdir}; stop at any time, the same command continues")
     rates = {}
     for name in phases:
@@ -264,6 +266,12 @@ def _refuse_stale_encoder(workdir: pathlib.Path, sizes: plans.Plan) -> None:
 
 
 def _refuse_other_run(config: config_lib.Config, workdir: pathlib.Path) -> None:
+    if others := run_folder.foreign(workdir):
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise ValueError(
+            f"{workdir}: expected a run's folder, an empty or a new one, found {untrusted.shown(others[0])}{more} in "
+            "it; choose another --workdir"
+        )
     if not (workdir / "config.json").exists():
         return
     changed = config_lib.differences(run_folder.read_config(workdir), config)
@@ -289,12 +297,12 @@ def _refuse_other_data(workdir: pathlib.Path, data: dataset.Dataset) -> None:
         )
 
 
-def _settle(config: config_lib.Config, workdir: pathlib.Path, data: dataset.Dataset) -> None:
-    """Writes the configuration and what the data are, once nothing in the folder refuses them."""
+def _settle(config: config_lib.Config, workdir: pathlib.Path, data: dataset.Dataset, devices: str) -> None:
+    """Writes the configuration with the devices, and what the data are, once nothing in the folder refuses them."""
     workdir.mkdir(parents=True, exist_ok=True)
     if not (workdir / "data.json").exists():
         files.write_json(workdir / "data.json", _about_data(data))
-    config_lib.save(config, workdir / "config.json")
+    config_lib.save(config, workdir / "config.json", devices)
 
 
 def _about_data(data: dataset.Dataset) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import resource
 
 import jax
 
-from emogan import files
+from emogan import files, untrusted
 
 # glibc's names for what mallopt sets (malloc.h).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -39,6 +39,25 @@ def keep_compiled(folder: pathlib.Path | None = None) -> None:
     folder = folder or files.cache_dir() / f"compiled-{_machine()}"
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def check_devices() -> None:
+    """Checks that JAX has a device of the platform that it was told to use (by JAX_PLATFORMS), if it was.
+
+    Raises:
+      ValueError: if it finds none.
+    """
+    asked = jax.config.jax_platforms
+    if not asked:
+        return
+    try:
+        jax.devices()
+    except Exception as error:  # of JAX's plugins each has its own, some without a text
+        told = untrusted.escaped(" ".join(str(error).split())).partition(" (set JAX_PLATFORMS")[0]
+        raise ValueError(
+            f"JAX_PLATFORMS={asked}: expected a device of this platform, found none{told and f' ({told})'}; leave "
+            "JAX_PLATFORMS out to use what is there, or for a GPU of NVIDIA pip install -e '.[gpu]'"
+        ) from error
 
 
 def memory() -> dict[str, float]:

@@ -19,6 +19,21 @@ class RunFolder:
     about_data: dict[str, Any]
 
 
+# What a training writes into its folder; docs/architecture.md.
+_OWN = ("config.json", "data.json", "metrics.jsonl", "tensorboard", "checkpoints", "figures", "profile")
+_LOGS = (".err", ".log", ".out")  # a shell, or a cluster, may write there what a run says
+
+
+def foreign(workdir: pathlib.Path) -> list[str]:
+    """Returns what lies in a folder that is no run's: names, without hidden files, logs, and a run's own files."""
+    if not workdir.is_dir() or (workdir / "config.json").exists():
+        return []
+    names = sorted(path.name for path in workdir.iterdir() if path.suffix not in _LOGS)
+    own = (*_OWN, "lost+found")  # what a file system of its own begins with
+    # A run that was killed as it wrote its first file has left a part of it.
+    return [name for name in names if name[0] != "." and name not in own and not name.endswith(".tmp")]
+
+
 def read(workdir: pathlib.Path) -> RunFolder:
     """Returns what a run's folder says.
 

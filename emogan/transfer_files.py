@@ -8,6 +8,7 @@ import numpy as np
 
 from emogan import edits, face_files, files, grids, images, transfer
 
+MODERN = (".webp", ".avif")  # kinds of pictures that not every Pillow writes
 LARGEST_SHEET = 200  # rows; more make a picture that few programs open
 
 
@@ -24,6 +25,11 @@ def check(model: transfer.EmotionTransfer, emotion: str, output: pathlib.Path, f
         raise ValueError(f"--output: expected NAME.gif or a folder for the way {emotion}, found {output}")
     if not way and found == ".gif":
         raise ValueError(f"--output: expected --emotion=FROM:TO for an animation, found {emotion} for {output}")
+    if found in MODERN and not images.writes(found):
+        raise ValueError(
+            f"--output: expected a Pillow that writes {found}, found one that does not; pip install -U pillow, or name "
+            f"{output.with_suffix('.jpg')}"
+        )
     files.check_folder(output if found == "folder" else output.parent)
 
 
@@ -102,7 +108,7 @@ def save_sheet(
 
 
 def kind(output: pathlib.Path) -> str:
-    """Returns "folder", ".npy", ".gif", ".png" or ".jpg", the kind that an output's name asks for.
+    """Returns "folder", ".npy", ".gif", ".png", ".jpg", ".webp" or ".avif", the kind that an output's name asks for.
 
     Raises:
       ValueError: if it is none of them.
@@ -112,10 +118,13 @@ def kind(output: pathlib.Path) -> str:
     suffix = output.suffix.lower()
     if suffix in images.JPEG_SUFFIXES:
         return ".jpg"
-    if suffix in (".npy", ".png", ".gif"):
+    if suffix in (".npy", ".png", ".gif", *MODERN):
         return suffix
     if suffix or output.exists():
-        raise ValueError(f"--output: expected a folder, NAME.png, NAME.jpg, NAME.gif or NAME.npy, found {output}")
+        raise ValueError(
+            f"--output: expected a folder, NAME.png, NAME.jpg, NAME.webp, NAME.avif, NAME.gif or NAME.npy, "
+            f"found {output}"
+        )
     return "folder"
 
 
@@ -134,11 +143,15 @@ def _identity(path: pathlib.Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def check_rows(count: int) -> None:
-    """Checks that so many faces fit into one picture, with ValueError."""
+class TooManyError(ValueError):
+    """More faces than one picture holds."""
+
+
+def check_rows(count: int, source: str = "") -> None:
+    """Checks that so many faces, of one photograph if it is named, fit into one picture, with TooManyError."""
     if count > LARGEST_SHEET:
-        raise ValueError(
-            f"--output: expected at most {LARGEST_SHEET} faces for one picture, found {count}; "
+        raise TooManyError(
+            f"{source or '--output'}: expected at most {LARGEST_SHEET} faces for one picture, found {count}; "
             "name a folder (a picture a face) or a .npy file"
         )
 

@@ -1,6 +1,7 @@
 """Reads files that anyone may have written: what they claim to hold is checked before memory is spent on it."""
 
 import contextlib
+import functools
 import json
 import pathlib
 import warnings
@@ -15,12 +16,16 @@ import PIL.ImageOps
 MOST_TEXT = 1 << 22  # bytes; as Python objects JSON takes up to thirty times as many
 MOST_DEPTH = 30  # of JSON
 MOST_ARRAY = 1 << 30  # bytes
-MOST_IMAGE = 1 << 26  # bytes of its file; Pillow reads some kinds as a whole
-MOST_PIXELS = 1 << 25  # of an image: 5792 x 5792
+MOST_IMAGE = 1 << 28  # bytes of its file; Pillow reads some kinds as a whole
+MOST_PIXELS = 1 << 26  # of an image: 67 megapixels, where cameras and phones of the day have up to 61
 MOST_SCANS = 100  # of a JPEG, each of which may go over all its pixels; common ones have ten
 
-# Pillow knows more, among them kinds that it hands to other programs.
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# Pillow knows more, among them kinds that it hands to other programs. AVIF is not in every Pillow, and HEIF is
+# pillow-heif's, if that is installed.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", "AVIF", "HEIF")
+
+_SAVE_IT = "save it as 8-bit PNG or JPEG, or leave it out"
+_SHRINK_IT = "make it smaller, or leave it out"
 
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others without a bound on memory
 
@@ -28,6 +33,10 @@ _SHOWN = 120  # characters of a name
 _HEADER = 1 << 16  # bytes: more than numpy.save writes before the values
 _PROFILE_SPACE = slice(16, 20)  # where a colour profile (ICC.1) says what its values are
 _START_OF_SCAN = b"\xff\xda"  # which the pixels of a JPEG never hold
+
+
+class UnreadableError(ValueError):
+    """A file that cannot be read as what it should be; others beside it may be."""
 
 
 def read_text(path: pathlib.Path) -> str:
@@ -132,6 +141,17 @@ def check_members(members: Sequence[zipfile.ZipInfo], most: int) -> None:
             raise ValueError(f"members packed by {name}, where deflated or stored ones were expected")
 
 
+@functools.cache
+def readable() -> tuple[str, ...]:
+    """Returns those of `FORMATS` that the installed libraries read."""
+    PIL.Image.init()
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    return tuple(name for name in FORMATS if name in PIL.Image.OPEN)
+
+
 def read_gray(path: pathlib.Path, formats: tuple[str, ...] = FORMATS) -> PIL.Image.Image:
     """Returns an image of any mode in 8-bit gray, upright; of an animation the first frame.
 
@@ -180,7 +200,10 @@ def read_size(path: pathlib.Path) -> tuple[int, int]:
 @contextlib.contextmanager
 def _opened(path: pathlib.Path, formats: tuple[str, ...]) -> Iterator[PIL.Image.Image]:
     """Gives an image whose claims are within the bounds; what fails on it becomes one line."""
+    formats, advice = tuple(name for name in formats if name in readable()), _SAVE_IT
     try:
+        if path.is_file() and path.stat().st_size > MOST_IMAGE:
+            advice = _SHRINK_IT
         _check_file(path, MOST_IMAGE)
         with warnings.catch_warnings():
             # Pillow warns of what a reader can do nothing about: odd metadata, and sizes below those that it refuses.
@@ -188,6 +211,7 @@ def _opened(path: pathlib.Path, formats: tuple[str, ...]) -> Iterator[PIL.Image.
             # By its name Pillow 13 would map an uncompressed TIFF into memory, and then turns it wrongly.
             with path.open("rb") as file, PIL.Image.open(file, formats=formats) as image:
                 if not 0 < image.width * image.height <= MOST_PIXELS:
+                    advice = _SHRINK_IT
                     limit = f"where 1 to {MOST_PIXELS:,} pixels were expected"
                     raise ValueError(f"{image.width}x{image.height}, {limit}")
                 # One with several pictures, as cameras write, is an MPO to Pillow.
@@ -195,10 +219,25 @@ def _opened(path: pathlib.Path, formats: tuple[str, ...]) -> Iterator[PIL.Image.
                     raise ValueError(f"a JPEG of more than {MOST_SCANS} scans")
                 yield image
     except Exception as error:  # Pillow's decoders have each their own for damaged data
-        found = "a file that is no image" if isinstance(error, PIL.UnidentifiedImageError) else reason(error)
-        raise ValueError(
-            f"{escaped(str(path))}: expected an image, found {found}; save it as 8-bit PNG or JPEG, or leave it out"
-        ) from error
+        found = reason(error)
+        if isinstance(error, PIL.UnidentifiedImageError):
+            found, advice = _unknown(path)
+        if isinstance(error, PIL.Image.DecompressionBombError):
+            advice = _SHRINK_IT
+        raise UnreadableError(f"{escaped(str(path))}: expected an image, found {found}; {advice}") from error
+
+
+def _unknown(path: pathlib.Path) -> tuple[str, str]:
+    """Returns what a file is that Pillow does not know, and what to do about it."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    # The first box of an ISO base media file (ISO/IEC 14496-12) names its kind and those it is compatible with.
+    kinds = head[8 : max(8, min(64, int.from_bytes(head[:4], "big")))]
+    if head[4:8] == b"ftyp" and (b"avif" in kinds or b"avis" in kinds):
+        return "an AVIF, which this Pillow does not read", f"pip install -U pillow, or {_SAVE_IT}"
+    if head[4:8] == b"ftyp" and any(kind in kinds for kind in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")):
+        return "a HEIC, which needs pillow-heif", f"pip install -e '.[heic]', or {_SAVE_IT}"
+    return "a file that is no image", _SAVE_IT
 
 
 def reason(error: Exception) -> str:

@@ -12,12 +12,12 @@ from emogan import files, pipeline
 from emogan.evaluation import leakage
 
 DATASET = flags.DEFINE_string("dataset", "fer2013", "toyfaces, fer2013 or tfds:NAME")
-DATA_DIR = flags.DEFINE_string("data_dir", "", "where the data lie")
+DATA_DIR = script.define_path("data_dir", "", "where the data lie")
 DATA_SIZE = flags.DEFINE_integer("data_size", 0, "how many toy faces, 0 for all", 0)
 SPLITS = flags.DEFINE_list(
     "splits", [], "each is searched in those before it; if not given, train and valid, and of fer2013 public"
 )
-OUTPUT = flags.DEFINE_string("output", "", "a JSON file for the counts, if wanted")
+OUTPUT = script.define_path("output", "", "a JSON file for the counts, if wanted")
 
 
 def main(_) -> None:

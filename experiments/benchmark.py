@@ -11,12 +11,13 @@ import pathlib
 import script
 from absl import flags
 
+from emogan import files
 from emogan.benchmark import equality, suite, workers
 from emogan.benchmark import options as options_lib
 from emogan.train import writers
 
 DEFAULTS = options_lib.Options()
-OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "the folder for the report")
+OUTPUT = script.define_path("output", "runs/benchmark", "the folder for the report")
 SECTIONS = flags.DEFINE_list("sections", list(DEFAULTS.sections), f"some of {', '.join(options_lib.SECTIONS)}")
 WIDTH = flags.DEFINE_list("width", [str(width) for width in DEFAULTS.widths], "widths of the networks")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", DEFAULTS.batch_size, "faces a step")
@@ -24,7 +25,7 @@ PEERS = flags.DEFINE_list("peers", list(DEFAULTS.peers), f"beside emogan; some o
 ROUNDS = flags.DEFINE_integer("rounds", DEFAULTS.rounds, "how often each contestant has its turn")
 ROUND_SECONDS = flags.DEFINE_float("round_seconds", DEFAULTS.round_seconds, "about how long a turn is")
 PRECISION = flags.DEFINE_enum("precision", DEFAULTS.precision, ["tf32", "float32"], "of matrix products on a GPU")
-DATA_DIR = flags.DEFINE_string("data_dir", "", "FER2013, to time its reading")
+DATA_DIR = script.define_path("data_dir", "", "FER2013, to time its reading")
 EPOCH_STEPS = flags.DEFINE_integer("epoch_steps", DEFAULTS.epoch_steps, "steps of section epoch; 0 for a minute")
 TRANSFER_FACES = flags.DEFINE_integer("transfer_faces", DEFAULTS.transfer_faces, "faces edited at once")
 SCHEDULE_EPOCHS = flags.DEFINE_integer("schedule_epochs", DEFAULTS.schedule_epochs, "epochs of section schedule")
@@ -33,6 +34,8 @@ SCHEDULE_EPOCHS = flags.DEFINE_integer("schedule_epochs", DEFAULTS.schedule_epoc
 def main(_) -> None:
     # XLA would take most of the GPU for each process.
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    output = pathlib.Path(OUTPUT.value)
+    files.check_folder(output)
     try:
         options = options_lib.Options(
             sections=tuple(SECTIONS.value),
@@ -47,7 +50,7 @@ def main(_) -> None:
             transfer_faces=TRANSFER_FACES.value,
             schedule_epochs=SCHEDULE_EPOCHS.value,
         )
-        for path in suite.run(options, pathlib.Path(OUTPUT.value), script.commit(), writers.say):
+        for path in suite.run(options, output, script.commit(), writers.say):
             writers.say(f"wrote {path}")
     except (equality.Unequal, workers.WorkerError) as error:
         script.fail(error)

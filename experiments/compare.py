@@ -17,24 +17,24 @@ import numpy as np
 import script
 from absl import flags
 
-from emogan import face_files, images, transfer
+from emogan import face_files, files, images, transfer
 from emogan.data import toyfaces
 from emogan.evaluation import jobs, pictures, recipes, report, runs, tables
-from emogan.train import interrupt, loop, writers
+from emogan.train import checkpoint, interrupt, loop, writers
 
-OUTPUT = flags.DEFINE_string("output", "runs/compared.html", "the page")
+OUTPUT = script.define_path("output", "runs/compared.html", "the page")
 TRAIN = flags.DEFINE_list("train", [], "what to train and score, instead of folders: PRESET or PRESET+FIELD=VALUE...")
 EPOCHS = flags.DEFINE_float("epochs", 6.0, "with --train: passes over the data, divided among each one's phases", 1e-6)
 MINUTES = flags.DEFINE_float("minutes", None, "with --train: minutes of steps instead of epochs, likewise", 1e-6)
 SET = flags.DEFINE_list("set", [], "with --train: fields of every preset, as model.width=32,seed=1")
-DATA_DIR = flags.DEFINE_string("data_dir", "", "with --train: where the data lie; the same as --set=data.dir=PATH")
-WORKDIR = flags.DEFINE_string("workdir", "runs/compared", "with --train: the folder of the runs' folders")
-GUIDES = flags.DEFINE_string("guides", "", "with --train: a run's folder whose trained classifiers guide these, too")
+DATA_DIR = script.define_path("data_dir", "", "with --train: where the data lie; the same as --set=data.dir=PATH")
+WORKDIR = script.define_path("workdir", "runs/compared", "with --train: the folder of the runs' folders")
+GUIDES = script.define_path("guides", "", "with --train: a run's folder whose trained classifiers guide these, too")
 SCORE = flags.DEFINE_bool("score", True, "with --train: if not, leave WORKDIR/NAME.npz for evaluate.py --model")
 JOBS = flags.DEFINE_integer("jobs", 1, "with --train: how many to train at once, each in a process; for a GPU", 1)
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "with --train: held-out faces")
 FACES = flags.DEFINE_integer("faces", 0, "with --train: score on so many held-out faces, the first; 0 for all", 0)
-SHOW = flags.DEFINE_string("show", "", "an image, a folder of images or a .npy file: faces that the page shows edited")
+SHOW = script.define_path("show", "", "an image, a folder of images or a .npy file: faces that the page shows edited")
 CAS = flags.DEFINE_bool("cas", False, "with --train: train small classifiers on edits and real faces (minutes)")
 
 _SHOWN = 3  # drawn faces
@@ -42,6 +42,8 @@ _MOST_SHOWN = 20
 
 
 def main(argv) -> None:
+    path = pathlib.Path(OUTPUT.value)
+    files.check_folder(path.parent)
     faces = _faces()
     if TRAIN.value:
         if len(argv) > 1:
@@ -57,7 +59,6 @@ def main(argv) -> None:
         results = [tables.load(folder / "evaluation" / "metrics.json") for folder in folders]
     compared = tables.compare(results)
     print(tables.to_text(compared))
-    path = pathlib.Path(OUTPUT.value)
     shown = _side_by_side(folders, faces)
     report.write(compared, shown, path)
     for picture in shown:
@@ -68,7 +69,10 @@ def main(argv) -> None:
 def _faces() -> np.ndarray:
     if not SHOW.value:
         return toyfaces.load("valid", 0, _SHOWN).images
-    faces = face_files.read(pathlib.Path(SHOW.value)).images
+    read = face_files.read(pathlib.Path(SHOW.value))
+    faces = read.images
+    for line in read.failed:
+        writers.warn(line)
     if not 1 <= len(faces) <= _MOST_SHOWN:
         raise ValueError(f"--show: expected 1 to {_MOST_SHOWN} faces, found {len(faces)}")
     return faces
@@ -90,6 +94,8 @@ def _side_by_side(folders: list[pathlib.Path], faces: np.ndarray) -> list[report
 
 
 def _trained():
+    checkpoint.place(pathlib.Path(WORKDIR.value))
+    files.check_folder(pathlib.Path(WORKDIR.value), "--workdir")
     changes = {}
     for change in SET.value:
         name, equals, text = change.partition("=")
@@ -98,6 +104,8 @@ def _trained():
         changes[name] = text
     if DATA_DIR.value:
         changes["data.dir"] = DATA_DIR.value
+    if "data.dir" in changes:
+        changes["data.dir"] = script.expanded(changes["data.dir"])
     study = recipes.Study(
         folder=pathlib.Path(WORKDIR.value),
         budget=recipes.Budget(EPOCHS.value, MINUTES.value or 0.0),

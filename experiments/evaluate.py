@@ -19,12 +19,12 @@ from emogan import files, pipeline, pretrained, untrusted
 from emogan.evaluation import runs, tables
 from emogan.train import writers
 
-WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "a run's folder; without a run, where the report goes")
+WORKDIR = script.define_path("workdir", "runs/quick", "a run's folder; without a run, where the report goes")
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
-DATA_DIR = flags.DEFINE_string("data_dir", "", "where the data lie, if not where the run found them")
+DATA_DIR = script.define_path("data_dir", "", "where the data lie, if not where the run found them")
 DATASET = flags.DEFINE_string("dataset", "fer2013", "without a run: toyfaces, fer2013 or tfds:NAME")
 DATA_SIZE = flags.DEFINE_integer("data_size", 0, "without a run: how many toy faces, 0 for all", 0)
-JUDGE = flags.DEFINE_string(
+JUDGE = script.define_path(
     "judge",
     "",
     "a judge's .npz, the folder of a run of --config=judge, or hog: for FER2013, a regression on gradients and no "
@@ -32,16 +32,16 @@ JUDGE = flags.DEFINE_string(
 )
 FACES = flags.DEFINE_integer("faces", 0, "score on so many held-out faces, the first ones; 0 for all", 0)
 CAS = flags.DEFINE_bool("cas", False, "of a run: train small classifiers on samples, edits and real faces (minutes)")
-INCEPTION = flags.DEFINE_string("inception_weights", "", "inception-2015-12-05.pt, for the FID")
-EMBEDDER = flags.DEFINE_string("embedder", "", "an ONNX face embedder, for identity")
-IMAGES = flags.DEFINE_string("images", "", "pictures uint8 [M, 48, 48] of another program, .npy")
-LABELS = flags.DEFINE_string("labels", "", "with --images: the emotions asked for, int [M], .npy")
-SOURCES = flags.DEFINE_string("sources", "", "with --images: places in the split of the edited faces, int [M], .npy")
-MODEL = flags.DEFINE_string(
+INCEPTION = script.define_path("inception_weights", "", "inception-2015-12-05.pt, for the FID")
+EMBEDDER = script.define_path("embedder", "", "an ONNX face embedder, for identity")
+IMAGES = script.define_path("images", "", "pictures uint8 [M, 48, 48] of another program, .npy")
+LABELS = script.define_path("labels", "", "with --images: the emotions asked for, int [M], .npy")
+SOURCES = script.define_path("sources", "", "with --images: places in the split of the edited faces, int [M], .npy")
+MODEL = script.define_path(
     "model", "", f"without a run: {' or '.join(pretrained.NAMES)}, which ships, or a file that export_model.py wrote"
 )
 REFERENCES = flags.DEFINE_bool("references", False, "score no model, but real faces, blurred ones, noise and the like")
-WRITE_FACES = flags.DEFINE_string("write_faces", "", "only write the split as images.npy and labels.npy to this folder")
+WRITE_FACES = script.define_path("write_faces", "", "only write the split as images.npy and labels.npy to this folder")
 
 
 def main(_) -> None:
@@ -52,6 +52,7 @@ def main(_) -> None:
     config = config_lib.Config(preset="pictures", data=data)
     if WRITE_FACES.value:
         folder = pathlib.Path(WRITE_FACES.value)
+        files.check_folder(folder, "--write_faces")
         faces = pipeline.load_data(config, SPLIT.value)
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in (("images", faces.images), ("labels", faces.labels)):
@@ -63,6 +64,8 @@ def main(_) -> None:
         raise ValueError(f"expected one of --images, --references and --model, found --{' and --'.join(given)}")
     if given and (workdir / "config.json").exists():
         raise ValueError(f"--workdir: expected a folder without a run for the report, found the run {workdir}")
+    if given or workdir.is_dir():  # of what is no run's folder, its reader says more
+        files.check_folder(workdir, "--workdir")
     if MODEL.value:
         result, shown = runs.score_exported(MODEL.value, DATA_DIR.value, options, writers.say)
     elif REFERENCES.value:

@@ -14,14 +14,14 @@ from absl import flags
 from emogan import files, run_folder, transfer
 from emogan.export import card, jax_file, onnx_file, runtime, web
 
-WORKDIR = flags.DEFINE_string(
+WORKDIR = script.define_path(
     "workdir", None, "the folder of a finished run; fer2013 is the model that ships with emogan", required=True
 )
 FORMAT = flags.DEFINE_enum("format", None, ["jax", "onnx", "web"], "what to write: docs/export.md", required=True)
-OUTPUT = flags.DEFINE_string(
+OUTPUT = script.define_path(
     "output", None, "the file, or for the page the folder; emogan.jax, emogan.onnx or emogan_web"
 )
-RUNTIME = flags.DEFINE_string("runtime", None, "a folder with onnxruntime-web's files, for a page where npm is not")
+RUNTIME = script.define_path("runtime", None, "a folder with onnxruntime-web's files, for a page where npm is not")
 
 _DEFAULTS = {"jax": "emogan.jax", "onnx": "emogan.onnx", "web": "emogan_web"}
 

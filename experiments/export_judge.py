@@ -15,10 +15,10 @@ from emogan import files, pipeline, run_folder
 from emogan.evaluation import hog_judge, scoring
 from emogan.evaluation import judge as judge_lib
 
-WORKDIR = flags.DEFINE_string("workdir", "runs/judge", "the folder of a finished run of --config=judge")
+WORKDIR = script.define_path("workdir", "runs/judge", "the folder of a finished run of --config=judge")
 HOG = flags.DEFINE_bool("hog", False, "no run's judge: fit the one that is no network to FER2013's train")
-DATA_DIR = flags.DEFINE_string("data_dir", "", "with --hog: where FER2013 lies")
-OUTPUT = flags.DEFINE_string("output", "judge.npz", "the file; its card goes beside it as .json")
+DATA_DIR = script.define_path("data_dir", "", "with --hog: where FER2013 lies")
+OUTPUT = script.define_path("output", "judge.npz", "the file; its card goes beside it as .json")
 COMMAND = flags.DEFINE_string("command", "", "how it was trained, for the card")
 SPLITS = flags.DEFINE_list("splits", ["valid"], "on which it is scored for the card; of the last only once, at the end")
 

@@ -14,11 +14,11 @@ from absl import flags
 from emogan import files, untrusted
 from emogan.evaluation import model_files, tables
 
-WORKDIR = flags.DEFINE_string("workdir", "runs/emogan", "the folder of a finished run")
-OUTPUT = flags.DEFINE_string("output", "model.npz", "the file; its card goes beside it as .json")
-SCORES = flags.DEFINE_list("scores", [], "results of experiments/evaluate.py on this run, for the card")
+WORKDIR = script.define_path("workdir", "runs/emogan", "the folder of a finished run")
+OUTPUT = script.define_path("output", "model.npz", "the file; its card goes beside it as .json")
+SCORES = script.define_paths("scores", [], "results of experiments/evaluate.py on this run, for the card")
 COMMAND = flags.DEFINE_string("command", "", "how it was trained, for the card")
-NOTES = flags.DEFINE_string("notes", "", "JSON: what else the card shall say, such as limits and known failures")
+NOTES = script.define_path("notes", "", "JSON: what else the card shall say, such as limits and known failures")
 
 
 def main(_) -> None:

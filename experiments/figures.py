@@ -6,15 +6,18 @@ python experiments/figures.py --workdir=runs/quick
 import pathlib
 
 import flag_config
-from absl import flags
+import script
 
-from emogan import figures
+from emogan import figures, files
 
-WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "a run's folder")
+WORKDIR = script.define_path("workdir", "runs/quick", "a run's folder")
 
 
 def main(_) -> None:
-    for path in figures.draw(pathlib.Path(WORKDIR.value)):
+    workdir = pathlib.Path(WORKDIR.value)
+    if workdir.is_dir():  # of what is no run's folder, its reader says more
+        files.check_folder(workdir, "--workdir")
+    for path in figures.draw(workdir):
         print(f"wrote {path}")
 
 

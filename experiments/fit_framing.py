@@ -16,9 +16,9 @@ from emogan import config as config_lib
 from emogan import faces, files, pipeline, untrusted
 
 DATASET = flags.DEFINE_string("dataset", "fer2013", "toyfaces, fer2013 or tfds:NAME")
-DATA_DIR = flags.DEFINE_string("data_dir", "", "where the data lie")
+DATA_DIR = script.define_path("data_dir", "", "where the data lie")
 COUNT = flags.DEFINE_integer("count", 2000, "how many faces of `train`", 1)
-OUTPUT = flags.DEFINE_string("output", "", "a JSON file for the numbers, if wanted")
+OUTPUT = script.define_path("output", "", "a JSON file for the numbers, if wanted")
 
 _SCALE = 4  # a frame of 48 pixels is shown with 192, half as many again on each side
 _PORTRAITS = ("astronaut.png", "grace_hopper.jpg")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+import hints
 import script
 from absl import flags
 from ml_collections import config_flags
@@ -16,17 +17,22 @@ run, fail = script.run, script.fail
 def define_config() -> flags.FlagHolder:
     """Defines --config=PRESET with --config.FIELD=VALUE, and the short names for its data."""
     flags.DEFINE_string("dataset", None, "toyfaces, fer2013 or tfds:NAME; the same as --config.data.name")
-    flags.DEFINE_string("data_dir", None, "where the data lie; the same as --config.data.dir")
+    script.define_path("data_dir", None, "where the data lie; the same as --config.data.dir")
     flags.DEFINE_enum("on_bad_row", None, ["error", "skip"], "the same as --config.data.on_bad_row")
     flags.DEFINE_enum("parallel", None, ["auto", "jit", "pmap"], "the same as --config.parallel.mode")
     flags.DEFINE_integer("devices", None, "how many devices, 0 for all; the same as --config.parallel.devices")
+    trained = {name: make().phases.split(",") for name, make in presets.PRESETS.items()}
+    hints.know(config_lib.flatten(presets.quick()), trained)
+    sys.argv[1:] = hints.config_first(sys.argv[1:])
     _check_fields(sys.argv[1:])
-    return config_flags.DEFINE_config_dataclass(
+    holder = config_flags.DEFINE_config_dataclass(
         "config",
         presets.quick(),
         "a preset; its fields are overridden by --config.FIELD=VALUE",
         parse_fn=presets.preset,
     )
+    flags.FLAGS["config"].default_as_str = "'quick'"  # else --help prints all of its fields
+    return holder
 
 
 def resolve(holder: flags.FlagHolder) -> config_lib.Config:
@@ -41,6 +47,7 @@ def resolve(holder: flags.FlagHolder) -> config_lib.Config:
         config.data.name = values.dataset
     if values.data_dir is not None:
         config.data.dir = values.data_dir
+    config.data.dir = script.expanded(config.data.dir)
     if values.on_bad_row is not None:
         config.data.on_bad_row = values.on_bad_row
     if values.parallel is not None:
@@ -53,8 +60,8 @@ def resolve(holder: flags.FlagHolder) -> config_lib.Config:
 
 def _check_fields(arguments: Sequence[str]) -> None:
     """Ends the program if an argument names a field that no configuration has: ml_collections would trace back."""
-    fields = config_lib.flatten(config_lib.Config())
     for argument in arguments:
-        name = argument.lstrip("-").split("=", maxsplit=1)[0]
-        if name.startswith("config.") and name.removeprefix("config.") not in fields:
-            fail(f"--{name}: expected a field out of {', '.join(fields)}")
+        if argument == "--":
+            return
+        if line := hints.unknown_field(argument, arguments):
+            fail(line)

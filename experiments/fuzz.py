@@ -12,6 +12,7 @@ import flag_config
 import script
 from absl import flags
 
+from emogan import files
 from emogan.testing import cases, fuzz
 from emogan.train import writers
 
@@ -19,13 +20,14 @@ INPUTS = flags.DEFINE_integer("inputs", 10_000, "how many inputs, shared out amo
 SEED = flags.DEFINE_integer("seed", 0, "of the inputs", 0)
 SECONDS = flags.DEFINE_float("seconds", fuzz.Limits.seconds, "the longest that an input may take", 0.0)
 MEMORY = flags.DEFINE_integer("memory", fuzz.Limits.memory_mib, "MiB that a reader may take beyond its start", 64)
-OUTPUT = flags.DEFINE_string("output", "fuzz", "a new folder for inputs at fault")
+OUTPUT = script.define_path("output", "fuzz", "a new folder for inputs at fault")
 
 
 def main(_) -> None:
     output = pathlib.Path(OUTPUT.value)
     if output.exists():
         raise ValueError(f"--output: expected a folder that is not there yet, found {output}; choose another")
+    files.check_folder(output)
     limits = fuzz.Limits(SECONDS.value, MEMORY.value)
     each = -(-INPUTS.value // len(cases.MAKERS))
     tallies = []

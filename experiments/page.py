@@ -23,12 +23,12 @@ from emogan.export import onnx_file, runtime, web
 from emogan.testing import browser
 from emogan.train import writers
 
-WORKDIR = flags.DEFINE_string(
+WORKDIR = script.define_path(
     "workdir", pretrained.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
 )
-OUTPUT = flags.DEFINE_string("output", "runs/page", "the folder for the screenshots")
+OUTPUT = script.define_path("output", "runs/page", "the folder for the screenshots")
 ROUNDS = flags.DEFINE_integer("rounds", 20, "how often seven edits are timed on each screen", 1)
-RUNTIME = flags.DEFINE_string("runtime", None, "a folder with onnxruntime-web's files, where npm is not")
+RUNTIME = script.define_path("runtime", None, "a folder with onnxruntime-web's files, where npm is not")
 
 SCREENS = {"desktop": (1280, 900, False), "phone": (390, 844, True)}  # width, height, whether it is touched
 # What `faces.find` gives for the portrait of Eileen Collins (NASA, public domain); finding it needs the extra photos.
@@ -37,6 +37,7 @@ _FACE = faces.Square(169, 58, 109)
 
 def main(_) -> None:
     about, output = machine.about(), pathlib.Path(OUTPUT.value)
+    files.check_folder(output)
     output.mkdir(parents=True, exist_ok=True)
     try:
         # What the browser still writes as it ends must not stop the clearing up.

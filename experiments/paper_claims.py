@@ -7,17 +7,20 @@ import json
 import pathlib
 
 import flag_config
+import script
 from absl import flags
 
 from emogan import files, pipeline, run_folder, transfer
 from emogan.evaluation import claims
 
-WORKDIR = flags.DEFINE_string("workdir", "runs/quick", "the folder of a finished run")
+WORKDIR = script.define_path("workdir", "runs/quick", "the folder of a finished run")
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "which held-out faces")
 
 
 def main(_) -> None:
     workdir = pathlib.Path(WORKDIR.value)
+    if workdir.is_dir():  # of what is no run's folder, its reader says more
+        files.check_folder(workdir, "--workdir")
     model = transfer.load(workdir)
     config = run_folder.read(workdir).config
     samples = sorted((workdir / "figures" / "samples").glob("gan_*.png"))

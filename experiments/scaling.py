@@ -12,11 +12,12 @@ import pathlib
 import script
 from absl import flags
 
+from emogan import files
 from emogan.benchmark import equality, scaling, scaling_model, workers
 from emogan.train import writers
 
 DEFAULTS = scaling.Options()
-OUTPUT = flags.DEFINE_string("output", "runs/scaling", "the folder for the report")
+OUTPUT = script.define_path("output", "runs/scaling", "the folder for the report")
 DEVICES = flags.DEFINE_list("devices", [str(count) for count in DEFAULTS.devices], "how many share a step")
 BATCH_SIZES = flags.DEFINE_list(
     "batch_sizes",
@@ -39,6 +40,8 @@ def main(_) -> None:
     if MODEL_ONLY.value:
         print(scaling_model.to_markdown(scaling_model.assumptions(ASSUME.value)), end="")
         return
+    output = pathlib.Path(OUTPUT.value)
+    files.check_folder(output)
     try:
         options = scaling.Options(
             devices=_whole_numbers("devices", DEVICES.value),
@@ -50,7 +53,7 @@ def main(_) -> None:
             steps=STEPS.value,
             precision=PRECISION.value,
         )
-        for path in scaling.run(options, pathlib.Path(OUTPUT.value), script.commit(), writers.say):
+        for path in scaling.run(options, output, script.commit(), writers.say):
             writers.say(f"wrote {path}")
     except (equality.Unequal, workers.WorkerError) as error:
         script.fail(error)

@@ -29,7 +29,7 @@ from emogan.train import checkpoint, encoder, gan, interrupt
 KILLS = flags.DEFINE_integer("kills", 50, "how often the training is killed", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", 0, "decides when, and by which signal")
 EPOCHS = flags.DEFINE_integer("epochs", 60, "of each phase, 4 steps each; the more kills, the more it takes")
-OUTPUT = flags.DEFINE_string("output", "", "a JSON file for the result")
+OUTPUT = script.define_path("output", "", "a JSON file for the result")
 
 DEADLINE = 600.0  # seconds for anything to happen
 MOMENTS = ("start", "training", "saving")

@@ -12,6 +12,7 @@ import pathlib
 import sys
 
 import flag_config
+import script
 from absl import flags
 
 from emogan import config as config_lib
@@ -20,7 +21,7 @@ from emogan.train import hosts, interrupt, layout, loop, writers
 
 CONFIG = flag_config.define_config()
 PHASE = flags.DEFINE_enum("phase", "all", ["all", *config_lib.PHASES], "what to train; all is what the preset names")
-WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder; runs/PRESET if not given")
+WORKDIR = script.define_path("workdir", None, "the run's folder; runs/PRESET if not given")
 DETERMINISTIC = flags.DEFINE_bool("deterministic", False, "on a GPU: the same bits every time, at some cost in speed")
 flags.adopt_module_key_flags(flag_config)
 PROFILE = flags.DEFINE_bool("profile", False, "trace some steps of each phase, into WORKDIR/profile")

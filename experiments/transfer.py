@@ -15,20 +15,19 @@ image for a face, --crop=detect none. Photographs need the extra photos: pip ins
 import pathlib
 
 import flag_config
+import script
 from absl import flags
 
 from emogan import face_files, photo_files, pretrained, transfer, transfer_files
 from emogan.train import writers
 
-WORKDIR = flags.DEFINE_string(
+WORKDIR = script.define_path(
     "workdir", pretrained.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
 )
-INPUT = flags.DEFINE_string(
-    "input", None, "an image, a folder of images, or a .npy file uint8 [N,48,48]", required=True
-)
+INPUT = script.define_path("input", None, "an image, a folder of images, or a .npy file uint8 [N,48,48]", required=True)
 EMOTION = flags.DEFINE_string("emotion", None, "an emotion's name, all, or FROM:TO for an animation", required=True)
-OUTPUT = flags.DEFINE_string(
-    "output", None, "NAME.jpg, NAME.png, NAME.gif, NAME.npy, or a folder for a picture an image", required=True
+OUTPUT = script.define_path(
+    "output", None, "NAME.jpg, .png, .webp, .avif, .gif, .npy, or a folder for a picture an image", required=True
 )
 CROP = flags.DEFINE_enum(
     "crop",
@@ -47,17 +46,23 @@ def main(_) -> None:
     if photo_files.holds_photos(source, CROP.value):
         progress = writers.Progress("editing")
         done = photo_files.write(model, source, EMOTION.value, output, CROP.value, FRAMES.value, progress)
-        written, count, remarks = done.paths, done.faces, done.remarks
+        written, count, remarks, failed = done.paths, done.faces, done.remarks, done.failed
+        edited, skipped = done.edited, done.skipped
     else:
         faces = face_files.read(source, writers.Progress("reading"))
         progress = writers.Progress("writing")
         written = transfer_files.write(model, faces, EMOTION.value, output, progress, FRAMES.value)
-        count, remarks = len(faces.images), faces.remarks
+        count, remarks, failed = len(faces.images), faces.remarks, faces.failed
+        edited, skipped = len(faces.paths), 0
     for remark in remarks:
         print(remark)
+    if source.is_dir():
+        print(f"{edited + skipped + len(failed)} images: {edited} edited, {skipped} skipped, {len(failed)} failed")
     print(
         f"{count} face{'' if count == 1 else 's'}, {EMOTION.value}: wrote {written[0] if len(written) == 1 else output}"
     )
+    if failed:
+        flag_config.fail(*failed)
 
 
 if __name__ == "__main__":

@@ -228,6 +228,15 @@ def test_json_gives_the_configuration_back(name, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
+def test_the_devices_of_a_run_stand_in_its_json_and_are_no_field(tmp_path):
+    config = presets.quick()
+    config_lib.save(config, tmp_path / "config.json", "2 devices: cpu")
+    text = (tmp_path / "config.json").read_text()
+    assert json.loads(text)["computed_on"] == "2 devices: cpu"
+    assert config_lib.from_json(text) == config
+    assert "computed_on" not in config_lib.to_json(config)
+
+
 def test_json_takes_an_integer_for_a_float():
     assert config_lib.from_json('{"gan": {"learning_rate": 1}}').gan.learning_rate == 1.0
 

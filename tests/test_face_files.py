@@ -91,13 +91,6 @@ def test_a_folder_is_read_by_name_without_what_is_no_image(face, tmp_path):
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_damaged_image_in_a_folder_is_named(tmp_path):
-    PIL.Image.new("L", (48, 48)).save(tmp_path / "a.png")
-    (tmp_path / "b.png").write_bytes(b"damaged")
-    with pytest.raises(ValueError, match=r"b\.png: expected an image, found"):
-        face_files.read(tmp_path)
-
-
 def test_arrays_of_faces_are_kept_as_they_are(face, tmp_path):
     np.save(tmp_path / "faces.npy", np.stack([face, 255 - face]))
     faces = face_files.read(tmp_path / "faces.npy")
@@ -112,3 +105,18 @@ def test_arrays_of_another_size_are_resized_and_told(face, tmp_path):
     assert faces.images.shape == (1, 48, 48)
     assert np.abs(faces.images[0, 2:-2, 2:-2].astype(int) - face[2:-2, 2:-2]).max() <= 2
     assert faces.remarks == (f"{tmp_path / 'faces.npy'}: resized 96x96 to 48x48",)
+
+
+def test_files_of_a_folder_that_cannot_be_read_are_named_and_the_others_read(tmp_path):
+    for i, name in enumerate(("a.png", "c.png")):
+        PIL.Image.new("L", (48, 48), 100 + i).save(tmp_path / name)
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:50])
+    (tmp_path / "d.png").write_bytes(b"")
+    faces = face_files.read(tmp_path)
+    assert faces.names == ("a.png", "c.png")
+    assert faces.images[:, 0, 0].tolist() == [100, 101]
+    assert [line.partition(": ")[0] for line in faces.failed] == [str(tmp_path / name) for name in ("b.png", "d.png")]
+    for name in ("a.png", "c.png"):
+        (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=r"b.png: expected an image, found .* \(and 1 more files are no better\)$"):
+        face_files.read(tmp_path)

@@ -1,6 +1,7 @@
 """Files that are seen whole or not at all, on a disk that is full."""
 
 import os
+import pathlib
 
 import matplotlib.figure
 import numpy as np
@@ -47,3 +48,18 @@ def test_what_cannot_take_its_place_leaves_no_part(kind, tmp_path):
 def test_an_array_is_written_as_numpy_reads_it(tmp_path):
     assert files.write_array(tmp_path / "a.npy", np.arange(6).reshape(2, 3)) == tmp_path / "a.npy"
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), [[0, 1, 2], [3, 4, 5]])
+
+
+@pytest.mark.parametrize("name", ["", "a/b"])
+def test_a_folder_that_can_be_written_to_is_left_as_it_was(name, tmp_path):
+    before = tmp_path.stat().st_mtime_ns
+    files.check_folder(tmp_path / name)
+    assert tmp_path.stat().st_mtime_ns == before
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self").exists(), reason="there is no folder that nobody can write to")
+@pytest.mark.parametrize("folder", ["/proc", "/proc/a/b"])
+def test_a_folder_that_cannot_be_written_to_is_refused(folder):
+    with pytest.raises(ValueError, match=r"--workdir: expected a folder to write to, found /proc: .+; choose another"):
+        files.check_folder(pathlib.Path(folder), "--workdir")

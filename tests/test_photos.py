@@ -130,3 +130,12 @@ def test_what_was_painted_on_a_bent_face_is_added_to_the_bent_photograph():
     edited = photos.put_back(flat, square, before, after, flow)
     np.testing.assert_array_equal(edited, photos.put_back(flat, square, before, after))
     assert edited[20 + 72, 20 + 72] == 160
+
+
+def test_bands_join_without_a_trace(photograph, monkeypatch):
+    square, before = faces.Square(-10.3, 20.6, 240.4), np.full((48, 48), 128, np.uint8)
+    rng = np.random.default_rng(3)
+    after, flow = rng.integers(60, 200, (48, 48), dtype=np.uint8), rng.normal(0, 2, (48, 48, 2)).astype(np.float32)
+    whole = photos.put_back(photograph, square, before, after, flow)
+    monkeypatch.setattr(photos, "_BAND", 17)
+    np.testing.assert_allclose(photos.put_back(photograph, square, before, after, flow).astype(int), whole, atol=1)

@@ -11,7 +11,7 @@ import pytest
 
 from emogan import config as config_lib
 from emogan import data as data_lib
-from emogan import pipeline, plans, presets
+from emogan import pipeline, plans, presets, run_folder
 from emogan.train import checkpoint, encoder, gan
 
 
@@ -72,6 +72,8 @@ def test_plan_refuses_a_number_of_strengths_that_is_not_that_of_the_emotions(con
 
 def test_run_leaves_its_configuration_data_lines_checkpoints_and_samples(trained_workdir, config):
     assert config_lib.from_json((trained_workdir / "config.json").read_text()) == config
+    # tests/conftest.py asks for four devices.
+    assert json.loads((trained_workdir / "config.json").read_text())["computed_on"] == "4 devices: cpu"
     about = json.loads((trained_workdir / "data.json").read_text())
     data = data_lib.load(config.data, "train", config.seed)
     assert (about["name"], about["examples"], about["fingerprint"]) == ("toyfaces", 128, data.fingerprint())
@@ -190,3 +192,27 @@ def test_more_epochs_continue_a_finished_run(workdir, config):
     assert steps(workdir, "encoder") == list(range(1, 17))
     assert (workdir / "metrics.jsonl").read_text().startswith(before)
     assert config_lib.from_json((workdir / "config.json").read_text()).encoder.epochs == 2
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(config, tmp_path):
+    for name in ("fer2013.csv", "notes.txt"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(
+        ValueError, match=r"expected a run's folder, an empty or a new one, found fer2013.csv and 1 more in it; choose"
+    ):
+        pipeline.run(config, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fer2013.csv", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        *((name, False) for name in (".lock", "run.log", "data.json", "checkpoints", "data.json.12.tmp", "lost+found")),
+        *((name, True) for name in ("photo.jpg", "src", "evaluation", "config.yaml")),
+    ],
+)
+def test_what_counts_as_something_else(tmp_path, name, counts):
+    (tmp_path / name).write_text("")
+    assert run_folder.foreign(tmp_path) == ([name] if counts else [])
+    (tmp_path / "config.json").write_text("{}")
+    assert run_folder.foreign(tmp_path) == []

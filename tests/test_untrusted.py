@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 import PIL.Image
+import PIL.ImageCms
 import pytest
 
 from emogan import face_files, untrusted
@@ -52,7 +53,7 @@ def two_jpegs():
 
 IMAGES = {
     "truncated": (lambda: encoded(PIL.Image.effect_noise((48, 48), 50), "PNG")[:400], "image file is truncated"),
-    "gigantic": (lambda: png(9000, 9000), "9000x9000, where 1 to 33,554,432 pixels were expected"),
+    "gigantic": (lambda: png(9000, 9000), "9000x9000, where 1 to 67,108,864 pixels were expected"),
     "bomb": (
         lambda: png(60_000, 60_000),
         "Image size (3600000000 pixels) exceeds limit of 178956970 pixels, could be decompression bomb DOS attack.",
@@ -77,13 +78,15 @@ def test_image_is_refused_with_what_was_found(fault, tmp_path):
     path.write_bytes(make())
     line = refusal(face_files.read, path)
     assert line.startswith(f"{path}: expected an image, found {found}")
-    assert line.endswith("; save it as 8-bit PNG or JPEG, or leave it out")
+    do = "make it smaller" if fault in ("gigantic", "bomb") else "save it as 8-bit PNG or JPEG"
+    assert line.endswith(f"; {do}, or leave it out")
     assert refusal(untrusted.read_colour, path) == line
 
 
 def test_size_is_told_by_the_header_alone(tmp_path):
-    (tmp_path / "a.png").write_bytes(png(4000, 3000))
-    assert untrusted.read_size(tmp_path / "a.png") == (4000, 3000)
+    for size in ((4000, 3000), (8064, 6048), (9504, 6336)):  # the last are a phone of 48 and a camera of 61 megapixels
+        (tmp_path / "a.png").write_bytes(png(*size))
+        assert untrusted.read_size(tmp_path / "a.png") == size
     (tmp_path / "a.png").write_bytes(png(9000, 9000))
     assert "found 9000x9000, where 1 to" in refusal(untrusted.read_size, tmp_path / "a.png")
 
@@ -123,7 +126,7 @@ def test_image_file_beyond_the_bound_is_refused(tmp_path):
     path = tmp_path / "a.png"
     with path.open("wb") as file:
         file.truncate(untrusted.MOST_IMAGE + 1)
-    assert "found a file of more than 64 MiB;" in refusal(face_files.read, path)
+    assert "found a file of more than 256 MiB; make it smaller" in refusal(face_files.read, path)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -218,3 +221,43 @@ def test_deep_json_is_refused(depth):
 def test_pipe_is_refused_and_not_waited_for(read, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert re.search("found a folder, a device or a pipe", refusal(read, tmp_path / "pipe"))
+
+
+def box(brand, *compatible):
+    kinds = brand + bytes(4) + b"".join(compatible)
+    return struct.pack(">I", 8 + len(kinds)) + b"ftyp" + kinds + bytes(100)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (box(b"heic", b"mif1", b"heic"), "a HEIC, which needs pillow-heif; pip install -e '.[heic]', or save it as"),
+        (box(b"mif1", b"mif1", b"avif"), "an AVIF, which this Pillow does not read; pip install -U pillow, or save it"),
+        (box(b"isom", b"mp42"), "a file that is no image; save it as 8-bit PNG or JPEG, or leave it out"),
+    ],
+)
+def test_an_image_of_a_kind_that_is_not_read_is_named(content, found, tmp_path, monkeypatch):
+    monkeypatch.setattr(untrusted, "readable", lambda: ("JPEG", "PNG"))  # as where neither library is installed
+    (tmp_path / "a.jpg").write_bytes(content)
+    assert f"expected an image, found {found}" in refusal(untrusted.read_colour, tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "HEIF"])
+def test_photographs_of_phones_are_read_upright_with_their_profile(kind, tmp_path):
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    if kind not in untrusted.readable():
+        pytest.skip(f"this Pillow does not read {kind}")
+    image = PIL.Image.new("RGB", (96, 64), (200, 40, 40))
+    image.paste((40, 40, 200), (0, 0, 48, 64))
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # shown turned clockwise
+    profile = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
+    image.save(tmp_path / "a", kind, quality=95, exif=exif.tobytes(), icc_profile=profile)
+    colour = untrusted.read_colour(tmp_path / "a")
+    assert (colour.mode, colour.size) == ("RGB", (64, 96))
+    upper, lower = (np.asarray(colour)[y, 32].astype(int) for y in (16, 80))
+    assert np.abs(upper - [40, 40, 200]).max() < 12
+    assert np.abs(lower - [200, 40, 40]).max() < 12
+    assert colour.info == {"icc_profile": profile}
+    assert untrusted.read_gray(tmp_path / "a").size == (64, 96)

@@ -40,6 +40,21 @@ class Saved:
     about: dict[str, Any]
 
 
+def place(folder: pathlib.Path) -> pathlib.Path:
+    """Returns the whole path of a folder that holds checkpoints, or is to hold them; to be asked before any work.
+
+    Raises:
+      CheckpointError: if it has a backslash, which TensorStore takes for a slash: it would write to another folder.
+    """
+    whole = pathlib.Path(folder).absolute()
+    if "\\" in str(whole):
+        raise CheckpointError(
+            f"{folder}: expected a path without a backslash, which checkpoints cannot have, found {whole}; choose "
+            "another --workdir (in WSL C:\\ is /mnt/c/)"
+        )
+    return whole
+
+
 class Checkpoints:
     """The checkpoints that a training writes into one folder: the newest few, each one whole or absent.
 
@@ -52,7 +67,7 @@ class Checkpoints:
 
     def __init__(self, directory: pathlib.Path, keep: int = 2):
         _hush()
-        self._directory = pathlib.Path(directory).absolute()
+        self._directory = place(directory)
         self._checkpointer = ocp.training.Checkpointer(
             self._directory,
             preservation_policy=ocp.training.preservation_policies.LatestN(keep),
@@ -169,7 +184,7 @@ def read(directory: pathlib.Path, target: Any) -> Saved:
       CheckpointError: if there is no checkpoint, or none is a whole one of this model.
     """
     _hush()
-    return _newest_whole(pathlib.Path(directory).absolute(), target)[0]
+    return _newest_whole(place(directory), target)[0]
 
 
 def _newest_whole(directory: pathlib.Path, target: Any) -> tuple[Saved, list[int]]:

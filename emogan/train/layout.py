@@ -40,6 +40,13 @@ class Layout:
         return self.mesh.size
 
     @property
+    def devices(self) -> str:
+        """What they are, in words: "1 device: cpu", "8 devices: NVIDIA H100 80GB HBM3 (gpu)"."""
+        kinds = {(one.device_kind, one.platform): None for one in self.mesh.devices.flat}
+        words = [kind if kind == platform else f"{kind} ({platform})" for kind, platform in kinds]
+        return f"{self.count} device{'' if self.count == 1 else 's'}: {', '.join(words)}"
+
+    @property
     def is_meshed(self) -> bool:
         """Whether arrays have shardings over the mesh: not under pmap, and not on a single device."""
         return self.mode == "jit" and self.count > 1

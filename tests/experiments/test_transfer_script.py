@@ -78,6 +78,11 @@ def inputs(tmp_path_factory, faces):
     (many / "notes.txt").write_text("none")
     np.save(folder / "faces.npy", faces)
     (folder / "empty").mkdir()
+    for kind, whole in (("faces", "many/face0.png"), ("photos", "photo.jpg")):
+        mixed = folder / f"mixed_{kind}"
+        mixed.mkdir()
+        (mixed / "a.png").write_bytes(b"")
+        (mixed / f"b{whole[-4:]}").write_bytes((folder / whole).read_bytes())
     (folder / "bad.png").write_bytes(b"no image")
     (folder / "cut.png").write_bytes((many / "face0.png").read_bytes()[:300])
     np.save(folder / "floats.npy", faces / 255.0)
@@ -120,6 +125,8 @@ def good(inputs, outputs, trained_workdir):
             "photo_strip": command("photo.jpg", "all", "photo.png"),
             "photo_moving": [*command("photo.jpg", "neutral:happy", "photo.gif"), "--frames=3"],
             "photo_as_face": [*command("photo.jpg", "happy", "as_face.png"), "--crop=none"],
+            "mixed_faces": command("mixed_faces", "happy", "mixed_faces"),
+            "mixed_photos": command("mixed_photos", "happy", "mixed_photos"),
             "empty_array": command("none.npy", "all", "none.npy"),
         }
     )
@@ -141,13 +148,23 @@ def holds(picture, face, scale=3):
 
 def test_commands_end_well_and_say_where_the_result_is(good, outputs):
     for name, (status, _, err) in good.items():
-        assert (name, status, err) == (name, 0, "")
+        assert name.startswith("mixed") or (name, status, err) == (name, 0, "")
     assert good["one"][1].splitlines() == [
         "cropped 1 of 1 images to the square in their middle",
         f"1 face, happy: wrote {outputs / 'one.png'}",
     ]
     assert good["folder"][1].splitlines()[-1] == f"4 faces, Sadness: wrote {outputs / 'folder'}"
     assert "skipped 1 of 5 entries: no images" in good["folder"][1]
+
+
+@pytest.mark.parametrize("kind", ["faces", "photos"])
+def test_one_bad_file_ends_no_folder_and_is_told_at_the_end(good, inputs, outputs, kind):
+    status, out, err = good[f"mixed_{kind}"]
+    folder, (made,) = inputs / f"mixed_{kind}", (outputs / f"mixed_{kind}").iterdir()
+    assert status == 2
+    assert out.splitlines() == ["2 images: 1 edited, 0 skipped, 1 failed", f"1 face, happy: wrote {made}"]
+    assert err.startswith(f"error: {folder / 'a.png'}: expected an image, found ")
+    assert err.count("\n") == 1
 
 
 def test_arrays_are_the_networks_answers_in_class_order(good, outputs, faces, trained_workdir):
@@ -262,8 +279,14 @@ def bad(inputs, trained_workdir, tmp_path_factory):
         ("objects", ["objects.npy: expected an array that numpy.save wrote, found Object arrays"]),
         ("text", ["text.npy: expected an array that numpy.save wrote"]),
         ("emotion", ["expected an emotion out of angry, disgusted", "'cheerful'"]),
-        ("output kind", ["--output: expected a folder, NAME.png, NAME.jpg, NAME.gif or NAME.npy, found", "made.txt"]),
-        ("output file", ["--output: expected a folder, NAME.png, NAME.jpg, NAME.gif or NAME.npy, found", "file"]),
+        (
+            "output kind",
+            ["--output: expected a folder, NAME.png, NAME.jpg, NAME.webp, NAME.avif, NAME.gif", "made.txt"],
+        ),
+        (
+            "output file",
+            ["--output: expected a folder, NAME.png, NAME.jpg, NAME.webp, NAME.avif, NAME.gif", "file"],
+        ),
         ("output below a file", ["--output: expected", "to be a folder, found a file"]),
         ("output is input", ["--output: expected another file than the input"]),
         ("output folder is input", ["--output: expected another file than the input", "face1.png"]),
