@@ -28,6 +28,7 @@ ORDER = [
     "data.dataset",
     "data.cache",
     "data.fer2013_rows",
+    "data.ferplus",
     "data.fer2013_csv",
     "data.fer2013_folders",
     "data.fer2013_archives",

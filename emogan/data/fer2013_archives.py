@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from emogan import untrusted
-from emogan.data import fer2013_csv, fer2013_folders, fer2013_rows
+from emogan.data import fer2013_csv, fer2013_folders, fer2013_rows, ferplus
 
 # In order of preference: those that hold everything, and those that hold Training or no labels.
 FULL_CSV = ("fer2013.csv", "icml_face_data.csv")
@@ -82,6 +82,10 @@ def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer201
             with archive.open(info) as f:
                 yield fer2013_csv.buffered(f, info.file_size, progress)
 
+        if ferplus.NAME in by_name:
+            info = by_name[ferplus.NAME]
+            with opened(info) as stream:
+                _keep_votes(stream, _inside(path, info.filename), rows)
         for name in FULL_CSV:
             if name in by_name:
                 with opened(by_name[name]) as stream:
@@ -143,7 +147,9 @@ def _read_tar(stream: BinaryIO, name: str, where: str, rows: fer2013_rows.Collec
                 continue
             if len(names) <= _MOST_NAMED:
                 names.append(member.name)
-            if path.name.lower() in FULL_CSV and digest is None:
+            if path.name.lower() == ferplus.NAME:
+                _keep_votes(archive.extractfile(member), _inside(where, member.name), rows)
+            elif path.name.lower() in FULL_CSV and digest is None:
                 digest = fer2013_csv.read(archive.extractfile(member), _inside(where, member.name), path.name, rows)
             elif digest is None and fer2013_folders.parse_name(str(path)):
                 images.append(str(path))
@@ -163,6 +169,11 @@ def _read_tar(stream: BinaryIO, name: str, where: str, rows: fer2013_rows.Collec
     if digest is None:
         raise ValueError(_nothing(where, names))
     return digest
+
+
+def _keep_votes(stream: BinaryIO, where: str, rows: fer2013_rows.Collector) -> None:
+    # One byte more than is read shows that there is more.
+    rows.ferplus = stream.read(untrusted.MOST_TEXT + 1), where
 
 
 class _ShortReads(io.BufferedReader):

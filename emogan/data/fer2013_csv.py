@@ -59,6 +59,8 @@ def read(stream: BinaryIO, where: str, name: str, rows: fer2013_rows.Collector) 
     names = [_clean(name).decode(errors="replace").lower() for name in header.removeprefix(b"\xef\xbb\xbf").split(b",")]
     if len(header) == _LONGEST_ROW:
         raise ValueError(f"{where}: expected at most {_LONGEST_ROW - 1} characters in its first row, found more")
+    if "contempt" in names and "nf" in names:
+        raise ValueError(f"{where}: expected faces, found the votes of FER+; point data_dir at fer2013.csv")
     if "pixels" not in names:
         found = ", ".join(_show(name) for name in names[:4])
         raise ValueError(f"{where}: expected columns emotion, pixels and Usage in its first row, found {found}")
@@ -96,11 +98,6 @@ def _read_rows(stream, header, names, fixed_split, where, rows) -> str:
             if line.strip():
                 rows.bad(f"{where} row {number}: expected {len(names)} columns, found {len(fields)}")
             continue
-        label = _LABELS.get(_clean(fields[emotion]))
-        if label is None:
-            found = _show(_clean(fields[emotion]))
-            rows.bad(f"{where} row {number}: expected a label in 0..{len(_LABELS) - 1}, found {found}")
-            continue
         split = fixed_split
         if usage is not None:
             word = _clean(fields[usage])
@@ -110,12 +107,18 @@ def _read_rows(stream, header, names, fixed_split, where, rows) -> str:
                 message = f"expected Usage Training, PublicTest or PrivateTest, found {found}"
                 rows.bad(f"{where} row {number}: {message}")
                 continue
+        place = rows.next_row(split)
+        label = _LABELS.get(_clean(fields[emotion]))
+        if label is None:
+            found = _show(_clean(fields[emotion]))
+            rows.bad(f"{where} row {number}: expected a label in 0..{len(_LABELS) - 1}, found {found}")
+            continue
         text = _clean(fields[pixels])
         values = _parse(text)
         if values is None:
             rows.bad(f"{where} row {number}: {_problem(text)}")
         else:
-            rows.add(split, label, values)
+            rows.add(split, label, values, place)
     return digest.hexdigest()
 
 

@@ -192,7 +192,7 @@ def _add(found: list[tuple[Name, int, bytes]], prefix: str, rows: fer2013_rows.C
         split = fer2013_rows.split_of_file_name(name.file)
         if split is None or (split != "train" and not tests_tell):
             split = name.folder
-        rows.add(split, label, pixels)
+        rows.add(split, label, pixels, name.file)
 
 
 def _decode(data: bytes) -> bytes:

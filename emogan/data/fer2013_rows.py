@@ -46,6 +46,9 @@ class Collector:
         self._count = 0
         self._pixels = {split: bytearray() for split in SPLITS}
         self._labels: dict[str, list[int]] = {split: [] for split in SPLITS}
+        self.places: dict[str, list[int | str]] = {split: [] for split in SPLITS}
+        self.num_rows = dict.fromkeys(SPLITS, 0)
+        self.ferplus: tuple[bytes, str] | None = None  # fer2013new.csv beside the rows in an archive, and where
 
     def count(self, where: str) -> None:
         """Counts a row or a file, good or bad, or raises ValueError where there are more than `dataset.MOST_FACES`."""
@@ -53,10 +56,19 @@ class Collector:
         if self._count > dataset.MOST_FACES:
             raise ValueError(f"{where}: expected at most {dataset.MOST_FACES:,} faces, found more; FER2013 has 35,887")
 
-    def add(self, split: str, label: int, pixels: bytes) -> None:
-        """Adds a face of `NUM_PIXELS` gray values, row by row from its top left corner."""
+    def next_row(self, split: str) -> int:
+        """Returns the place of the next row among those of its split, from 0 on, whether it is valid or not."""
+        self.num_rows[split] += 1
+        return self.num_rows[split] - 1
+
+    def add(self, split: str, label: int, pixels: bytes, place: int | str) -> None:
+        """Adds a face of `NUM_PIXELS` gray values, row by row from its top left corner.
+
+        Its `place` is what `next_row` gave, or the name of its image: other labels are found by it.
+        """
         self._pixels[split] += pixels
         self._labels[split].append(label)
+        self.places[split].append(place)
 
     def bad(self, problem: str) -> None:
         """Counts a row that is not valid, or raises ValueError with the problem and what to do."""

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from emogan.data import fer2013_archives, fer2013_csv, fer2013_folders, fer2013_rows
+from emogan.data import fer2013_archives, fer2013_csv, fer2013_folders, fer2013_rows, ferplus
 
 KNOWN = (
     "fer2013.csv, icml_face_data.csv, train.csv, the competition's .zip or fer2013.tar.gz, or folders train/<class>/"
@@ -16,7 +16,8 @@ class Source:
     """One form of FER2013: CSV files, an archive or a folder of images.
 
     `path` is the file, or the folder of the images or of several files; `files` has (relative name, size,
-    mtime in ns) of everything that is read, and `others` names forms that lie beside it and are not.
+    mtime in ns) of everything that is read, and `others` names forms that lie beside it and are not. `votes` is the
+    file of FER+ that is named or lies beside it.
     """
 
     path: pathlib.Path
@@ -24,6 +25,7 @@ class Source:
     csv_files: tuple[pathlib.Path, ...] = ()
     listing: fer2013_folders.Listing | None = None
     others: tuple[str, ...] = ()
+    votes: pathlib.Path | None = None
 
     def names(self) -> list[str]:
         """Returns what it is called, as one of several in a folder."""
@@ -50,19 +52,44 @@ def _read_csv(file: pathlib.Path, rows: fer2013_rows.Collector, progress: fer201
         return fer2013_csv.read(fer2013_csv.buffered(f, file.stat().st_size, progress), str(file), file.name, rows)
 
 
-def find(path: pathlib.Path) -> Source:
+def find(path: pathlib.Path, votes: pathlib.Path | None = None) -> Source:
     """Returns the form of FER2013 that is at a path: a file, or a folder with one in it or one folder below.
+
+    Args:
+      path: where to look.
+      votes: fer2013new.csv, or its folder; if not given, it is looked for beside what is found, and at `path`.
 
     Raises:
       FileNotFoundError: if the path does not exist, or is a folder without FER2013.
       ValueError: if it is a file of a kind that FER2013 does not come in, or cannot be looked at.
     """
     try:
-        return _find(path)
+        return _with_votes(_find(path), path, votes)
     except FileNotFoundError:
         raise
     except OSError as e:
         raise ValueError(f"{path}: expected a file or folder that can be read, found {e.strerror or e}") from e
+
+
+def _with_votes(source: Source, path: pathlib.Path, votes: pathlib.Path | None) -> Source:
+    if votes is None:
+        beside = source.path if source.path.is_dir() else source.path.parent
+        found = next((file for folder in (beside, path) if (file := _votes_in(folder))), None)
+    else:
+        found = votes if votes.is_file() else _votes_in(votes)
+        if found is None:
+            raise FileNotFoundError(f"{votes}: expected {ferplus.NAME}, found no such file; {ferplus.ORIGIN}")
+    if found is None:
+        return source
+    status = found.stat()
+    read = (str(found.resolve()), status.st_size, status.st_mtime_ns)
+    return dataclasses.replace(source, files=(*source.files, read), votes=found)
+
+
+def _votes_in(folder: pathlib.Path) -> pathlib.Path | None:
+    if not folder.is_dir():
+        return None
+    return next((p for p in sorted(folder.iterdir()) if p.name.lower() == ferplus.NAME and p.is_file()), None)
 
 
 def _find(path: pathlib.Path) -> Source:
