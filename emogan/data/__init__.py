@@ -1,4 +1,4 @@
-"""Data sets by name: drawn faces, FER2013 in every form, and whatever TFDS has prepared."""
+"""Data sets by name: drawn faces, FER2013 in every form, pictures in folders, and whatever TFDS has prepared."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from emogan import config as config_lib
 from emogan import files
-from emogan.data import dataset, fer2013, fer2013_valid, ferplus, tfds_source, toyfaces
+from emogan.data import dataset, fer2013, fer2013_valid, ferplus, folder_source, tfds_source, toyfaces
 
 WHOLE_TRAINING = "training"  # of FER2013: `train` and `valid` together
 
@@ -36,6 +36,18 @@ def load(
     """
     if config.name == "toyfaces":
         return toyfaces.load(split, seed, config.size or None, files.cache_dir())
+    if config.name == "folder":
+        if not config.dir:
+            raise FileNotFoundError("folder: expected --data_dir=PATH to folders of pictures, found none given")
+        return folder_source.load(
+            split,
+            config.dir,
+            class_names=tuple(name.strip() for name in config.class_names.split(",") if name.strip()),
+            on_bad_row=config.on_bad_row,
+            cache_dir=files.cache_dir(),
+            progress=progress,
+            report=report,
+        )
     if config.name != "fer2013":
         return tfds_source.load(config.name.removeprefix("tfds:"), split, config.dir or None, progress=progress)
     if not config.dir:
