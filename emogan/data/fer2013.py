@@ -192,9 +192,12 @@ def _match_votes(source, rows, arrays) -> tuple[dict[str, np.ndarray], dict[str,
         return {}, dict.fromkeys(arrays, why), ""
     try:
         content = untrusted.read_bytes(source.votes, untrusted.MOST_TEXT) if source.votes else rows.ferplus[0]
-        table = ferplus.parse(content, where)
     except (ValueError, OSError) as error:
-        return {}, dict.fromkeys(arrays, untrusted.reason(error)), where
+        return {}, dict.fromkeys(arrays, f"{where}: expected FER+, found {untrusted.reason(error)}"), where
+    try:
+        table = ferplus.parse(content, where)
+    except ValueError as error:
+        return {}, dict.fromkeys(arrays, str(error)), where
     found, why = {}, {}
     for split, (_, labels) in arrays.items():
         try:

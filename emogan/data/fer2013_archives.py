@@ -148,6 +148,7 @@ def _name_others(members: Iterable[str], images: list[str], where: str, rows: fe
         name
         for name in members
         if name not in read and name.lower().endswith(_DATA) and not fer2013_folders.parse_name(name)
+        if pathlib.PurePosixPath(name).name.lower() != ferplus.NAME
     ]
     if others:
         shown = ", ".join(untrusted.shown(name) for name in others[:_MOST_NAMED])

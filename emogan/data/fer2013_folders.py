@@ -15,7 +15,10 @@ from emogan import emotions, untrusted
 from emogan.data import dataset, fer2013_rows
 
 # What folders of a split are called, and which split theirs is.
-FOLDERS = {"train": "train", "test": "test", "validation": "validation", "val": "validation", "valid": "validation"}
+FOLDERS = {
+    **{"train": "train", "training": "train", "test": "test", "publictest": "public", "privatetest": "private"},
+    **{"validation": "validation", "val": "validation", "valid": "validation"},
+}
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _FORMATS = ("JPEG", "PNG")  # whatever a name says; Pillow hands some others to other programs
@@ -35,7 +38,7 @@ def is_hidden(name: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """Where an image lies: `folder` train, test or validation, `class_name` and `file` as they are spelled there."""
+    """Where an image lies: `folder` by its split, `class_name` and `file` as they are spelled there."""
 
     folder: str
     class_name: str
@@ -45,7 +48,7 @@ class Name:
 def parse_name(path: str) -> Name | None:
     """Returns what a path that ends in train|test/<class>/<file>.jpg says, None for a path of another shape.
 
-    So does one that ends in validation|val|valid/<class>/<file>.jpg.
+    The folder may have any name of `FOLDERS`.
     """
     parts = path.split("/")
     if len(parts) < 3 or any(is_hidden(part) for part in parts):

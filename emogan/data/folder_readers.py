@@ -15,7 +15,8 @@ from emogan.data import dataset, fer2013_folders, fer2013_rows, pictures
 # What splits are called in names of folders, files and arrays.
 SPLITS = {
     **fer2013_folders.FOLDERS,
-    "training": "train",
+    "publictest": "validation",
+    "privatetest": "test",
     "testing": "test",
     "dev": "validation",
 }

@@ -48,6 +48,13 @@ def test_train_val_and_test_folders_are_three_splits(faces, tmp_path):
     assert splits(tmp_path)[0] == {"train": 14, "test": 7, "validation": 7}
 
 
+def test_folders_may_have_the_words_of_the_competition(faces, tmp_path):
+    for name, indices in (("Training", range(14)), ("PublicTest", range(14, 21)), ("PrivateTest", range(21, 28))):
+        write_images(faces, tmp_path / name, indices)
+    assert splits(tmp_path) == ({"train": 14, "public": 7, "private": 7}, [])
+    np.testing.assert_array_equal(fer2013.load("private", tmp_path).images, faces.images[21:])
+
+
 @pytest.mark.parametrize("name", ["val.csv", "validation.csv", "valid.csv"])
 def test_train_val_and_test_csv_are_three_splits(faces, pack, tmp_path, name):
     files = {"train.csv": range(14), name: range(14, 21), "test.csv": range(21, 28)}
