@@ -42,6 +42,7 @@ setuptools.setup(
         "orbax-checkpoint>=0.12",
         "pillow>=11.0",
         "protobuf>=6.31.1",
+        "pyarrow>=18.0",  # which TFDS brings anyway
         "scikit-image>=0.24",
         "scipy>=1.14",
         "tensorboardX>=2.6.2",

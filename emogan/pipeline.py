@@ -86,7 +86,7 @@ def _run(
         _settle(config, workdir, data, layout.devices)
     hosts.meet("the folder is settled")
     writers.say(
-        f"{data.name} {data.split}: {len(data)} faces; "
+        f"{data.name} {data.split}: {len(data)} faces{_labels_of(data)}; "
         + ", ".join(f"{name} {count:,} parameters" for name, count in sizes.parameters.items())
     )
     writers.say(f"computing on {layout.devices}")
@@ -307,4 +307,12 @@ def _settle(config: config_lib.Config, workdir: pathlib.Path, data: dataset.Data
 
 def _about_data(data: dataset.Dataset) -> dict[str, Any]:
     about = {"name": data.name, "split": data.split, "examples": len(data), "fingerprint": data.fingerprint()}
+    if data.label_source != "own":
+        about |= {"labels": data.label_source, "no_face": data.left_out}
     return {**about, "class_names": list(data.class_names)}
+
+
+def _labels_of(data: dataset.Dataset) -> str:
+    return (
+        "" if data.label_source == "own" else f" with labels of {data.label_source}, {data.left_out} left out (no face)"
+    )

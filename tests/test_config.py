@@ -20,6 +20,8 @@ OUT_OF_RANGE = [
     ("data.name", "faces"),
     ("data.size", -1),
     ("data.on_bad_row", "ignore"),
+    ("data.labels", "ferplus"),  # of drawn faces
+    ("data.labels", "votes"),
     ("model.width", 0),
     ("model.width", 1025),
     ("model.latent_size", 0),
@@ -106,6 +108,7 @@ def test_value_out_of_range_is_refused_by_its_field_name(name, value):
 @pytest.mark.parametrize("name", config_lib.flatten(config_lib.Config()))
 def test_every_field_with_a_range_is_checked(name):
     free = {"preset", "data.dir", "model.encoder_labels", "model.batch_norm", "model.critic_norm", "run.tensorboard"}
+    free |= {"data.ferplus", "data.class_names"}
     free |= {"translator.skip", "translator.projection", "translator.informed", "translator.mirrored"}
     free |= {"joint.balanced", "joint.augment"}
     assert (name in free) != any(name == checked for checked, _ in OUT_OF_RANGE)
@@ -267,7 +270,8 @@ def test_text_that_is_no_json_is_refused():
 
 
 MAY_CHANGE = (
-    *("preset", "phases", "data.dir", "data.on_bad_row", "gan.epochs", "encoder.epochs", "gan.on_collapse"),
+    *("preset", "phases", "data.dir", "data.on_bad_row", "data.ferplus"),
+    *("gan.epochs", "encoder.epochs", "gan.on_collapse"),
     *("translator.strength", "translator.mirrored"),
     *("parallel.mode", "parallel.devices", "parallel.data", "parallel.optimizer"),
 )

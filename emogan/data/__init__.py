@@ -1,10 +1,12 @@
-"""Data sets by name: drawn faces, FER2013 in every form, and whatever TFDS has prepared."""
+"""Data sets by name: drawn faces, FER2013 in every form, pictures in folders, and whatever TFDS has prepared."""
 
 from collections.abc import Callable
 
+import numpy as np
+
 from emogan import config as config_lib
 from emogan import files
-from emogan.data import dataset, fer2013, fer2013_valid, tfds_source, toyfaces
+from emogan.data import dataset, fer2013, fer2013_valid, ferplus, folder_source, tfds_source, toyfaces
 
 WHOLE_TRAINING = "training"  # of FER2013: `train` and `valid` together
 
@@ -19,7 +21,8 @@ def load(
 ) -> dataset.Dataset:
     """Returns one split of the configured data.
 
-    FER2013's Training is cut into `train` and `valid` (see `fer2013_valid`); together they are `training`.
+    FER2013's Training is cut into `train` and `valid` (see `fer2013_valid`) by its own labels, whichever are asked for;
+    together they are `training`.
 
     Args:
       config: which data, and where.
@@ -33,19 +36,54 @@ def load(
     """
     if config.name == "toyfaces":
         return toyfaces.load(split, seed, config.size or None, files.cache_dir())
+    if config.name == "folder":
+        if not config.dir:
+            raise FileNotFoundError("folder: expected --data_dir=PATH to folders of pictures, found none given")
+        return folder_source.load(
+            split,
+            config.dir,
+            class_names=tuple(name.strip() for name in config.class_names.split(",") if name.strip()),
+            on_bad_row=config.on_bad_row,
+            cache_dir=files.cache_dir(),
+            progress=progress,
+            report=report,
+        )
     if config.name != "fer2013":
         return tfds_source.load(config.name.removeprefix("tfds:"), split, config.dir or None, progress=progress)
     if not config.dir:
         raise FileNotFoundError(
             "fer2013: expected --data_dir=PATH to fer2013.csv, its archive or its image folders, found none given"
         )
+    return _load_fer2013(config, split, progress, report or (lambda line: None))
+
+
+def _load_fer2013(config, split, progress, report) -> dataset.Dataset:
     cache_dir = files.cache_dir()
     stored = "train" if split in ("train", "valid", WHOLE_TRAINING) else split
-    data = fer2013.load(
-        stored, config.dir, on_bad_row=config.on_bad_row, cache_dir=cache_dir, progress=progress, report=report
+    data, votes = fer2013.load_with_votes(
+        stored,
+        config.dir,
+        ferplus_file=config.ferplus or None,
+        on_bad_row=config.on_bad_row,
+        cache_dir=cache_dir,
+        progress=progress,
+        report=report,
     )
+    counts = votes.counts
     if split in ("train", "valid"):
-        data = fer2013_valid.cut(data, cache_dir)[split == "valid"]
+        chosen = fer2013_valid.remembered(data, cache_dir) == (split == "valid")
+        data, counts = data.take(chosen, split), None if counts is None else counts[chosen]
+    elif split == WHOLE_TRAINING:
+        data = data.take(np.arange(len(data)), split)
+    if config.labels == "ferplus" and counts is None:
+        raise ValueError(votes.reason)
+    if config.labels != "fer2013" and counts is not None:
+        data, remark = ferplus.relabel(data, counts)
+        report(remark)
+    elif config.labels == "auto":
+        report(f"FER2013's own labels; {votes.reason}")
+    elif votes.where:
+        report(f"{votes.where} is not used; --config.data.labels=ferplus takes its labels")
     if not len(data):
         raise ValueError(f"fer2013: expected faces in split {split!r}, found none; {config.dir} is too small for it")
     return data

@@ -17,8 +17,12 @@ MOST_FACES = 250_000  # that a reader takes into memory: 0.6 GB, seven times FER
 class Dataset:
     """Faces with labels: `images` uint8 [N, 48, 48], `labels` int32 [N] in 0..len(class_names) - 1.
 
+    `distributions` float32 [N, C] says how likely each of the C classes is, where the data know: rows in [0, 1] whose
+    sum is 1. `label_source` is `ferplus` where the labels are not the data's own, and `left_out` how many faces those
+    labels left out.
+
     Raises:
-      ValueError: if the arrays' shapes, types or label values are not those above.
+      ValueError: if the arrays' shapes, types or values are not those above.
     """
 
     images: np.ndarray
@@ -26,6 +30,9 @@ class Dataset:
     name: str = ""
     split: str = ""
     class_names: tuple[str, ...] = emotions.EMOTIONS
+    distributions: np.ndarray | None = None
+    label_source: str = "own"
+    left_out: int = 0
 
     def __post_init__(self):
         expected = (len(self.images), IMAGE_SIZE, IMAGE_SIZE)
@@ -42,6 +49,8 @@ class Dataset:
             raise ValueError(
                 f"expected labels in 0..{len(self.class_names) - 1}, found {self.labels.min()}..{self.labels.max()}"
             )
+        if self.distributions is not None:
+            _check_distributions(self.distributions, (len(self.labels), len(self.class_names)))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -50,11 +59,36 @@ class Dataset:
         """Returns how many faces each class has, int64 [len(class_names)]."""
         return np.bincount(self.labels, minlength=len(self.class_names))
 
+    def take(self, chosen: np.ndarray, split: str | None = None) -> "Dataset":
+        """Returns the faces that `chosen` names, bool [N] or int [M], as the same split or another."""
+        return dataclasses.replace(
+            self,
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            distributions=None if self.distributions is None else self.distributions[chosen],
+            split=self.split if split is None else split,
+        )
+
     def fingerprint(self) -> str:
-        """Returns a SHA-256 of images and labels, to tell whether two runs saw the same data."""
+        """Returns a SHA-256 of images, labels and distributions, to tell whether two runs saw the same data."""
         digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels).data)
+        if self.distributions is not None:
+            digest.update(np.ascontiguousarray(self.distributions).data)
         return digest.hexdigest()
+
+
+def _check_distributions(distributions: np.ndarray, shape: tuple[int, int]) -> None:
+    if distributions.dtype != np.float32 or distributions.shape != shape:
+        raise ValueError(
+            f"expected distributions float32 {list(shape)}, found {distributions.dtype} {list(distributions.shape)}"
+        )
+    sums = distributions.sum(1)
+    if distributions.size and not (distributions.min() >= 0 and np.abs(sums - 1).max() < 1e-4):
+        raise ValueError(
+            f"expected distributions of at least 0 whose sum is 1, found {distributions.min():g} and more, "
+            f"with sums of {sums.min():g} to {sums.max():g}"
+        )
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:

@@ -12,17 +12,20 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from emogan import untrusted
-from emogan.data import fer2013_csv, fer2013_folders, fer2013_rows
+from emogan.data import fer2013_csv, fer2013_folders, fer2013_rows, ferplus
 
 # In order of preference: those that hold everything, and those that hold Training or no labels.
 FULL_CSV = ("fer2013.csv", "icml_face_data.csv")
-PARTIAL_CSV = ("train.csv", "test.csv")
+PARTIAL_CSV = ("train.csv", "val.csv", "valid.csv", "validation.csv", "test.csv")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
-SUFFIXES = (".zip", *TAR_SUFFIXES)
+GZIPPED = ".csv.gz"
+SUFFIXES = (".zip", *TAR_SUFFIXES, GZIPPED)
+
+_DATA = (*fer2013_folders.SUFFIXES, ".csv", ".npz", ".npy", ".parquet")  # what else may hold faces
 
 _UNPACK = (
     ((".gz", ".tgz"), lambda stream: gzip.GzipFile(fileobj=stream)),
@@ -63,10 +66,29 @@ def read(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer2013_row
             return _read_zip(path, rows, progress)
         with open(path, "rb") as f:
             stream = fer2013_csv.buffered(f, path.stat().st_size, progress)
+            if path.name.lower().endswith(GZIPPED):
+                return _read_gzipped(stream, path, rows)
             return _read_tar(stream, path.name, str(path), rows)
     except _BROKEN as e:
         why = untrusted.reason(e)
         raise ValueError(f"{path}: expected a whole archive, found it cut or damaged ({why}); fetch it again") from e
+
+
+def _read_gzipped(stream: BinaryIO, path: pathlib.Path, rows: fer2013_rows.Collector) -> str:
+    with _decompressed(stream, path.name, str(path)) as plain:
+        return fer2013_csv.read(plain, str(path), path.name, rows)
+
+
+def first_bytes(path: pathlib.Path, most: int) -> bytes:
+    """Returns the beginning of what a .csv or .csv.gz file holds; nothing where it cannot be unpacked."""
+    try:
+        with open(path, "rb") as f:
+            if not path.name.lower().endswith(GZIPPED):
+                return f.read(most)
+            with gzip.GzipFile(fileobj=f) as unpacked:
+                return unpacked.read(most)
+    except (*_BROKEN, OSError):
+        return b""
 
 
 def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer2013_rows.Progress) -> str:
@@ -82,12 +104,17 @@ def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer201
             with archive.open(info) as f:
                 yield fer2013_csv.buffered(f, info.file_size, progress)
 
+        if ferplus.NAME in by_name:
+            info = by_name[ferplus.NAME]
+            with opened(info) as stream:
+                _keep_votes(stream, _inside(path, info.filename), rows)
         for name in FULL_CSV:
             if name in by_name:
                 with opened(by_name[name]) as stream:
                     return fer2013_csv.read(stream, _inside(path, by_name[name].filename), by_name[name].filename, rows)
-        images = sorted(name for name in members if fer2013_folders.parse_name(name))
+        images = _of_one_folder((name for name in sorted(members) if fer2013_folders.parse_name(name)), str(path), rows)
         if images:
+            _name_others(members, images, str(path), rows)
             _check_members(path, [members[name] for name in images])
             return _read_zipped_images(archive, images, str(path), rows, progress)
         for name, info in by_name.items():
@@ -102,6 +129,31 @@ def _read_zip(path: pathlib.Path, rows: fer2013_rows.Collector, progress: fer201
             with opened(info) as stream:
                 digests.append(fer2013_csv.read(stream, _inside(path, info.filename), info.filename, rows))
         return "+".join(digests)
+
+
+def _of_one_folder(images: Iterable[str], where: str, rows: fer2013_rows.Collector) -> list[str]:
+    """Returns the images whose train/ and test/ lie highest: an archive from Kaggle holds all of its own twice."""
+    by_root: dict[str, list[str]] = {}
+    for name in images:
+        by_root.setdefault("/".join(name.split("/")[:-3]), []).append(name)
+    roots = sorted(by_root, key=lambda root: (root.count("/") + bool(root), root))
+    for root in roots[1:]:
+        rows.remark(f"{where}: {len(by_root[root]):,} images in {untrusted.shown(root)} are not read")
+    return by_root[roots[0]] if roots else []
+
+
+def _name_others(members: Iterable[str], images: list[str], where: str, rows: fer2013_rows.Collector) -> None:
+    read = set(images)
+    others = [
+        name
+        for name in members
+        if name not in read and name.lower().endswith(_DATA) and not fer2013_folders.parse_name(name)
+        if pathlib.PurePosixPath(name).name.lower() != ferplus.NAME
+    ]
+    if others:
+        shown = ", ".join(untrusted.shown(name) for name in others[:_MOST_NAMED])
+        more = ", ..." if len(others) > _MOST_NAMED else ""
+        rows.remark(f"{where}: {len(others):,} other members are not read: {shown}{more}")
 
 
 def _read_zipped_images(archive, images, where, rows, progress) -> str:
@@ -143,7 +195,9 @@ def _read_tar(stream: BinaryIO, name: str, where: str, rows: fer2013_rows.Collec
                 continue
             if len(names) <= _MOST_NAMED:
                 names.append(member.name)
-            if path.name.lower() in FULL_CSV and digest is None:
+            if path.name.lower() == ferplus.NAME:
+                _keep_votes(archive.extractfile(member), _inside(where, member.name), rows)
+            elif path.name.lower() in FULL_CSV and digest is None:
                 digest = fer2013_csv.read(archive.extractfile(member), _inside(where, member.name), path.name, rows)
             elif digest is None and fer2013_folders.parse_name(str(path)):
                 images.append(str(path))
@@ -163,6 +217,11 @@ def _read_tar(stream: BinaryIO, name: str, where: str, rows: fer2013_rows.Collec
     if digest is None:
         raise ValueError(_nothing(where, names))
     return digest
+
+
+def _keep_votes(stream: BinaryIO, where: str, rows: fer2013_rows.Collector) -> None:
+    # One byte more than is read shows that there is more.
+    rows.ferplus = stream.read(untrusted.MOST_TEXT + 1), where
 
 
 class _ShortReads(io.BufferedReader):

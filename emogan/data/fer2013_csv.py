@@ -3,6 +3,7 @@
 import hashlib
 import io
 import pathlib
+import re
 from typing import BinaryIO
 
 import numpy as np
@@ -14,6 +15,8 @@ from emogan.data import fer2013_rows
 _LONGEST_ROW = 1 << 16
 _DIGITS_AND_BLANK = b"0123456789 "
 _LABELS = {str(label).encode(): label for label in range(len(emotions.EMOTIONS))}
+_FRACTION = re.compile(rb"\.0*$")  # pandas writes 6.0 where a column lacks a value
+_SPLITS = {"test": "test", "val": "validation", "valid": "validation", "validation": "validation"}  # else train
 _SHOWN = 24
 
 
@@ -59,6 +62,10 @@ def read(stream: BinaryIO, where: str, name: str, rows: fer2013_rows.Collector) 
     names = [_clean(name).decode(errors="replace").lower() for name in header.removeprefix(b"\xef\xbb\xbf").split(b",")]
     if len(header) == _LONGEST_ROW:
         raise ValueError(f"{where}: expected at most {_LONGEST_ROW - 1} characters in its first row, found more")
+    if "contempt" in names and "nf" in names:
+        raise ValueError(f"{where}: expected faces, found the votes of FER+; point data_dir at fer2013.csv")
+    if "pixels" not in names and (other := next((mark for mark in (b";", b"\t") if mark in header), None)):
+        raise ValueError(f"{where}: expected commas between columns, found {_show(other)}; save it as CSV with commas")
     if "pixels" not in names:
         found = ", ".join(_show(name) for name in names[:4])
         raise ValueError(f"{where}: expected columns emotion, pixels and Usage in its first row, found {found}")
@@ -70,8 +77,8 @@ def read(stream: BinaryIO, where: str, name: str, rows: fer2013_rows.Collector) 
             raise ValueError(f"{where}: expected one column {column}, found {count}; leave out all but one")
     fixed_split = None
     if "usage" not in names:
-        fixed_split = "test" if pathlib.PurePosixPath(name).name.lower() == "test.csv" else "train"
-        what = "Training" if fixed_split == "train" else "one split `test`"
+        fixed_split = _SPLITS.get(pathlib.PurePosixPath(name).name.lower().partition(".")[0], "train")
+        what = "Training" if fixed_split == "train" else f"one split `{fixed_split}`"
         rows.remark(f"{where} gives {what} only: it has no Usage column")
     return _read_rows(stream, header, names, fixed_split, where, rows)
 
@@ -91,15 +98,11 @@ def _read_rows(stream, header, names, fixed_split, where, rows) -> str:
                 line = stream.readline(_LONGEST_ROW)
                 digest.update(line)
             continue
+        if not line.strip(b' ",\t\r\n'):
+            continue  # spreadsheets leave rows of commas
         fields = line.split(b",")
         if len(fields) != len(names):
-            if line.strip():
-                rows.bad(f"{where} row {number}: expected {len(names)} columns, found {len(fields)}")
-            continue
-        label = _LABELS.get(_clean(fields[emotion]))
-        if label is None:
-            found = _show(_clean(fields[emotion]))
-            rows.bad(f"{where} row {number}: expected a label in 0..{len(_LABELS) - 1}, found {found}")
+            rows.bad(f"{where} row {number}: expected {len(names)} columns, found {len(fields)}")
             continue
         split = fixed_split
         if usage is not None:
@@ -110,13 +113,37 @@ def _read_rows(stream, header, names, fixed_split, where, rows) -> str:
                 message = f"expected Usage Training, PublicTest or PrivateTest, found {found}"
                 rows.bad(f"{where} row {number}: {message}")
                 continue
+        place = rows.next_row(split)
+        label = _label(_clean(fields[emotion]))
+        if label is None:
+            found = _show(_clean(fields[emotion]))
+            expected = f"expected a label in 0..{len(_LABELS) - 1} or an emotion's name"
+            rows.bad(f"{where} row {number}: {expected}, found {found}")
+            continue
         text = _clean(fields[pixels])
         values = _parse(text)
         if values is None:
             rows.bad(f"{where} row {number}: {_problem(text)}")
         else:
-            rows.add(split, label, values)
+            rows.add(split, label, values, place)
     return digest.hexdigest()
+
+
+def _label(text: bytes) -> int | None:
+    """Returns the label that 6, 6.0, neutral or Neutral stands for, None for anything else."""
+    label = _LABELS.get(_FRACTION.sub(b"", text))
+    if label is not None:
+        return label
+    try:
+        return emotions.label(text.decode())
+    except ValueError:
+        return None
+
+
+def holds_faces(header: bytes) -> bool:
+    """Returns whether the beginning of a file is a first row with the columns emotion and pixels."""
+    names = {_clean(name).lower() for name in header.removeprefix(b"\xef\xbb\xbf").partition(b"\n")[0].split(b",")}
+    return {b"emotion", b"pixels"} <= names
 
 
 def _parse(text: bytes) -> bytes | None:

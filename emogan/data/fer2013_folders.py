@@ -14,12 +14,18 @@ import PIL.Image
 from emogan import emotions, untrusted
 from emogan.data import dataset, fer2013_rows
 
-FOLDERS = ("train", "test")
+# What folders of a split are called, and which split theirs is.
+FOLDERS = {
+    **{"train": "train", "training": "train", "test": "test", "publictest": "public", "privatetest": "private"},
+    **{"validation": "validation", "val": "validation", "valid": "validation"},
+}
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _FORMATS = ("JPEG", "PNG")  # whatever a name says; Pillow hands some others to other programs
 _MOST_CLASSES = 100  # folders beside each other, of which seven are known
 _MOST_BYTES = 1 << 20  # of an image's file: a hundred times what its pixels take
+
+_NUMBERS = tuple(str(label) for label in range(len(emotions.EMOTIONS)))
 
 # What else Pillow reads (16 bits, CMYK, floats) has no one obvious gray in 0..255.
 _MODES = ("L", "LA", "P", "RGB", "RGBA", "1")
@@ -32,7 +38,7 @@ def is_hidden(name: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """Where an image lies: `folder` train or test, `class_name` and `file` as they are spelled there."""
+    """Where an image lies: `folder` by its split, `class_name` and `file` as they are spelled there."""
 
     folder: str
     class_name: str
@@ -40,14 +46,17 @@ class Name:
 
 
 def parse_name(path: str) -> Name | None:
-    """Returns what a path that ends in train|test/<class>/<file>.jpg says, None for a path of another shape."""
+    """Returns what a path that ends in train|test/<class>/<file>.jpg says, None for a path of another shape.
+
+    The folder may have any name of `FOLDERS`.
+    """
     parts = path.split("/")
     if len(parts) < 3 or any(is_hidden(part) for part in parts):
         return None
     folder, class_name, file = parts[-3:]
     if folder.lower() not in FOLDERS or not file.lower().endswith(SUFFIXES):
         return None
-    return Name(folder.lower(), class_name, file)
+    return Name(FOLDERS[folder.lower()], class_name, file)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Listing:
 
 
 def holds_images(root: pathlib.Path) -> bool:
-    """Returns whether a folder holds train/ or test/ with folders inside."""
+    """Returns whether a folder holds train/, test/ or validation/ with folders inside."""
     return any(entry.is_dir() for folder in _split_folders(root) for entry in folder.iterdir())
 
 
@@ -70,7 +79,7 @@ def _split_folders(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def list_images(root: pathlib.Path) -> Listing:
-    """Returns the image files of `root`/train|test/<class>/."""
+    """Returns the image files of `root`/train|test|validation/<class>/."""
     files, empty, ignored = [], [], 0
     for folder in _split_folders(root):
         for class_folder in sorted(folder.iterdir()):
@@ -128,21 +137,55 @@ def check_classes(
     if len(classes) > _MOST_CLASSES:
         raise ValueError(f"{prefix}: expected train and test with seven class folders each, found {len(classes):,}")
     present: dict[str, set[int]] = {}
+    known = any(_label_or_none(class_name) is not None for _, class_name in classes)
+    _check_numbers(classes, prefix, rows)
     for (folder, class_name), path in classes.items():
         try:
-            present.setdefault(folder, set()).add(emotions.label(class_name))
+            present.setdefault(folder, set()).add(class_label(class_name))
         except ValueError as e:
-            rows.problem(f"{prefix}{untrusted.shown(path)}: {e}")
+            rows.problem(f"{prefix}{untrusted.shown(path)}: {e}", known)
     for path in empty_classes:
         path = untrusted.shown(path)
         rows.problem(f"{prefix}{path}: expected images (.jpg, .png) in every class folder, found none")
         folder, class_name = path.lower().split("/")
         with contextlib.suppress(ValueError):
-            present.setdefault(folder, set()).add(emotions.label(class_name))
+            present.setdefault(FOLDERS[folder], set()).add(class_label(class_name))
     for folder, labels in present.items():
         missing = [emotion for label, emotion in enumerate(emotions.EMOTIONS) if label not in labels]
         if missing:
             rows.problem(f"{prefix}{folder}: expected seven class folders, found none of {', '.join(missing)}")
+
+
+def class_label(name: str) -> int:
+    """Returns the label of a class folder: an emotion's name, or its number in FER2013's order.
+
+    Raises:
+      ValueError: if the name is neither.
+    """
+    if name in _NUMBERS:
+        return _NUMBERS.index(name)
+    return emotions.label(name)
+
+
+def _label_or_none(name: str) -> int | None:
+    try:
+        return class_label(name)
+    except ValueError:
+        return None
+
+
+def _check_numbers(classes: Iterable[tuple[str, str]], prefix: str, rows: fer2013_rows.Collector) -> None:
+    """Remarks that numbers are taken for labels, or raises ValueError where they are not those of FER2013."""
+    numbers = sorted({int(name) for _, name in classes if name.isascii() and name.isdigit() and len(name) < 9})
+    if not numbers:
+        return
+    if numbers[0] != 0 or numbers[-1] >= len(_NUMBERS):
+        raise ValueError(
+            f"{prefix.rstrip('/: ')}: expected class folders 0 to 6, in FER2013's order, or emotions, "
+            f"found {numbers[0]} to {numbers[-1]}; name them after emotions, or read them by --dataset=folder"
+        )
+    order = ", ".join(f"{number} {emotion}" for number, emotion in enumerate(emotions.EMOTIONS))
+    rows.remark(f"{prefix.rstrip('/: ')}: class folders are numbers, in FER2013's order: {order}")
 
 
 def read_images(
@@ -162,7 +205,7 @@ def read_images(
     for path, size, read in contents:
         name = parse_name(path)
         try:
-            label = emotions.label(name.class_name)
+            label = class_label(name.class_name)
         except ValueError:
             continue  # `check_classes` has had its say about the whole folder.
         if size > _MOST_BYTES:
@@ -178,6 +221,7 @@ def read_images(
         digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape"))
         digest.update(data)
         found.append((name, label, pixels))
+        rows.good()
     _add(found, prefix, rows)
     return digest.hexdigest()
 
@@ -187,12 +231,17 @@ def _add(found: list[tuple[Name, int, bytes]], prefix: str, rows: fer2013_rows.C
     tests_tell = all(fer2013_rows.split_of_file_name(name.file) for name, _, _ in found if name.folder == "test")
     if not tests_tell:
         rows.remark(f"{prefix}test gives one split `test`: its file names do not tell PublicTest from PrivateTest")
+    if any(name.folder == "validation" for name, _, _ in found):
+        rows.remark(
+            f"{prefix}val or validation gives a split `validation`; choices are made on `valid`, cut from `train`"
+        )
     found.sort(key=lambda item: (pathlib.PurePosixPath(item[0].file).stem, item[0].class_name, item[0].file))
     for name, label, pixels in found:
         split = fer2013_rows.split_of_file_name(name.file)
-        if split is None or (split != "train" and not tests_tell):
+        # Who made a validation folder took it from anywhere.
+        if split is None or name.folder == "validation" or (split != "train" and not tests_tell):
             split = name.folder
-        rows.add(split, label, pixels)
+        rows.add(split, label, pixels, name.file)
 
 
 def _decode(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 
 from emogan.data import dataset
 
-SPLITS = ("train", "public", "private", "test")
+SPLITS = ("train", "public", "private", "test", "validation")
 NUM_PIXELS = dataset.IMAGE_SIZE**2
 
 ON_BAD_ROW = ("error", "skip")
@@ -42,10 +42,15 @@ class Collector:
         self.unlabelled: list[str] = []
         self.num_bad = 0
         self.left_out = 0  # rows and folders
+        self._first_bad = ""  # where nothing before it is valid, until something is
+        self._any_good = False
         self._bad: list[str] = []
         self._count = 0
         self._pixels = {split: bytearray() for split in SPLITS}
         self._labels: dict[str, list[int]] = {split: [] for split in SPLITS}
+        self.places: dict[str, list[int | str]] = {split: [] for split in SPLITS}
+        self.num_rows = dict.fromkeys(SPLITS, 0)
+        self.ferplus: tuple[bytes, str] | None = None  # fer2013new.csv beside the rows in an archive, and where
 
     def count(self, where: str) -> None:
         """Counts a row or a file, good or bad, or raises ValueError where there are more than `dataset.MOST_FACES`."""
@@ -53,24 +58,50 @@ class Collector:
         if self._count > dataset.MOST_FACES:
             raise ValueError(f"{where}: expected at most {dataset.MOST_FACES:,} faces, found more; FER2013 has 35,887")
 
-    def add(self, split: str, label: int, pixels: bytes) -> None:
-        """Adds a face of `NUM_PIXELS` gray values, row by row from its top left corner."""
+    def next_row(self, split: str) -> int:
+        """Returns the place of the next row among those of its split, from 0 on, whether it is valid or not."""
+        self.num_rows[split] += 1
+        return self.num_rows[split] - 1
+
+    def add(self, split: str, label: int, pixels: bytes, place: int | str) -> None:
+        """Adds a face of `NUM_PIXELS` gray values, row by row from its top left corner.
+
+        Its `place` is what `next_row` gave, or the name of its image: other labels are found by it.
+        """
+        self.good()
         self._pixels[split] += pixels
         self._labels[split].append(label)
+        self.places[split].append(place)
+
+    def good(self) -> None:
+        """Notes that something is valid; raises ValueError where something before it is not."""
+        self._any_good = True
+        if self._first_bad:
+            raise ValueError(f"{self._first_bad}; repair it, or leave such rows out with --on_bad_row=skip")
 
     def bad(self, problem: str) -> None:
-        """Counts a row that is not valid, or raises ValueError with the problem and what to do."""
+        """Counts a row that is not valid, or raises ValueError with the problem and what to do.
+
+        While nothing is valid, it raises nothing: where all is bad, to leave out what is bad is no advice.
+        """
         if self.on_bad_row == "error":
-            raise ValueError(f"{problem}; repair it, or leave such rows out with on_bad_row=skip")
+            self._first_bad = self._first_bad or problem
+            if self._any_good:
+                self.good()
+            return
         self.num_bad += 1
         self.left_out += 1
         if len(self._bad) < _SHOWN_BAD_ROWS:
             self._bad.append(problem)
 
-    def problem(self, line: str) -> None:
-        """Remarks something amiss with a folder, which is left out, or raises ValueError with it and what to do."""
+    def problem(self, line: str, rest: bool = True) -> None:
+        """Remarks something amiss with a folder, which is left out, or raises ValueError with it and what to do.
+
+        `rest` says whether anything is left without the folder.
+        """
         if self.on_bad_row == "error":
-            raise ValueError(f"{line}; repair it, or go on without with on_bad_row=skip")
+            skip = ", or go on without with --on_bad_row=skip" if rest else ""
+            raise ValueError(f"{line}; repair it{skip}")
         self.left_out += 1
         self.remark(f"{line}; left out")
 
@@ -86,7 +117,13 @@ class Collector:
         return (*self.remarks, f"skipped {self.num_bad} bad rows: {'; '.join(self._bad)}{more}")
 
     def splits(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Returns images uint8 [N, 48, 48] and labels int32 [N] of every split that has any."""
+        """Returns images uint8 [N, 48, 48] and labels int32 [N] of every split that has any.
+
+        Raises:
+          ValueError: if nothing is valid and something is not.
+        """
+        if self._first_bad:
+            raise ValueError(f"{self._first_bad}; repair it")
         shape = (-1, dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
         return {
             split: (np.frombuffer(self._pixels[split], np.uint8).reshape(shape), np.array(labels, np.int32))

@@ -22,9 +22,14 @@ def cut(data: dataset.Dataset, cache_dir: pathlib.Path | None = None) -> tuple[d
       data: the Training split.
       cache_dir: where the cut is remembered, since the search takes seconds; nowhere if not given.
     """
+    chosen = remembered(data, cache_dir)
+    return data.take(~chosen, "train"), data.take(chosen, "valid")
+
+
+def remembered(data: dataset.Dataset, cache_dir: pathlib.Path | None = None) -> np.ndarray:
+    """Returns what `choose` does, from `cache_dir` where it was kept."""
     key = f"{_VERSION} {data.fingerprint()}"
-    chosen = cache.remember(cache_dir, "valid", key, lambda: {"chosen": choose(data)})["chosen"]
-    return _part(data, ~chosen, "train"), _part(data, chosen, "valid")
+    return cache.remember(cache_dir, "valid", key, lambda: {"chosen": choose(data)})["chosen"]
 
 
 def choose(data: dataset.Dataset) -> np.ndarray:
@@ -44,7 +49,3 @@ def choose(data: dataset.Dataset) -> np.ndarray:
     answer = np.zeros(len(data), bool)
     answer[order] = chosen[inverse]
     return answer
-
-
-def _part(data: dataset.Dataset, chosen: np.ndarray, split: str) -> dataset.Dataset:
-    return dataset.Dataset(data.images[chosen], data.labels[chosen], data.name, split, data.class_names)

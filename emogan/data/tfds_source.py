@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from emogan.data import dataset
+from emogan.data import dataset, pictures
 
 # Which split of a data set answers for each of our names: the first that it has. Where a data set has no
 # validation split, its `test` answers for `valid` and `public` too.
@@ -192,5 +192,4 @@ def _gray(image: np.ndarray, where: str) -> np.ndarray:
     size = (dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
     if image.shape == size:
         return image
-    picture = Image.fromarray(image).convert("L")
-    return np.asarray(ImageOps.fit(picture, size, Image.Resampling.LANCZOS))
+    return pictures.square(Image.fromarray(image))

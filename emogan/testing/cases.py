@@ -9,7 +9,7 @@ from typing import Any
 
 from emogan import config as config_lib
 from emogan import emotions, face_files, presets, run_folder, untrusted
-from emogan.data import fer2013, fer2013_rows
+from emogan.data import fer2013, fer2013_rows, ferplus
 from emogan.evaluation import tables
 from emogan.testing import hostile, mutations
 
@@ -51,6 +51,12 @@ def _archive(random: Random, folder: pathlib.Path) -> Read:
 def _folder(random: Random, folder: pathlib.Path) -> Read:
     hostile.write_folder(random, folder)
     return _fer2013(folder, random)
+
+
+def _votes(random: Random, folder: pathlib.Path) -> Read:
+    path = folder / ferplus.NAME
+    path.write_bytes(hostile.votes(random))
+    return lambda: ferplus.parse(path.read_bytes(), str(path))
 
 
 def _fer2013(path: pathlib.Path, random: Random) -> Read:
@@ -120,6 +126,7 @@ MAKERS: dict[str, Callable[[Random, pathlib.Path], Read]] = {
     "FER2013 as CSV": _csv,
     "FER2013 in an archive": _archive,
     "FER2013 in folders": _folder,
+    "FER+": _votes,
     "images": _image,
     "arrays": _array,
     "a run's folder": _run,

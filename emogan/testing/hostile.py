@@ -23,6 +23,7 @@ Random = random_lib.Random
 _SIZE = 48
 _USAGES = ("Training", "PublicTest", "PrivateTest")
 _CSV_NAMES = ("fer2013.csv", "icml_face_data.csv", "train.csv", "test.csv")
+_VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
 _PACK = {
     ".tar": bytes,
     ".tar.gz": lambda content: gzip.compress(content, 1),
@@ -76,6 +77,17 @@ def csv(random: Random) -> bytes:
     text = random.choice(("\n", "\n", "\r\n", "\r")).join(",".join(row) for row in table)
     encoding = random.choice(("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"))
     return _damaged_or_not(text.encode(encoding, errors="surrogatepass"), random)
+
+
+def votes(random: Random) -> bytes:
+    """Returns a fer2013new.csv, often with a damaged row or header."""
+    table = [["Usage", "Image name", *_VOTES]]
+    table += [[_USAGES[index % 3], f"fer{index:07d}.png", *"0123001000"] for index in range(9)]
+    if random.random() < 0.5:
+        row = random.choice(table)
+        row[random.randrange(len(row))] = random.choice(mutations.TOKENS)
+    text = "\n".join(",".join(row) for row in table)
+    return _damaged_or_not(text.encode(errors="surrogatepass"), random)
 
 
 def archive(random: Random) -> tuple[str, bytes]:

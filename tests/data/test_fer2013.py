@@ -155,9 +155,9 @@ def test_what_lies_beside_the_form_that_is_read_is_said(faces, pack, tmp_path):
         ({"pixels": "0 1.5" + " 0" * 2302}, "expected pixels as integers in 0..255, found '1.5' as pixel 1"),
         ({"pixels": "0 1e1" + " 0" * 2302}, "expected pixels as integers in 0..255, found '1e1' as pixel 1"),
         ({"pixels": "0 nan" + " 0" * 2302}, "expected pixels as integers in 0..255, found 'nan' as pixel 1"),
-        ({"emotion": "7"}, "expected a label in 0..6, found '7'"),
-        ({"emotion": "-1"}, "expected a label in 0..6, found '-1'"),
-        ({"emotion": "happy"}, "expected a label in 0..6, found 'happy'"),
+        ({"emotion": "7"}, "expected a label in 0..6 or an emotion's name, found '7'"),
+        ({"emotion": "-1"}, "expected a label in 0..6 or an emotion's name, found '-1'"),
+        ({"emotion": "joy"}, "expected a label in 0..6 or an emotion's name, found 'joy'"),
         ({"usage": "Validation"}, "expected Usage Training, PublicTest or PrivateTest, found 'Validation'"),
         ({"usage": "Training,1"}, "expected 3 columns, found 4"),
     ],
@@ -166,7 +166,7 @@ def test_bad_row_is_named_with_file_row_and_value(faces, pack, tmp_path, changes
     path = pack.write(tmp_path / "fer2013.csv", with_row(faces, row(faces, **changes)))
     line = refused("train", path)
     assert line.startswith(f"{path} row 5: ")
-    assert f"{message}; repair it, or leave such rows out with on_bad_row=skip" in line
+    assert f"{message}; repair it, or leave such rows out with --on_bad_row=skip" in line
 
 
 def test_csv_that_ends_within_a_row_is_refused(faces, pack, tmp_path):
@@ -178,7 +178,9 @@ def test_bad_row_in_an_archive_is_named_with_archive_and_member(faces, pack, tmp
     bad = with_row(faces, row(faces, emotion="9"), number=8)
     inner = pack.tar({"fer2013/fer2013.csv": bad}, "w:gz")
     path = pack.write(tmp_path / "fer2013.zip", pack.zipped({"fer2013.tar.gz": inner}))
-    found = f"{path}: fer2013.tar.gz: fer2013/fer2013.csv row 8: expected a label in 0..6, found '9'"
+    found = (
+        f"{path}: fer2013.tar.gz: fer2013/fer2013.csv row 8: expected a label in 0..6 or an emotion's name, found '9'"
+    )
     assert refused("train", path).startswith(found)
 
 
@@ -192,7 +194,7 @@ def test_skip_leaves_out_bad_rows_and_counts_them(faces, pack, tmp_path):
     images, labels = faces.split("train")
     kept = [index for index in range(14) if index not in (0, 2, 4, 6)]
     same(loaded, (images[kept], labels[kept]))
-    problem = "expected a label in 0..6, found '9'"
+    problem = "expected a label in 0..6 or an emotion's name, found '9'"
     shown = "; ".join(f"{path} row {number}: {problem}" for number in (2, 4, 6))
     assert remarks[0] == f"skipped 4 bad rows: {shown}; and 1 more"
 
@@ -283,7 +285,7 @@ def test_folder_that_is_no_fer2013_says_what_is_there(pack, tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         fer2013.load("train", tmp_path)
     assert re.fullmatch(
-        rf"{tmp_path}: expected FER2013 \(fer2013.csv, .*\), found holiday.jpg, train; point data_dir at FER2013",
+        rf"{tmp_path}: expected FER2013 \(fer2013.csv, .*\), found holiday.jpg, train; point --data_dir at FER2013",
         str(caught.value),
     )
 

@@ -35,7 +35,7 @@ def small_bounds(monkeypatch):
     monkeypatch.setattr(dataset, "MOST_FACES", 40)
 
 
-LONG = "repair it, or leave such rows out with on_bad_row=skip"
+LONG = "repair it, or leave such rows out with --on_bad_row=skip"
 CSV = {
     "a million columns": (
         lambda text: b"emotion,pixels,Usage" + b",x" * 1_000_000 + b"\n",
