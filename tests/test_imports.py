@@ -111,6 +111,7 @@ ORDER = [
     "evaluation.reconstructions",
     "evaluation.samples",
     "evaluation.usefulness",
+    "evaluation.detectability",
     "evaluation.toy",
     "evaluation.latents",
     "evaluation.claims",
