@@ -74,6 +74,8 @@ setuptools.setup(
         "benchmark": ["torch>=2.6"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20"],
         "embedder": ["onnxruntime>=1.20"],
+        # For measuring alone. The second is read as files: importing it needs pkg_resources.
+        "identity": ["dlib-bin>=20.0.1", "face_recognition_models>=0.3"],
         "notebooks": ["ipywidgets>=8.1", "jupyterlab>=4.2"],
     },
 )

@@ -112,6 +112,7 @@ ORDER = [
     "evaluation.samples",
     "evaluation.usefulness",
     "evaluation.detectability",
+    "evaluation.recognition",
     "evaluation.toy",
     "evaluation.latents",
     "evaluation.claims",

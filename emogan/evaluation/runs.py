@@ -20,6 +20,7 @@ from emogan.evaluation import (
     identity,
     latents,
     pictures,
+    recognition,
     reconstructions,
     report,
     samples,
@@ -45,6 +46,7 @@ class Options:
         emogan, of another kind (`hog_judge`); empty for the first.
       cas: whether to train the small classifiers of `usefulness`.
       detect: whether to train the small networks of `detectability`.
+      recognise: whether a face-recognition network looks at the edits (`recognition`), where it is installed.
       inception_weights: a file for the FID, empty for none.
       embedder: an ONNX file of a face embedder instead of the descriptor that ships with emogan, empty for that.
       seed: of what is random in the scores.
@@ -55,6 +57,7 @@ class Options:
     judge: str = ""
     cas: bool = False
     detect: bool = False
+    recognise: bool = False
     inception_weights: str = ""
     embedder: str = ""
     seed: int = 0
@@ -160,7 +163,7 @@ def _score_model(
     references = contestants.references(faces)
     own = contestants.of_model(_distinct(name, references), about, model, faces)
     evaluators = make_evaluators(config, options, say)
-    result = scoring.score(name, [own, *references], evaluators, faces, jax.random.key(options.seed), say)
+    result = _score(name, [own, *references], evaluators, faces, options, say)
     result["config"] = dataclasses.asdict(config)
     return result, _pictures(own, faces)
 
@@ -197,7 +200,7 @@ def score_pictures(
     else:
         own = contestants.of_edits(own_name, images, labels, sources, faces)
     evaluators = make_evaluators(config, dataclasses.replace(options, cas=False), say)
-    result = scoring.score(name, [own, *references], evaluators, faces, jax.random.key(options.seed), say)
+    result = _score(name, [own, *references], evaluators, faces, options, say)
     return result, _pictures(own, faces)
 
 
@@ -211,7 +214,22 @@ def score_references(config: config_lib.Config, options: Options, say: Callable[
     real, *others = contestants.references(faces)
     everyone = [real, *contestants.degraded(faces), *others]
     evaluators = make_evaluators(config, dataclasses.replace(options, cas=False), say)
-    return scoring.score("references", everyone, evaluators, faces, jax.random.key(options.seed), say)
+    return _score("references", everyone, evaluators, faces, options, say)
+
+
+def _score(
+    title: str,
+    everyone: Sequence[contestants.Contestant],
+    evaluators: Sequence[scores.Evaluator],
+    faces: faces_lib.Faces,
+    options: Options,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    result = scoring.score(title, everyone, evaluators, faces, jax.random.key(options.seed), say)
+    for evaluator in evaluators:
+        if isinstance(evaluator, recognition.Recognition) and len(faces.held_out) > 1:
+            result["identity"] |= evaluator.about(faces)
+    return result
 
 
 def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
@@ -254,6 +272,10 @@ def make_evaluators(config: config_lib.Config, options: Options, say: Callable[[
     if options.detect:
         known = lambda name, value: say(f"{name} told from held-out faces: AUC {value:.3f}")  # noqa: E731
         evaluators.append(detectability.Detectability(seed=options.seed, progress=known))
+    if options.recognise and (lacking := recognition.missing()):
+        say(lacking)
+    elif options.recognise:
+        evaluators.append(recognition.Recognition(options.seed))
     return [*evaluators, latents.Latents()]
 
 

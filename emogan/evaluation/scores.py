@@ -98,6 +98,17 @@ METRICS: Mapping[str, Metric] = {
     "identity_others": Metric(
         "transfer", "cosine to other faces", "", "Mean cosine of an edit and all other held-out faces.", digits=3
     ),
+    "recognition_rank1_small": _share(
+        "transfer",
+        "recognised, rank 1 of 64",
+        "Share of edits whose own source is the nearest of 64 faces to a face-recognition network (dlib's ResNet).",
+    ),
+    "recognition_own": Metric(
+        "transfer", "distance to the own source", "lower", "Mean distance, to the same network; 0.6 is its limit."
+    ),
+    "recognition_others": Metric(
+        "transfer", "distance to other faces", "", "Mean distance of an edit and the other faces, likewise."
+    ),
     "edit_frechet": Metric(
         "transfer",
         "Frechet distance of edits",
