@@ -27,7 +27,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=setuptools.find_packages(include=["emogan", "emogan.*"]),
-    package_data={"emogan": ["assets/*", "assets/web/*", "models/*.cc"]},
+    package_data={"emogan": ["assets/*", "assets/web/*", "assets/study/*", "models/*.cc"]},
     install_requires=[
         "absl-py>=2.1",
         "array_record>=0.8",
