@@ -1,5 +1,6 @@
 """Random changes to a face that leave its emotion as it is; jittable, each with a key of its own."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -22,7 +23,7 @@ def all_of(images: types.Images, keys: jax.Array) -> types.Images:
 
 
 def without_fine_detail(images: types.Images, keys: jax.Array) -> types.Images:
-    """Returns images [B, H, W, C] in [-1, 1] after flip, warp, blur, light and grain; not clipped.
+    """Returns images [B, H, W, C] in [-1, 1] after flip, a small warp, blur, light and grain; not clipped.
 
     What single pixels hold, such as the rounding of a network or a faint pattern, is lost: the blur makes it weak and
     the grain is stronger than what is left of it.
@@ -30,7 +31,8 @@ def without_fine_detail(images: types.Images, keys: jax.Array) -> types.Images:
     Args:
       images, keys: as of `all_of`.
     """
-    return _each(images, keys, (flip, warp, blur, light, grain))
+    moved = functools.partial(warp, shift=0.04, rotation=4.0, zoom=0.05)
+    return _each(images, keys, (flip, moved, blur, light, grain))
 
 
 def flip(image: Image, key: jax.Array) -> Image:
