@@ -21,22 +21,22 @@ from emogan.evaluation import studies, study_answers, study_pictures, study_tabl
 from emogan.train import writers
 
 MAKE = flags.DEFINE_bool("make", False, "make a study")
-SCORE = flags.DEFINE_list("score", [], "the files of viewers' answers, .json or .csv: score them")
-OUTPUT = flags.DEFINE_string("output", "runs/study", "the study's folder")
-MODEL = flags.DEFINE_list("model", [], f"with --make: {' or '.join(pretrained.NAMES)}, or files of export_model.py")
-WORKDIR = flags.DEFINE_list("workdir", [], "with --make: folders of finished runs")
-IMAGES = flags.DEFINE_list("images", [], "with --make: edits uint8 [M, 48, 48] of other programs, .npy files")
-LABELS = flags.DEFINE_list("labels", [], "with --images: the emotions asked for, int [M], a .npy for each")
-SOURCES = flags.DEFINE_list("sources", [], "with --images: places in the split of the edited faces, a .npy for each")
+SCORE = script.define_paths("score", (), "the files of viewers' answers, .json or .csv: score them")
+OUTPUT = script.define_path("output", "runs/study", "the study's folder")
+MODEL = script.define_paths("model", (), f"with --make: {' or '.join(pretrained.NAMES)}, or files of export_model.py")
+WORKDIR = script.define_paths("workdir", (), "with --make: folders of finished runs")
+IMAGES = script.define_paths("images", (), "with --make: edits uint8 [M, 48, 48] of other programs, .npy files")
+LABELS = script.define_paths("labels", (), "with --images: the emotions asked for, int [M], a .npy for each")
+SOURCES = script.define_paths("sources", (), "with --images: places in the split of the edited faces, a .npy for each")
 EACH = flags.DEFINE_integer(
     "each", 6, "with --make: pictures of each emotion, of real faces and of each model", 1, 1000
 )
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
 DATASET = flags.DEFINE_string("dataset", "toyfaces", "with --images alone: toyfaces, fer2013 or tfds:NAME")
-DATA_DIR = flags.DEFINE_string("data_dir", "", "where the data lie, if not where the run found them")
+DATA_DIR = script.define_path("data_dir", "", "where the data lie, if not where the run found them")
 DATA_SIZE = flags.DEFINE_integer("data_size", 0, "with --images alone: how many toy faces, 0 for all", 0)
 SEED = flags.DEFINE_integer("seed", 0, "with --make: of the choice and the order", 0, 2**31 - 1)
-REPORT = flags.DEFINE_string("report", "", "with --score: a run's folder, whose report.html the scores are added to")
+REPORT = script.define_path("report", "", "with --score: a run's folder, whose report.html the scores are added to")
 
 
 def main(_) -> None:
