@@ -27,7 +27,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=setuptools.find_packages(include=["emogan", "emogan.*"]),
-    package_data={"emogan": ["assets/*", "assets/web/*", "models/*.cc"]},
+    package_data={"emogan": ["assets/*", "assets/web/*", "assets/study/*", "models/*.cc"]},
     install_requires=[
         "absl-py>=2.1",
         "array_record>=0.8",
@@ -74,6 +74,8 @@ setuptools.setup(
         "benchmark": ["torch>=2.6"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20"],
         "embedder": ["onnxruntime>=1.20"],
+        # For measuring alone. The second is read as files: importing it needs pkg_resources.
+        "identity": ["dlib-bin>=20.0.1", "face_recognition_models>=0.3"],
         "notebooks": ["ipywidgets>=8.1", "jupyterlab>=4.2"],
     },
 )

@@ -1,5 +1,8 @@
 """Random changes to a face that leave its emotion as it is; jittable, each with a key of its own."""
 
+import functools
+from collections.abc import Callable, Sequence
+
 import jax
 import jax.numpy as jnp
 from jax.scipy import ndimage
@@ -16,13 +19,20 @@ def all_of(images: types.Images, keys: jax.Array) -> types.Images:
       images: the faces.
       keys: typed keys [B]. What happens to a face depends on its own key alone, not on the batch around it.
     """
+    return _each(images, keys, (flip, warp, light, erase))
 
-    def one(image: Image, key: jax.Array) -> Image:
-        for change, own in zip((flip, warp, light, erase), jax.random.split(key, 4), strict=True):
-            image = change(image, own)
-        return image
 
-    return jax.vmap(one)(images, keys)
+def without_fine_detail(images: types.Images, keys: jax.Array) -> types.Images:
+    """Returns images [B, H, W, C] in [-1, 1] after flip, a small warp, blur, light and grain; not clipped.
+
+    What single pixels hold, such as the rounding of a network or a faint pattern, is lost: the blur makes it weak and
+    the grain is stronger than what is left of it.
+
+    Args:
+      images, keys: as of `all_of`.
+    """
+    moved = functools.partial(warp, shift=0.04, rotation=4.0, zoom=0.05)
+    return _each(images, keys, (flip, moved, blur, light, grain))
 
 
 def flip(image: Image, key: jax.Array) -> Image:
@@ -83,3 +93,45 @@ def erase(image: Image, key: jax.Array, chance: float = 0.3, largest: float = 0.
     ]
     rectangle = (inside[0][:, None] & inside[1][None, :])[..., None]
     return jnp.where(jax.random.bernoulli(keys[0], chance) & rectangle, jnp.mean(image), image)
+
+
+def blur(image: Image, key: jax.Array, least: float = 0.6, most: float = 1.2) -> Image:
+    """Returns an image [H, W, C] after a Gaussian blur, whose weights sum to 1 at the border, too.
+
+    Args:
+      image: the face.
+      key: decides the blur's standard deviation, uniform between the limits.
+      least, most: the limits in pixels.
+    """
+    deviation = jax.random.uniform(key, (), minval=least, maxval=most)
+
+    def weights(size: int) -> jax.Array:
+        places = jnp.arange(size)
+        return jax.nn.softmax(-0.5 * jnp.square((places[:, None] - places[None, :]) / deviation))
+
+    # As products of matrices: XLA would make sums of moved pictures anew from the picture before for each of them.
+    return jnp.einsum("hi,iwc,vw->hvc", weights(image.shape[0]), image, weights(image.shape[1]))
+
+
+def grain(image: Image, key: jax.Array, deviation: float = 0.03) -> Image:
+    """Returns an image [H, W, C] with independent Gaussian noise on every pixel; not clipped.
+
+    Args:
+      image: the face, in [-1, 1].
+      key: decides the noise.
+      deviation: its standard deviation; 0.03 is 4 of 255 grey levels.
+    """
+    return image + deviation * jax.random.normal(key, image.shape)
+
+
+def _each(
+    images: types.Images, keys: jax.Array, changes: Sequence[Callable[[Image, jax.Array], Image]]
+) -> types.Images:
+    """Returns images after changes, one after another, each with a key of its own out of the image's."""
+
+    def one(image: Image, key: jax.Array) -> Image:
+        for change, own in zip(changes, jax.random.split(key, len(changes)), strict=True):
+            image = change(image, own)
+        return image
+
+    return jax.vmap(one)(images, keys)

@@ -32,6 +32,10 @@ JUDGE = script.define_path(
 )
 FACES = flags.DEFINE_integer("faces", 0, "score on so many held-out faces, the first ones; 0 for all", 0)
 CAS = flags.DEFINE_bool("cas", False, "of a run: train small classifiers on samples, edits and real faces (minutes)")
+DETECT = flags.DEFINE_bool("detect", False, "train small networks to tell edits from real faces (minutes)")
+RECOGNISE = flags.DEFINE_bool(
+    "recognise", False, "let a face-recognition network look at edits (extra identity; minutes)"
+)
 INCEPTION = script.define_path("inception_weights", "", "inception-2015-12-05.pt, for the FID")
 EMBEDDER = script.define_path("embedder", "", "an ONNX face embedder, for identity")
 IMAGES = script.define_path("images", "", "pictures uint8 [M, 48, 48] of another program, .npy")
@@ -45,7 +49,16 @@ WRITE_FACES = script.define_path("write_faces", "", "only write the split as ima
 
 
 def main(_) -> None:
-    options = runs.Options(SPLIT.value, JUDGE.value, CAS.value, INCEPTION.value, EMBEDDER.value, faces=FACES.value)
+    options = runs.Options(
+        split=SPLIT.value,
+        judge=JUDGE.value,
+        cas=CAS.value,
+        detect=DETECT.value,
+        recognise=RECOGNISE.value,
+        inception_weights=INCEPTION.value,
+        embedder=EMBEDDER.value,
+        faces=FACES.value,
+    )
     workdir = pathlib.Path(WORKDIR.value)
     data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, size=DATA_SIZE.value)
     data.check()

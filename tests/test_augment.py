@@ -76,3 +76,32 @@ def test_a_face_changes_by_its_own_key_alone(faces):
     assert not np.allclose(whole[2], augment.all_of(faces[2:3], KEYS[3:4])[0])
     assert whole.shape == faces.shape
     assert np.isfinite(whole).all()
+
+
+def test_blur_is_a_gaussian_and_keeps_a_constant_image(faces):
+    dot = jnp.zeros((48, 48, 1)).at[20, 30].set(1.0)
+    found = np.asarray(augment.blur(dot, KEYS[0], least=1.0, most=1.0))[..., 0]
+    places = np.arange(48)
+    one = [
+        np.exp(-0.5 * (places - middle) ** 2) / np.exp(-0.5 * np.arange(-20, 21) ** 2.0).sum() for middle in (20, 30)
+    ]
+    np.testing.assert_allclose(found, np.outer(*one), atol=1e-5)
+    flat = jnp.full((48, 48, 1), 0.3)
+    np.testing.assert_allclose(augment.blur(flat, KEYS[1]), flat, atol=1e-5)
+    widths = [float(jnp.square(augment.blur(dot, key)).sum()) for key in KEYS[:50]]
+    limits = 1 / (4 * np.pi * np.square([1.2, 0.6]))  # of the squared Gaussian's sum
+    assert limits[0] * 0.95 < min(widths)
+    assert max(widths) < limits[1] * 1.1
+
+
+def test_grain_is_noise_of_its_deviation(faces):
+    added = augment.grain(faces[0], KEYS[0], deviation=0.03) - faces[0]
+    assert float(added.std()) == pytest.approx(0.03, rel=0.05)
+    assert abs(float(added.mean())) < 0.003
+
+
+def test_without_fine_detail_changes_each_face_by_its_own_key(faces):
+    whole = augment.without_fine_detail(faces, KEYS[:8])
+    alone = augment.without_fine_detail(faces[2:3], KEYS[2:3])
+    np.testing.assert_allclose(whole[2], alone[0], atol=1e-5)
+    assert not np.allclose(whole[2], augment.without_fine_detail(faces[2:3], KEYS[3:4])[0], atol=0.1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from emogan.data import dataset
 from emogan.evaluation import faces as faces_lib
 from emogan.evaluation import identity
 from emogan.evaluation import judge as judge_lib
@@ -105,14 +106,7 @@ def of_edits(
     Raises:
       ValueError: if types, shapes or values are not those.
     """
-    _check_pictures(pictures, labels, faces)
-    count = len(faces.held_out)
-    if sources.shape != labels.shape or not np.issubdtype(sources.dtype, np.integer):
-        raise ValueError(f"--sources: expected integers [{len(labels)}], found {sources.dtype} {list(sources.shape)}")
-    if len(sources) and not (sources.min() >= 0 and sources.max() < count):
-        raise ValueError(
-            f"--sources: expected places among the {count} held-out faces, found {sources.min()}..{sources.max()}"
-        )
+    check_edits(pictures, labels, sources, faces.held_out)
     edits = Edits(pictures, np.arange(len(pictures)), sources.astype(int), labels.astype(int))
     return Contestant(name, "pictures", "edits from another program", faces, lambda: edits)
 
@@ -126,7 +120,7 @@ def of_samples(name: str, pictures: np.ndarray, labels: np.ndarray, faces: faces
     Raises:
       ValueError: if types, shapes or values are not those, or a label has too few samples.
     """
-    _check_pictures(pictures, labels, faces)
+    _check_pictures(pictures, labels, faces.held_out)
     wanted, had = faces.held_out.class_counts(), np.bincount(labels, minlength=len(faces.held_out.class_names))
     if (had < wanted).any():
         names = faces.held_out.class_names
@@ -215,9 +209,25 @@ def _real(faces: faces_lib.Faces, seed: int) -> np.ndarray:
     return faces.train.images[faces.matching_train(seed)]
 
 
-def _check_pictures(pictures: np.ndarray, labels: np.ndarray, faces: faces_lib.Faces) -> None:
+def check_edits(pictures: np.ndarray, labels: np.ndarray, sources: np.ndarray, held_out: dataset.Dataset) -> None:
+    """Checks another program's edits uint8 [M, 48, 48] to labels [M] of held-out faces [M].
+
+    Raises:
+      ValueError: if types, shapes or values are not those.
+    """
+    _check_pictures(pictures, labels, held_out)
+    count = len(held_out)
+    if sources.shape != labels.shape or not np.issubdtype(sources.dtype, np.integer):
+        raise ValueError(f"--sources: expected integers [{len(labels)}], found {sources.dtype} {list(sources.shape)}")
+    if len(sources) and not (sources.min() >= 0 and sources.max() < count):
+        raise ValueError(
+            f"--sources: expected places among the {count} held-out faces, found {sources.min()}..{sources.max()}"
+        )
+
+
+def _check_pictures(pictures: np.ndarray, labels: np.ndarray, held_out: dataset.Dataset) -> None:
     identity.check_faces(pictures, "--images")
-    classes = len(faces.held_out.class_names)
+    classes = len(held_out.class_names)
     if labels.shape != (len(pictures),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"--labels: expected integers [{len(pictures)}], found {labels.dtype} {list(labels.shape)}")
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):

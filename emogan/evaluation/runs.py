@@ -13,12 +13,14 @@ from emogan import curves, files, pipeline, pretrained, run_folder, transfer, un
 from emogan.data import dataset
 from emogan.evaluation import (
     contestants,
+    detectability,
     edit_sets,
     foreign,
     hog_judge,
     identity,
     latents,
     pictures,
+    recognition,
     reconstructions,
     report,
     samples,
@@ -43,6 +45,8 @@ class Options:
       judge: a judge's .npz or the folder of a run of phase `classifier`; `hog` for the second judge that ships with
         emogan, of another kind (`hog_judge`); empty for the first.
       cas: whether to train the small classifiers of `usefulness`.
+      detect: whether to train the small networks of `detectability`.
+      recognise: whether a face-recognition network looks at the edits (`recognition`), where it is installed.
       inception_weights: a file for the FID, empty for none.
       embedder: an ONNX file of a face embedder instead of the descriptor that ships with emogan, empty for that.
       seed: of what is random in the scores.
@@ -52,6 +56,8 @@ class Options:
     split: str = "valid"
     judge: str = ""
     cas: bool = False
+    detect: bool = False
+    recognise: bool = False
     inception_weights: str = ""
     embedder: str = ""
     seed: int = 0
@@ -102,6 +108,21 @@ def score_exported(
     Raises:
       FileNotFoundError, ValueError: if the file, the data or an option is not as it must be.
     """
+    name, model, origin, trained_on = read_exported(source)
+    about = f"{model.config.preset}, {origin}, seed {model.config.seed}"
+    result, shown = _score_model(untrusted.escaped(name), about, model, trained_on, data_dir, options, say)
+    cost = model.card.get("cost")  # of a file that compare.py --noscore wrote
+    known = [name for name in ("images_seen", "training_time") if isinstance(cost, dict) and name in cost]
+    result["contestants"][0]["scores"] |= {name: {"value": cost[name], "error": None} for name in known}
+    return result, shown
+
+
+def read_exported(source: str) -> tuple[str, transfer.EmotionTransfer, str, Mapping[str, Any]]:
+    """Returns the name of one file's model, the model, where it is from, and what its card says of its training data.
+
+    Raises:
+      FileNotFoundError, ValueError: if `source`, see `score_exported`, is no model, or one without such a card.
+    """
     if source in pretrained.NAMES:
         name, model, origin = source, transfer.shipped(source), "ships with emogan"
     else:
@@ -109,12 +130,20 @@ def score_exported(
     trained_on = model.card.get("data")
     if not (isinstance(trained_on, dict) and {"fingerprint", "examples"} <= trained_on.keys()):
         raise ValueError(f"{source}: expected a card that tells its training data, found none; export the run again")
-    about = f"{model.config.preset}, {origin}, seed {model.config.seed}"
-    result, shown = _score_model(untrusted.escaped(name), about, model, trained_on, data_dir, options, say)
-    cost = model.card.get("cost")  # of a file that compare.py --noscore wrote
-    known = [name for name in ("images_seen", "training_time") if isinstance(cost, dict) and name in cost]
-    result["contestants"][0]["scores"] |= {name: {"value": cost[name], "error": None} for name in known}
-    return result, shown
+    return name, model, origin, trained_on
+
+
+def check_trained_on(name: str, trained_on: Mapping[str, Any], train: dataset.Dataset) -> None:
+    """Checks that a model learned from these training faces, so that what is held out from them is new to it.
+
+    Raises:
+      ValueError: if not.
+    """
+    if trained_on["fingerprint"] != train.fingerprint():
+        raise ValueError(
+            f"{name}: expected a model of these {len(train)} training faces of {train.name}, found one of "
+            f"{trained_on['examples']} others; what is held out here may have been trained on there"
+        )
 
 
 def _score_model(
@@ -130,15 +159,11 @@ def _score_model(
     if data_dir:
         config.data.dir = data_dir
     faces = load_faces(config, options)
-    if trained_on["fingerprint"] != faces.train.fingerprint():
-        raise ValueError(
-            f"{name}: expected a model of these {len(faces.train)} training faces of {faces.train.name}, found one of "
-            f"{trained_on['examples']} others; what is held out here may have been trained on there"
-        )
+    check_trained_on(name, trained_on, faces.train)
     references = contestants.references(faces)
     own = contestants.of_model(_distinct(name, references), about, model, faces)
     evaluators = make_evaluators(config, options, say)
-    result = scoring.score(name, [own, *references], evaluators, faces, jax.random.key(options.seed), say)
+    result = _score(name, [own, *references], evaluators, faces, options, say)
     result["config"] = dataclasses.asdict(config)
     return result, _pictures(own, faces)
 
@@ -175,7 +200,7 @@ def score_pictures(
     else:
         own = contestants.of_edits(own_name, images, labels, sources, faces)
     evaluators = make_evaluators(config, dataclasses.replace(options, cas=False), say)
-    result = scoring.score(name, [own, *references], evaluators, faces, jax.random.key(options.seed), say)
+    result = _score(name, [own, *references], evaluators, faces, options, say)
     return result, _pictures(own, faces)
 
 
@@ -189,7 +214,22 @@ def score_references(config: config_lib.Config, options: Options, say: Callable[
     real, *others = contestants.references(faces)
     everyone = [real, *contestants.degraded(faces), *others]
     evaluators = make_evaluators(config, dataclasses.replace(options, cas=False), say)
-    return scoring.score("references", everyone, evaluators, faces, jax.random.key(options.seed), say)
+    return _score("references", everyone, evaluators, faces, options, say)
+
+
+def _score(
+    title: str,
+    everyone: Sequence[contestants.Contestant],
+    evaluators: Sequence[scores.Evaluator],
+    faces: faces_lib.Faces,
+    options: Options,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    result = scoring.score(title, everyone, evaluators, faces, jax.random.key(options.seed), say)
+    for evaluator in evaluators:
+        if isinstance(evaluator, recognition.Recognition) and len(faces.held_out) > 1:
+            result["identity"] |= evaluator.about(faces)
+    return result
 
 
 def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
@@ -229,6 +269,13 @@ def make_evaluators(config: config_lib.Config, options: Options, say: Callable[[
         evaluators.append(usefulness.Usefulness(progress=told))
     if config.data.name == "toyfaces":
         evaluators.append(toy.Toy(config.seed))
+    if options.detect:
+        known = lambda name, value: say(f"{name} told from held-out faces: AUC {value:.3f}")  # noqa: E731
+        evaluators.append(detectability.Detectability(seed=options.seed, progress=known))
+    if options.recognise and (lacking := recognition.missing()):
+        say(lacking)
+    elif options.recognise:
+        evaluators.append(recognition.Recognition(options.seed))
     return [*evaluators, latents.Latents()]
 
 

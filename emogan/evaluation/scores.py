@@ -98,6 +98,17 @@ METRICS: Mapping[str, Metric] = {
     "identity_others": Metric(
         "transfer", "cosine to other faces", "", "Mean cosine of an edit and all other held-out faces.", digits=3
     ),
+    "recognition_rank1_small": _share(
+        "transfer",
+        "recognised, rank 1 of 64",
+        "Share of edits whose own source is the nearest of 64 faces to a face-recognition network (dlib's ResNet).",
+    ),
+    "recognition_own": Metric(
+        "transfer", "distance to the own source", "lower", "Mean distance, to the same network; 0.6 is its limit."
+    ),
+    "recognition_others": Metric(
+        "transfer", "distance to other faces", "", "Mean distance of an edit and the other faces, likewise."
+    ),
     "edit_frechet": Metric(
         "transfer",
         "Frechet distance of edits",
@@ -185,6 +196,21 @@ METRICS: Mapping[str, Metric] = {
         "The same classifier, trained on training faces edited to another emotion, with that emotion as label.",
     ),
     "cas_edits_ratio": Metric("usefulness", "edits / real", "higher", "Ratio of the two.", digits=3),
+    "detectability": Metric(
+        "detectability",
+        "edit or real face, AUC",
+        "lower",
+        "How well a small network, trained on one half of the faces, tells edits from real faces of the other half "
+        "that have the wanted emotion: area under the ROC curve, mean over the emotions. All pictures are moved, "
+        "blurred, lit and made grainy at random. 0.5 is chance; 1 is certain.",
+        digits=3,
+    ),
+    **{
+        f"detectability_{name}": Metric(
+            "detectability", f"the same, {name}", "lower", f"Of edits to {name} beside real {name} faces.", digits=3
+        )
+        for name in emotions.EMOTIONS
+    },
     "toy_psnr": Metric(
         "toy faces", "PSNR to the true drawing", "higher", "Edits to another emotion; mean over edits.", "dB"
     ),

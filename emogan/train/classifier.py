@@ -1,7 +1,7 @@
 """Phases `classifier` and `robust`: a judge learns to name emotions on real faces, changed at random in every step."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +66,12 @@ def attack(slopes: jax.Array, length: float) -> jax.Array:
 
 
 def make(
-    config: config_lib.Config, num_classes: int, total_steps: int, valid: dataset.Dataset, name: str = "classifier"
+    config: config_lib.Config,
+    num_classes: int,
+    total_steps: int,
+    valid: dataset.Dataset,
+    name: str = "classifier",
+    change: Callable[[types.Images, jax.Array], types.Images] = augment.all_of,
 ) -> state_lib.Phase:
     """Returns phase `classifier` or `robust`: SGD with Nesterov momentum, a learning rate that rises and falls to 0.
 
@@ -76,6 +81,7 @@ def make(
       total_steps: the length of the schedule.
       valid: faces that every sample judges; they take no part in training.
       name: of the phase.
+      change: what happens to the faces of each step, given them [B, 48, 48, 1] and a key for each [B].
     """
     settings = getattr(config, name)
     schedule = optax.warmup_cosine_decay_schedule(
@@ -97,7 +103,7 @@ def make(
         state: ClassifierState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
     ) -> tuple[ClassifierState, types.Metrics]:
         keys = state_lib.own_share(lambda count: jax.random.split(key, count), len(batch["label"]), axis_name)
-        faces = augment.all_of(images.to_float(batch["image"]), keys)
+        faces = change(images.to_float(batch["image"]), keys)
         targets = optax.smooth_labels(jax.nn.one_hot(batch["label"], num_classes), settings.label_smoothing)
 
         network = make_classifier(settings, num_classes, state_lib.norm_axis(config.parallel, axis_name))

@@ -1,0 +1,190 @@
+"""What viewers are shown: real faces and edits, balanced over the emotions, shuffled and numbered."""
+
+import base64
+import dataclasses
+import hashlib
+import json
+import pathlib
+import string
+from collections.abc import Callable, Sequence
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+
+from emogan import files, images
+from emogan.data import dataset
+
+FORMAT = 1
+REAL = "real faces"
+KEY, VIEWERS = "key.json", "for_viewers"
+
+_ACROSS, _DOWN = 6, 5  # pictures of a sheet
+_SCALE = 4
+_GAP, _NUMBER = 16, 30  # pixels between pictures, and above each for its number
+_MARGIN = 24
+
+
+@dataclasses.dataclass(frozen=True)
+class Entrant:
+    """A program whose edits are shown.
+
+    Attributes:
+      name: in the tables.
+      may: which edits it can make, bool [N, C]: of a held-out face to an emotion.
+      edit: (faces int [M], emotions int [M]) -> pictures uint8 [M, 48, 48].
+    """
+
+    name: str
+    may: np.ndarray
+    edit: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """N pictures in the order in which they are shown, and what they are.
+
+    Attributes:
+      pictures: uint8 [N, 48, 48].
+      by: int [N], 0 for real faces, else 1 + the place of the entrant.
+      emotion: int [N], as labelled, or as asked of the entrant.
+      face: int [N], the place of the face among the held-out ones.
+      names: of real faces and entrants.
+    """
+
+    pictures: np.ndarray
+    by: np.ndarray
+    emotion: np.ndarray
+    face: np.ndarray
+    names: tuple[str, ...]
+
+
+def choose(held_out: dataset.Dataset, entrants: Sequence[Entrant], each: int, seed: int) -> Shown:
+    """Returns `each` real faces of every emotion and as many edits to it of every entrant.
+
+    No face is shown twice, be it as it is or edited: a viewer who meets a person again would know. So an edit is always
+    of a face of another emotion, drawn evenly over these emotions as far as there are faces.
+
+    Raises:
+      ValueError: if names clash, or there are too few faces.
+    """
+    names = (REAL, *(one.name for one in entrants))
+    if len(set(names)) < len(names):
+        raise ValueError(f"expected a name for each model, found {', '.join(names)}; rename a file or folder")
+    random, free = np.random.default_rng(seed), np.ones(len(held_out), bool)
+    classes = len(held_out.class_names)
+    counts = held_out.class_counts()
+    rows: list[tuple[int, int, int]] = []
+    # The rarest emotion first, since other pictures may take its few faces.
+    for emotion in np.argsort(counts, kind="stable"):
+        found = random.permutation(np.flatnonzero(free & (held_out.labels == emotion)))[:each]
+        _need(len(found), each, f"faces that are {held_out.class_names[emotion]}")
+        free[found] = False
+        rows += [(0, int(emotion), int(face)) for face in found]
+    for place, entrant in enumerate(entrants, 1):
+        for emotion in range(classes):
+            taken: list[int] = []
+            others = [c for c in random.permutation(classes) if c != emotion]
+            while len(taken) < each:
+                before = len(taken)
+                for source in others:
+                    able = np.flatnonzero(free & entrant.may[:, emotion] & (held_out.labels == source))
+                    if len(able) and len(taken) < each:
+                        taken.append(int(random.choice(able)))
+                        free[taken[-1]] = False
+                if len(taken) == before:
+                    what = (
+                        f"faces that {entrant.name} has edited to {held_out.class_names[emotion]} and nobody else shows"
+                    )
+                    _need(len(taken), each, what)
+            rows += [(place, emotion, face) for face in taken]
+    by, emotion, face = np.array(rows)[random.permutation(len(rows))].T
+    pictures = held_out.images[face].copy()
+    for place, entrant in enumerate(entrants, 1):
+        own = by == place
+        pictures[own] = entrant.edit(face[own], emotion[own])
+    return Shown(pictures, by, emotion, face, names)
+
+
+def write(shown: Shown, held_out: dataset.Dataset, folder: pathlib.Path, about: dict[str, Any]) -> list[pathlib.Path]:
+    """Writes a study's key, and beside it the folder for viewers: the page, the sheets and a form; returns their paths.
+
+    Args:
+      shown: the pictures.
+      held_out: the faces that they were made from.
+      folder: is made.
+      about: what the key says beside, such as seed and commit.
+
+    Raises:
+      ValueError: if there is a study in the folder already.
+    """
+    if (folder / KEY).exists():
+        raise ValueError(f"--output: expected a folder without a study, found {folder / KEY}, which answers belong to")
+    viewers = folder / VIEWERS
+    viewers.mkdir(parents=True, exist_ok=True)
+    study, classes = identifier(shown), held_out.class_names
+    data = {"id": study, "emotions": list(classes), "pictures": [_data_url(picture) for picture in shown.pictures]}
+    template = (resources.files("emogan") / "assets" / "study" / "page.html").read_text("utf-8")
+    # "<" could end the script element that holds the data.
+    page = string.Template(template).substitute(study=json.dumps(data).replace("<", "\\u003c"))
+    paths = [files.write_text(viewers / "study.html", page)]
+    per_sheet = _ACROSS * _DOWN
+    count = -(-len(shown.pictures) // per_sheet)
+    for i in range(count):
+        paths.append(viewers / f"sheet_{i + 1:02d}.png")
+        images.save_png(paths[-1], sheet(shown.pictures[i * per_sheet : (i + 1) * per_sheet], i * per_sheet + 1))
+    paths.append(files.write_text(viewers / "questions.txt", _questions(classes, len(shown.pictures))))
+    form = "number,emotion,naturalness\n" + "".join(f"{i + 1},,\n" for i in range(len(shown.pictures)))
+    paths.append(files.write_text(viewers / "answers.csv", form))
+    rows = [
+        {"number": i + 1, "by": shown.names[by], "emotion": classes[emotion], "face": int(face)}
+        | {"labelled": classes[held_out.labels[face]]}
+        for i, (by, emotion, face) in enumerate(zip(shown.by, shown.emotion, shown.face, strict=True))
+    ]
+    data = {"name": held_out.name, "split": held_out.split, "fingerprint": held_out.fingerprint()}
+    key = {"format": FORMAT, "study": study, "classes": list(classes), "names": list(shown.names), "data": data}
+    paths.append(files.write_json(folder / KEY, {**key, **about, "pictures": rows}))
+    return paths
+
+
+def identifier(shown: Shown) -> str:
+    """Returns what tells one study's answers from another's: the first digits of a SHA-256 of its pictures."""
+    return hashlib.sha256(shown.pictures.tobytes()).hexdigest()[:12]
+
+
+def sheet(pictures: np.ndarray, first: int) -> np.ndarray:
+    """Returns a picture uint8 [H, W] of pictures uint8 [M, 48, 48], enlarged, with their numbers from `first` on."""
+    side = _SCALE * pictures.shape[1]
+    across, down = side + _GAP, side + _NUMBER + _GAP
+    size = (2 * _MARGIN + _ACROSS * across - _GAP, 2 * _MARGIN + -(-len(pictures) // _ACROSS) * down - _GAP)
+    page = PIL.Image.new("L", size, 255)
+    draw, font = PIL.ImageDraw.Draw(page), PIL.ImageFont.load_default(size=22)
+    for i, picture in enumerate(pictures):
+        x, y = _MARGIN + i % _ACROSS * across, _MARGIN + i // _ACROSS * down
+        draw.text((x + side / 2, y + _NUMBER - 8), str(first + i), fill=0, font=font, anchor="ms")
+        page.paste(PIL.Image.fromarray(picture).resize((side, side), PIL.Image.Resampling.BICUBIC), (x, y + _NUMBER))
+    return np.asarray(page)
+
+
+def _need(found: int, each: int, what: str) -> None:
+    if found < each:
+        raise ValueError(f"--each: expected {each} {what}, found {found}; ask for fewer, or for another split")
+
+
+def _data_url(picture: np.ndarray) -> str:
+    # Without metadata, which would say what is synthetic.
+    return f"data:image/png;base64,{base64.b64encode(images.to_png(picture)).decode()}"
+
+
+def _questions(classes: Sequence[str], count: int) -> str:
+    return (
+        f"The sheets show {count} numbered pictures of faces. Say two things of each number:\n\n"
+        f"emotion: what the face shows, one of {', '.join(classes)}\n"
+        "naturalness: how natural the picture looks, from 1 to 5\n"
+        "  1 impossible\n  2 clearly wrong\n  3 odd\n  4 nearly natural\n  5 an ordinary photograph\n\n"
+        "Go by the first impression. Write the answers into answers.csv, a line for each number:\n"
+        "number,emotion,naturalness\n"
+    )

@@ -1,0 +1,87 @@
+"""A viewer's study: makes a page and sheets of real and edited faces, and scores what viewers answered.
+
+python experiments/study.py --make --model=fer2013 --data_dir=PATH --output=runs/study
+python experiments/study.py --make --workdir=runs/a,runs/b --output=runs/study
+python experiments/study.py --make --images=F.npy --labels=L.npy --sources=S.npy --dataset=fer2013 --data_dir=PATH
+python experiments/study.py --score=answers_ann.json,answers_bob.csv --output=runs/study
+
+Viewers get OUTPUT/for_viewers: study.html, or the sheets with questions.txt and answers.csv. Keep OUTPUT/key.json.
+Scores go to OUTPUT/study.md and study.json, with --report=RUN also into the report that evaluate.py wrote of a run.
+"""
+
+import pathlib
+
+import flag_config
+import script
+from absl import flags
+
+from emogan import config as config_lib
+from emogan import files, pretrained, untrusted
+from emogan.evaluation import studies, study_answers, study_pictures, study_tables
+from emogan.train import writers
+
+MAKE = flags.DEFINE_bool("make", False, "make a study")
+SCORE = script.define_paths("score", (), "the files of viewers' answers, .json or .csv: score them")
+OUTPUT = script.define_path("output", "runs/study", "the study's folder")
+MODEL = script.define_paths("model", (), f"with --make: {' or '.join(pretrained.NAMES)}, or files of export_model.py")
+WORKDIR = script.define_paths("workdir", (), "with --make: folders of finished runs")
+IMAGES = script.define_paths("images", (), "with --make: edits uint8 [M, 48, 48] of other programs, .npy files")
+LABELS = script.define_paths("labels", (), "with --images: the emotions asked for, int [M], a .npy for each")
+SOURCES = script.define_paths("sources", (), "with --images: places in the split of the edited faces, a .npy for each")
+EACH = flags.DEFINE_integer(
+    "each", 6, "with --make: pictures of each emotion, of real faces and of each model", 1, 1000
+)
+SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
+DATASET = flags.DEFINE_string("dataset", "toyfaces", "with --images alone: toyfaces, fer2013 or tfds:NAME")
+DATA_DIR = script.define_path("data_dir", "", "where the data lie, if not where the run found them")
+DATA_SIZE = flags.DEFINE_integer("data_size", 0, "with --images alone: how many toy faces, 0 for all", 0)
+SEED = flags.DEFINE_integer("seed", 0, "with --make: of the choice and the order", 0, 2**31 - 1)
+REPORT = script.define_path("report", "", "with --score: a run's folder, whose report.html the scores are added to")
+
+
+def main(_) -> None:
+    if MAKE.value == bool(SCORE.value):
+        found = "both" if MAKE.value else "neither"
+        raise ValueError(f"expected --make or --score=FILES, found {found}; --help says more")
+    (_make if MAKE.value else _score)(pathlib.Path(OUTPUT.value))
+
+
+def _make(folder: pathlib.Path) -> None:
+    if not len(IMAGES.value) == len(LABELS.value) == len(SOURCES.value):
+        counts = ", ".join(f"{len(flag.value)} of --{flag.name}" for flag in (IMAGES, LABELS, SOURCES))
+        raise ValueError(f"--images: expected as many --labels and --sources, found {counts}")
+    if not (MODEL.value or WORKDIR.value or IMAGES.value):
+        raise ValueError("--make: expected --model, --workdir or --images, found none")
+    files.check_folder(folder)
+    edits = []
+    for paths in zip(IMAGES.value, LABELS.value, SOURCES.value, strict=True):
+        arrays = [untrusted.read_array(pathlib.Path(path)) for path in paths]
+        edits.append((untrusted.escaped(pathlib.Path(paths[0]).stem), *arrays))
+    data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, size=DATA_SIZE.value)
+    data.check()
+    workdirs = [pathlib.Path(path) for path in WORKDIR.value]
+    held_out, entrants = studies.read(MODEL.value, workdirs, edits, data, SPLIT.value, writers.say)
+    shown = study_pictures.choose(held_out, entrants, EACH.value, SEED.value)
+    about = {"seed": SEED.value, "each": EACH.value, "commit": script.commit()}
+    for path in study_pictures.write(shown, held_out, folder, about):
+        print(f"wrote {path}")
+
+
+def _score(folder: pathlib.Path) -> None:
+    key = study_answers.read_key(folder / study_pictures.KEY)
+    result = study_answers.score(key, [study_answers.read(pathlib.Path(path), key) for path in SCORE.value])
+    text = study_tables.to_markdown(result)
+    print(text)
+    if REPORT.value:
+        report = pathlib.Path(REPORT.value) / "evaluation" / "report.html"
+        study_tables.add_to_report(result, report)
+        print(f"added to {report}")
+    for path in (
+        files.write_text(folder / "study.md", text),
+        files.write_json(folder / "study.json", result),
+    ):
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    flag_config.run(main)
