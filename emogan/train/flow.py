@@ -15,7 +15,7 @@ from emogan.models import unet
 from emogan.train import state as state_lib
 
 BANDS = 4  # of time, whose losses are told apart
-DRAWN, EDITED = 3, 5  # rows of a sample
+DRAWN, EDITED = 2, 4  # rows of a sample
 _SAMPLE_STEPS, _SAMPLE_GUIDANCE = 8, 2.0  # of generated faces
 _EDGE = 1e-6  # of the unit interval, beyond which its normal quantiles are not finite
 
