@@ -147,7 +147,7 @@ def make(config: config_lib.Config, num_classes: int, held_out: dataset.Dataset)
         # 0 where no face of the batch has a time of the band, as in very small batches.
         bands = of_bands / jnp.maximum(shares, 1e-6)
         metrics = {"loss": loss, **{f"loss_t{i}": bands[i] for i in range(BANDS)}}
-        return FlowState(state.step + 1, network, average), {**metrics, "gradient": optax.global_norm(gradients)}
+        return FlowState(state.step + 1, network, average), {**metrics, "gradient": _norm(gradients)}
 
     def sample(state: FlowState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
         """Rows of generated faces, then of edits; the first column is without a label, and the unedited face."""
@@ -177,3 +177,7 @@ def make(config: config_lib.Config, num_classes: int, held_out: dataset.Dataset)
 
     columns = ("no label; face", *held_out.class_names)
     return state_lib.Phase("flow", init, step, sample, columns, diagnose)
+
+
+def _norm(tree: Any) -> jax.Array:
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
