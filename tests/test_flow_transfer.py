@@ -102,9 +102,13 @@ def test_seed_is_that_of_the_configuration(model, model_of, faces):
     assert np.abs(model_of(seed=1).transfer(faces, "sad", 0).astype(int) - model.transfer(faces, "sad", 0)).max() > 1
 
 
-def test_inverse_holds_to_40_dB_at_the_default_steps(model, faces):
+def test_inverse_holds_to_40_dB_at_the_default_steps(params, faces):
+    # A velocity of random weights is rough where a face is nearly flat; a learnt one is smoother.
+    gentle = {**params, "velocity": jax.tree.map(lambda leaf: 0.3 * leaf, params["velocity"])}
+    model = transfer.make(tiny_config(), emogan.EMOTIONS, {"params": gentle}, {})
     noise = model.encode(faces)
     assert noise.shape == (3, 48, 48, 1)
+    assert np.abs(noise - np.asarray(images.to_float(faces))).mean() > 0.05
     back = model.decode(noise, None)
     assert (images.psnr(back, images.to_float(faces)) >= 40).all()
     assert model.decode(noise, "all").shape == (7, 3, 48, 48, 1)
