@@ -41,13 +41,21 @@ def flow(
     return translator.ways(translator.enlarge(seen["intermediates"]["bend"][0]), G.reach)
 
 
-def in_batches(function: Callable[..., jax.Array], rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns function(rows, labels), called with batches of powers of two: few compilations."""
+def in_batches(
+    function: Callable[..., jax.Array], rows: np.ndarray, *others: np.ndarray, largest: int = LARGEST_BATCH
+) -> np.ndarray:
+    """Returns function(rows, *others), called with batches of powers of two: few compilations.
+
+    Args:
+      function: of arrays with a first axis of one length, and so is its answer.
+      rows, others: the arrays, [N, ...].
+      largest: the largest batch, a power of two.
+    """
     answers = []
-    for start in range(0, max(len(rows), 1), LARGEST_BATCH):  # no rows are one batch of padding
-        part = rows[start : start + LARGEST_BATCH]
-        padding = (1 << max(len(part) - 1, 0).bit_length()) - len(part)
-        padded = np.pad(part, ((0, padding), *((0, 0),) * (rows.ndim - 1)))
-        answer = function(padded, np.pad(labels[start : start + LARGEST_BATCH], (0, padding)))
-        answers.append(np.asarray(answer)[: len(part)])
+    for start in range(0, max(len(rows), 1), largest):  # no rows are one batch of padding
+        parts = [array[start : start + largest] for array in (rows, *others)]
+        count = len(parts[0])
+        padding = (1 << max(count - 1, 0).bit_length()) - count
+        padded = [np.pad(part, ((0, padding), *((0, 0),) * (part.ndim - 1))) for part in parts]
+        answers.append(np.asarray(function(*padded))[:count])
     return np.concatenate(answers)

@@ -11,9 +11,18 @@ import pathlib
 from typing import Any
 
 from emogan import files, ranges, untrusted
-from emogan.phase_configs import ClassifierConfig, EncoderConfig, GanConfig, JointConfig, TranslatorConfig
+from emogan.phase_configs import (
+    ClassifierConfig,
+    EncoderConfig,
+    FlowConfig,
+    FlowEditConfig,
+    GanConfig,
+    JointConfig,
+    TranslatorConfig,
+    UNetConfig,
+)
 
-PHASES = ("gan", "encoder", "classifier", "robust", "joint")
+PHASES = ("gan", "encoder", "classifier", "robust", "joint", "flow")
 _CLASSIFIERS = ("classifier", "robust")
 
 # The fields are not frozen because ml_collections overrides them one by one from flags.
@@ -114,6 +123,9 @@ class Config:
     robust: ClassifierConfig = dataclasses.field(default_factory=lambda: ClassifierConfig(attack=0.5))
     translator: TranslatorConfig = dataclasses.field(default_factory=TranslatorConfig)
     joint: JointConfig = dataclasses.field(default_factory=JointConfig)
+    unet: UNetConfig = dataclasses.field(default_factory=UNetConfig)
+    flow: FlowConfig = dataclasses.field(default_factory=FlowConfig)
+    flow_edit: FlowEditConfig = dataclasses.field(default_factory=FlowEditConfig)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
     parallel: ParallelConfig = dataclasses.field(default_factory=ParallelConfig)
 
@@ -132,7 +144,12 @@ class Config:
                 f"parallel.microbatches: expected 1 with gan.loss=began, found {self.parallel.microbatches}; "
                 "give it a smaller gan.batch_size"
             )
-        if "joint" not in self.phases.split(","):
+        phases = self.phases.split(",")
+        if {"joint", "flow"} <= set(phases):
+            raise ValueError(
+                f"phases: expected joint or flow, since a run has one model, found {self.phases}; leave one of them out"
+            )
+        if "joint" not in phases:
             return
         if self.joint.guide and not guides(self):
             raise ValueError(
@@ -239,6 +256,7 @@ def multiply_batches(config: Config, devices: int) -> None:
 _MAY_CHANGE = (
     *("preset", "phases", "data.dir", "data.on_bad_row", "data.ferplus"),
     *("gan.epochs", "encoder.epochs", "gan.on_collapse"),
+    "flow.epochs",  # its learning rate does not depend on them
     *("translator.strength", "translator.mirrored"),
     *("parallel.mode", "parallel.devices", "parallel.data", "parallel.optimizer"),
 )
@@ -248,13 +266,15 @@ def differences(old: Config, new: Config) -> list[str]:
     """Returns a line for each field whose change makes `new` another run than `old`, as `model.width: 64 -> 32`."""
     before, after = flatten(old), flatten(new)
     may_change = set(_MAY_CHANGE)
-    # The run's model is that of phase `joint` where there is one, and holds its guides.
-    if "joint" in old.phases.split(",") and ("joint" not in new.phases.split(",") or guides(old) != guides(new)):
+    # The run's model is that of phase `joint` or `flow` where there is one, and that of `joint` holds its guides.
+    was, now = (set(config.phases.split(",")) & {"joint", "flow"} for config in (old, new))
+    if was and (was != now or ("joint" in was and guides(old) != guides(new))):
         may_change.remove("phases")
+    free = ("run.", "flow_edit.")  # what is written, and how a trained flow is used
     return [
         f"{name}: {before[name]!r} -> {after[name]!r}"
         for name in before
-        if before[name] != after[name] and name not in may_change and not name.startswith("run.")
+        if before[name] != after[name] and name not in may_change and not name.startswith(free)
     ]
 
 

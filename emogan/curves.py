@@ -88,6 +88,19 @@ _PANELS = (
             _Line("edit_spread", "spread of a face's seven edits", sampled=True),
         ),
     ),
+    _Panel("flow", "loss", "squared error a pixel", (_Line("loss", "velocity"),)),
+    _Panel(
+        "flow",
+        "loss by time",
+        "squared error a pixel",
+        (_Line("loss_t0", "t below 1/4, near faces"), _Line("loss_t3", "t above 3/4, near noise")),
+    ),
+    _Panel(
+        "flow",
+        "loss between, where emotions are decided",
+        "squared error a pixel",
+        (_Line("loss_t1", "t from 1/4 to 1/2"), _Line("loss_t2", "t from 1/2 to 3/4")),
+    ),
     *_classifier_panels("classifier"),
     *_classifier_panels("robust"),
 )

@@ -162,6 +162,91 @@ class JointConfig:
 
 
 @dataclasses.dataclass
+class UNetConfig:
+    """The network of phase `flow`."""
+
+    widths: str = "64,128,224"  # channels at 24, 12, 6 and, where there is a fourth number, 3 pixels
+    blocks: int = 2  # residual blocks at each size on the way down; one more on the way up
+    attention: bool = True  # self-attention at the smallest size
+
+    def check(self) -> None:
+        for width in self.channels():
+            ranges.between("unet.widths", width, 8, 1024)
+        ranges.between("unet.blocks", self.blocks, 1, 64)
+
+    def channels(self) -> tuple[int, ...]:
+        """Returns `widths` as numbers.
+
+        Raises:
+          ValueError: if they are not one to four multiples of 8.
+        """
+        numbers = tuple(int(text) if text.isdecimal() else 0 for text in self.widths.split(","))
+        if len(numbers) > 4 or any(number % 8 or not number for number in numbers):
+            raise ValueError(
+                f"unet.widths: expected one to four multiples of 8 with commas between them, found {self.widths!r:.100}"
+            )
+        return numbers
+
+
+@dataclasses.dataclass
+class FlowConfig:
+    """Phase `flow`: a class-conditional rectified flow (Liu et al. 2023; Lipman et al. 2023)."""
+
+    epochs: float = 100.0
+    batch_size: int = 64
+    learning_rate: float = 5e-4  # constant after the warm-up, so that a run can be prolonged
+    b1: float = 0.9
+    b2: float = 0.99
+    warm_up: int = 500  # steps in which the learning rate rises from 0
+    clip: float = 1.0  # the largest norm of all gradients together
+    ema_decay: float = 0.9995  # of the averaged network that samples and edits are made with; 0 switches it off
+    label_dropout: float = 0.15  # share of the faces that are shown without their label, as guidance needs
+    time_mean: float = 0.0  # of the normal distribution of log(t / (1 - t)) (Esser et al. 2024)
+    time_spread: float = 1.0  # its standard deviation
+
+    def check(self) -> None:
+        _optimisation("flow", self)
+        ranges.between("flow.b2", self.b2, 0.0, 0.999999)
+        ranges.between("flow.warm_up", self.warm_up, 0, 10**6)
+        ranges.between("flow.clip", self.clip, 1e-6, 1e6)
+        ranges.between("flow.ema_decay", self.ema_decay, 0.0, 0.999999)
+        ranges.between("flow.label_dropout", self.label_dropout, 0.0, 1.0)
+        ranges.between("flow.time_mean", self.time_mean, -5.0, 5.0)
+        ranges.between("flow.time_spread", self.time_spread, 0.01, 5.0)
+
+
+@dataclasses.dataclass
+class FlowEditConfig:
+    """How a trained flow edits faces. A guidance of 1 is none: v is that of the label."""
+
+    method: str = "difference"  # of two flows (Kulikov et al. 2024), or inversion: to noise and back
+    t_max: float = 0.85  # the share of noise at which an edit begins; less keeps more of the face
+    steps: int = 14
+    solver: str = "euler"  # or heun, which asks the network twice a step
+    guidance: float = 5.0  # of the wanted label
+    guidance_source: float = 1.0  # of the face's own label
+    noises: int = 1  # averaged in each step of a difference
+    seed: int = 0  # of the noise; the same face and seed have the same noise
+    inversion_steps: int = 12  # of E and of G, from a face to noise or back
+    inversion_solver: str = "heun"
+    inversion_guidance: float = 2.5  # of the wanted label, in G
+    inversion_t_max: float = 0.8  # as t_max, of an edit by inversion
+
+    def check(self) -> None:
+        ranges.one_of("flow_edit.method", self.method, ("difference", "inversion"))
+        for name in ("t_max", "inversion_t_max"):
+            ranges.between(f"flow_edit.{name}", getattr(self, name), 0.01, 1.0)
+        for name in ("steps", "inversion_steps"):
+            ranges.between(f"flow_edit.{name}", getattr(self, name), 1, 1000)
+        for name in ("solver", "inversion_solver"):
+            ranges.one_of(f"flow_edit.{name}", getattr(self, name), ("euler", "heun"))
+        for name in ("guidance", "guidance_source", "inversion_guidance"):
+            ranges.between(f"flow_edit.{name}", getattr(self, name), 0.0, 100.0)
+        ranges.between("flow_edit.noises", self.noises, 1, 64)
+        ranges.between("flow_edit.seed", self.seed, 0, 2**31 - 1)
+
+
+@dataclasses.dataclass
 class ClassifierConfig:
     """Phase `classifier`: the judge, which names the emotion on a face. Phase `robust`: another, under attack."""
 
@@ -187,7 +272,7 @@ class ClassifierConfig:
         ranges.between(f"{name}.ema_decay", self.ema_decay, 0.0, 0.999999)
 
 
-def _optimisation(name: str, phase: GanConfig | EncoderConfig | JointConfig) -> None:
+def _optimisation(name: str, phase: GanConfig | EncoderConfig | JointConfig | FlowConfig) -> None:
     ranges.between(f"{name}.epochs", phase.epochs, 1e-6, 1e5)
     # Batch norm over a single example would send every feature to its offset.
     ranges.between(f"{name}.batch_size", phase.batch_size, 2, 2**16)

@@ -13,7 +13,7 @@ from emogan import config as config_lib
 from emogan import data as data_lib
 from emogan import figures, files, plans, run_folder, untrusted
 from emogan.data import dataset
-from emogan.train import checkpoint, classifier, encoder, hosts, interrupt, joint, lock, loop, recipes, writers
+from emogan.train import checkpoint, classifier, encoder, flow, hosts, interrupt, joint, lock, loop, recipes, writers
 from emogan.train import layout as layout_lib
 from emogan.train import state as state_lib
 
@@ -22,13 +22,14 @@ def phases_of(config: config_lib.Config, phase: str = "all") -> tuple[str, ...]:
     """Returns the phases that `phase` names: itself or, for `all`, those of the configuration.
 
     Raises:
-      ValueError: if there is no such phase, or it is `joint` in a configuration without it, whose model is another.
+      ValueError: if there is no such phase, or it is `joint` or `flow` in a configuration without it, whose model is
+        another.
     """
     if phase != "all" and phase not in config_lib.PHASES:
         raise ValueError(f"--phase: expected all, {' or '.join(config_lib.PHASES)}, found {phase!r}")
     phases = tuple(config.phases.split(","))
-    if phase == "joint" and phase not in phases:
-        raise ValueError(f"--phase=joint: expected joint in --config.phases, found {config.phases}")
+    if phase in ("joint", "flow") and phase not in phases:
+        raise ValueError(f"--phase={phase}: expected {phase} in --config.phases, found {config.phases}")
     return phases if phase == "all" else (phase,)
 
 
@@ -122,6 +123,8 @@ def _phase(
     if name == "joint":
         guides = load_guides(config, workdir, data, sizes, layout)
         return joint.make(config, classes, sizes.steps[name], data.class_counts(), guides), {}
+    if name == "flow":
+        return flow.make(config, classes, load_data(config, "valid")), {}
     return classifier.make(config, classes, sizes.steps[name], load_data(config, "valid"), name), {}
 
 

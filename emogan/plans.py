@@ -1,6 +1,7 @@
 """What a run will do, before anything is computed: how large its networks are, and how many steps its phases have."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.train import classifier, encoder, gan, translators
+from emogan.train import classifier, encoder, flow, gan, translators
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,17 +48,21 @@ def make(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str]
         "joint generator": (translators.make_finished_generator(sizes, classes), code, labels),
         "joint discriminator": (translators.make_discriminator(sizes, classes), image, labels, *told),
     }
+    share, label = jax.ShapeDtypeStruct((1,), jnp.float32), jax.ShapeDtypeStruct((1, classes), jnp.float32)
+    networks["flow"] = (flow.make_network(config, classes), image, share, label)
     members = {
         "gan": ("generator", "discriminator"),
         "encoder": ("generator", "encoder"),
         "classifier": ("classifier",),
         "robust": ("robust classifier",),
         "joint": ("joint encoder", "joint generator", "joint discriminator"),
+        "flow": ("flow",),
     }
     parameters = {}
     for name in dict.fromkeys(name for phase in phases for name in members[phase]):
         module, *inputs = networks[name]
-        init = lambda key, *inputs, module=module: module.init(key, *inputs, train=False)  # noqa: E731
+        options = {} if name == "flow" else {"train": False}
+        init = functools.partial(module.init, **options)
         parameters[name] = gan.parameter_count(jax.eval_shape(init, jax.random.key(0), *inputs)["params"])
     steps = {}
     built_on = {"encoder": ("gan",), "joint": config_lib.guides(config)}  # whose steps must be known

@@ -68,4 +68,4 @@ def _make(variables: dict[str, Any], card: dict[str, Any]) -> Pretrained:
     config.check()
     names = tuple(untrusted.escaped(name) for name in card["class_names"])
     both = weights.in_floats(variables)
-    return Pretrained(config, names, both["encoder"], both["generator"], card)
+    return Pretrained(config, names, both["encoder"], both.get("generator", {}), card)

@@ -63,6 +63,14 @@ OUT_OF_RANGE = [
     ("translator.critic_width", 0),
     *(("translator.strength", text) for text in ("", "strong", "1,", "1 2", "10.5", "1,-1", "nan")),
     ("joint.loss", "wgan"),
+    *(("unet.widths", text) for text in ("", "64,128,", "60", "0", "2048", "8,8,8,8,8", "64 128", "-8")),
+    ("flow.batch_size", 1),
+    ("flow.label_dropout", 1.1),
+    ("flow_edit.method", "flowedit"),
+    ("flow_edit.solver", "midpoint"),
+    ("flow_edit.inversion_solver", "rk4"),
+    ("flow_edit.t_max", 1.1),
+    ("flow_edit.steps", 0),
     ("joint.own_share", 1.5),
     ("classifier.width", 0),
     ("classifier.epochs", 0),
@@ -110,7 +118,7 @@ def test_every_field_with_a_range_is_checked(name):
     free = {"preset", "data.dir", "model.encoder_labels", "model.batch_norm", "model.critic_norm", "run.tensorboard"}
     free |= {"data.ferplus", "data.class_names"}
     free |= {"translator.skip", "translator.projection", "translator.informed", "translator.mirrored"}
-    free |= {"joint.balanced", "joint.augment"}
+    free |= {"joint.balanced", "joint.augment", "unet.attention"}
     assert (name in free) != any(name == checked for checked, _ in OUT_OF_RANGE)
 
 
@@ -174,6 +182,21 @@ def test_paper_is_the_paper():
     assert (config.gan.generator_steps, config.gan.ema_decay, config.encoder.ema_decay) == (1, 0.0, 0.0)
     assert (config.encoder.image_loss, config.encoder.latent_loss) == (1.0, 0.0)
     assert config.run.sample_every == 100
+
+
+def test_run_has_one_model():
+    with pytest.raises(ValueError, match=r"phases: expected joint or flow, .* found joint,flow; leave one of them out"):
+        changed(changed(config_lib.Config(), "joint.guide", 0.0), "phases", "joint,flow").check()
+
+
+def test_flow_may_be_prolonged_and_edit_otherwise_but_not_be_another_network():
+    old, new = presets.flow(), presets.flow()
+    new.flow.epochs, new.flow_edit.t_max, new.flow_edit.method = 300.0, 0.75, "inversion"
+    assert config_lib.differences(old, new) == []
+    new.unet.blocks, new.phases = 3, "flow,classifier"
+    assert config_lib.differences(old, new) == ["unet.blocks: 2 -> 3"]
+    new.phases = "gan,encoder"
+    assert config_lib.differences(old, new)[0] == "phases: 'flow' -> 'gan,encoder'"
 
 
 def test_parts_of_a_batch_must_be_whole():

@@ -62,11 +62,13 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec(AXIS))
 
     def place(self, data: dataset.Dataset) -> state_lib.Batch:
-        """Returns a data set's arrays on the devices, as uint8 images and int32 labels.
+        """Returns a data set's arrays on the devices: uint8 images, int32 labels and, if it has them, distributions.
 
         Cut into parts, the last one is filled up with the first examples, which nobody asks for there.
         """
         arrays = {"image": data.images, "label": data.labels}
+        if data.distributions is not None:
+            arrays["distribution"] = data.distributions
         if self.shard_data:
             padded = -(-len(data) // self.count) * self.count
             arrays = {name: np.take(values, range(padded), axis=0, mode="wrap") for name, values in arrays.items()}

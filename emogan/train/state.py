@@ -14,7 +14,8 @@ from emogan import config as config_lib
 from emogan import types
 
 Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}
-Batch = Mapping[str, jax.Array]  # {"image": uint8 [B, 48, 48], "label": int32 [B]}
+# {"image": uint8 [B, 48, 48], "label": int32 [B]}, and "distribution": float32 [B, C] where the data have them
+Batch = Mapping[str, jax.Array]
 
 
 @struct.dataclass

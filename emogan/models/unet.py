@@ -1,0 +1,206 @@
+"""A class-conditional U-Net: a velocity for each pixel of a noisy face, its time and its label."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from emogan import types
+from emogan.models import conv
+
+UNSHUFFLE = 2  # each pixel at 24x24 holds 2x2 of the face
+_GROUPS = 8  # channels a group norm takes together are 1/8 of all
+_EPSILON = 1e-5
+_BEGIN_AT_ZERO = ("conv1", "modulation", "out", "velocity")
+_HEAD = 56  # channels of an attention head, at most
+_LONGEST, _SHORTEST = 1.0, 1e-3  # periods of the sinusoids of time, which lies in [0, 1]
+
+
+class UNet(nn.Module):
+    """Residual blocks at 24, 12 and 6 pixels with skip connections (Ronneberger et al. 2015; Dhariwal and Nichol 2021).
+
+    Time and label scale and shift the features inside each block. Resampling is the mean of 2x2 and its transpose,
+    so that each convolution is 3x3 with stride 1. Parameters, normalisation and the answer are float32.
+
+    Attributes:
+      widths: channels at 24, 12, 6, ... pixels; multiples of 8.
+      blocks: residual blocks at each size on the way down; there is one more on the way up.
+      attention: whether the middle, at the smallest size, has self-attention.
+      num_classes: how many labels there are.
+      dtype: in which convolutions and dense layers compute.
+    """
+
+    widths: tuple[int, ...] = (64, 128, 224)
+    blocks: int = 2
+    attention: bool = True
+    num_classes: int = 7
+    dtype: types.DType = jnp.float32
+
+    @nn.compact
+    def __call__(self, faces: types.Images, times: jax.Array, labels: jax.Array) -> types.Images:
+        """Returns velocities float32 [B, 48, 48, 1].
+
+        Args:
+          faces: [B, 48, 48, 1], a mixture of a face in [-1, 1] and of noise.
+          times: [B] in [0, 1], the share of noise.
+          labels: [B, C], distributions over the classes; rows of 0 are the null label.
+        """
+        size = 4 * self.widths[0]
+        y = nn.Dense(size, dtype=self.dtype, name="time0")(sinusoids(times, self.widths[0]))
+        y = nn.Dense(size, dtype=self.dtype, name="time1")(nn.silu(y))
+        null = 1.0 - jnp.sum(labels, axis=1, keepdims=True)
+        known = jnp.concatenate([labels, null], axis=1)
+        condition = nn.silu(y + nn.Dense(size, use_bias=False, dtype=self.dtype, name="label")(known))
+
+        def block(name: str, features: int, x: jax.Array) -> jax.Array:
+            return _Block(features, self.dtype, name=name)(x, condition)
+
+        x = _Conv(self.widths[0], self.dtype, name="stem")(unshuffle(faces.astype(self.dtype)))
+        skips = [x]
+        for level, width in enumerate(self.widths):
+            if level:
+                x = shrink(x)
+                skips.append(x)
+            for i in range(self.blocks):
+                x = block(f"down{level}_{i}", width, x)
+                skips.append(x)
+        x = block("middle0", self.widths[-1], x)
+        if self.attention:
+            x = _Attention(self.dtype, name="attention")(x)
+        x = block("middle1", self.widths[-1], x)
+        for level, width in reversed(list(enumerate(self.widths))):
+            for i in range(self.blocks + 1):
+                x = block(f"up{level}_{i}", width, jnp.concatenate([x, skips.pop()], axis=-1))
+            x = grow(x) if level else x
+        x = nn.silu(_GroupNorm(name="norm")(x))
+        x = _Conv(UNSHUFFLE**2, self.dtype, name="velocity")(x)
+        return shuffle(x.astype(jnp.float32))
+
+
+class _Conv(nn.Module):
+    """A 3x3 convolution of stride 1 that computes in `dtype`; its parameters are those of `conv.Conv`."""
+
+    features: int
+    dtype: types.DType
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (3, 3, x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        return conv.conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias[None, None, None].astype(self.dtype)
+
+
+class _GroupNorm(nn.Module):
+    """Group normalisation (Wu and He 2018) in float32, and the modulation of `scale` and `shift` [B, C] in one pass."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, scale: jax.Array | None = None, shift: jax.Array | None = None) -> jax.Array:
+        dtype, x = x.dtype, x.astype(jnp.float32)
+        channels = x.shape[-1]
+        gain = self.param("scale", nn.initializers.ones_init(), (channels,))[None]
+        bias = self.param("bias", nn.initializers.zeros_init(), (channels,))[None]
+        of_group = lambda v: jnp.mean(v.reshape(len(v), _GROUPS, -1), axis=2)  # noqa: E731
+        mean, square = (of_group(jnp.mean(v, axis=(1, 2))) for v in (x, jnp.square(x)))
+        factor = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + _EPSILON)
+        mean, factor = (jnp.repeat(v, channels // _GROUPS, axis=1) for v in (mean, factor))
+        a = factor * gain
+        b = bias - mean * a
+        if scale is not None:
+            scale, shift = scale.astype(jnp.float32), shift.astype(jnp.float32)
+            a, b = a * (1.0 + scale), b * (1.0 + scale) + shift
+        return (x * a[:, None, None] + b[:, None, None]).astype(dtype)
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut, the second after a norm that time and label modulate."""
+
+    features: int
+    dtype: types.DType
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array) -> jax.Array:
+        y = _Conv(self.features, self.dtype, name="conv0")(nn.silu(_GroupNorm(name="norm0")(x)))
+        both = nn.Dense(2 * self.features, dtype=self.dtype, name="modulation")(condition)
+        scale, shift = jnp.split(both, 2, axis=1)
+        y = nn.silu(_GroupNorm(name="norm1")(y, scale, shift))
+        y = _Conv(self.features, self.dtype, name="conv1")(y)
+        if x.shape[-1] != self.features:
+            x = nn.Dense(self.features, dtype=self.dtype, name="shortcut")(x)
+        return x + y
+
+
+class _Attention(nn.Module):
+    """Self-attention of all places of a map (Vaswani et al. 2017), beside a shortcut."""
+
+    dtype: types.DType
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        batch, height, width, channels = x.shape
+        heads = max(1, channels // _HEAD)
+        y = _GroupNorm(name="norm")(x).reshape(batch, height * width, channels)
+        y = nn.Dense(3 * channels, dtype=self.dtype, name="qkv")(y)
+        q, k, v = y.reshape(batch, height * width, 3, heads, -1).transpose(2, 0, 3, 1, 4)
+        alike = jnp.matmul(q, k.swapaxes(2, 3)).astype(jnp.float32) / math.sqrt(q.shape[-1])
+        y = jnp.matmul(nn.softmax(alike).astype(self.dtype), v)
+        y = y.transpose(0, 2, 1, 3).reshape(batch, height, width, channels)
+        return x + nn.Dense(channels, dtype=self.dtype, name="out")(y)
+
+
+def initialise(module: UNet, key: jax.Array) -> types.Params:
+    """Returns first parameters: kernels are normal with variance 1 / inputs, but each block begins as its shortcut.
+
+    So the first velocity is 0 everywhere. All kernels are parts of one draw, because a program that draws each by
+    itself takes minutes to compile on a CPU.
+    """
+    face, label = jnp.zeros((1, 48, 48, 1)), jnp.zeros((1, module.num_classes))
+    shapes = jax.eval_shape(module.init, key, face, jnp.zeros(1), label)["params"]
+    leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
+    names = [tuple(part.key for part in path[-2:]) for path, _ in leaves]
+    drawn = [name[1] == "kernel" and name[0] not in _BEGIN_AT_ZERO for name in names]
+    normal = jax.random.normal(key, (sum(leaf.size for (_, leaf), own in zip(leaves, drawn, strict=True) if own),))
+    made, start = [], 0
+    for (_, leaf), name, own in zip(leaves, names, drawn, strict=True):
+        if own:
+            part = normal[start : start + leaf.size].reshape(leaf.shape)
+            made.append(part / math.sqrt(leaf.size / leaf.shape[-1]))
+            start += leaf.size
+        else:
+            made.append(jnp.full(leaf.shape, float(name[1] == "scale"), leaf.dtype))
+    return jax.tree_util.tree_unflatten(tree, made)
+
+
+def sinusoids(times: jax.Array, features: int) -> jax.Array:
+    """Returns sines and cosines [B, features] of times [B], with periods from 1e-3 to 1 in geometric steps."""
+    half = features // 2
+    rates = 2 * math.pi / jnp.geomspace(_LONGEST, _SHORTEST, half)
+    angles = times[:, None] * rates[None]
+    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=1)
+
+
+def unshuffle(x: jax.Array) -> jax.Array:
+    """Returns [B, H / 2, W / 2, 4 * C], in which each place holds 2x2 pixels of x [B, H, W, C]."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // UNSHUFFLE, UNSHUFFLE, width // UNSHUFFLE, UNSHUFFLE, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(*x.shape[:2], x.shape[3], -1)
+
+
+def shuffle(x: jax.Array) -> jax.Array:
+    """Returns what `unshuffle` was given, [B, 2 * H, 2 * W, C / 4] for x [B, H, W, C]."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height, width, UNSHUFFLE, UNSHUFFLE, channels // UNSHUFFLE**2)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, UNSHUFFLE * height, UNSHUFFLE * width, -1)
+
+
+def shrink(x: jax.Array) -> jax.Array:
+    """Returns the means of 2x2 places, [B, H / 2, W / 2, C], of x [B, H, W, C]."""
+    batch, height, width, channels = x.shape
+    return jnp.mean(x.reshape(batch, height // 2, 2, width // 2, 2, channels), axis=(2, 4))
+
+
+def grow(x: jax.Array) -> jax.Array:
+    """Returns each place four times, [B, 2 * H, 2 * W, C], of x [B, H, W, C]."""
+    batch, height, width, channels = x.shape
+    x = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
+    return x.reshape(batch, 2 * height, 2 * width, channels)
