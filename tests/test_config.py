@@ -71,6 +71,8 @@ OUT_OF_RANGE = [
     ("flow_edit.inversion_solver", "rk4"),
     ("flow_edit.t_max", 1.1),
     ("flow_edit.steps", 0),
+    ("flow_edit.seed", -1),
+    ("flow_edit.seed", 2**31),
     ("joint.own_share", 1.5),
     ("classifier.width", 0),
     ("classifier.epochs", 0),
@@ -91,7 +93,7 @@ OUT_OF_RANGE = [
     ("parallel.data", "split"),
     ("parallel.optimizer", "split"),
     # Typed with a few digits too many, or not a number at all.
-    *((name, value) for name in NUMBERS for value in (10**9, -(10**9)) if name != "seed"),
+    *((name, value) for name in NUMBERS for value in (10**9, -(10**9)) if name not in ("seed", "flow_edit.seed")),
     *((name, value) for name in RATES for value in (float("nan"), float("inf"), -float("inf"))),
 ]
 

@@ -120,13 +120,9 @@ def test_distributions_are_learnt_from_where_the_data_have_them(batch):
 
 
 def test_data_with_distributions_bring_them_to_the_step():
-    @dataclasses.dataclass(frozen=True)
-    class Votes(dataset.Dataset):
-        distributions: np.ndarray | None = None
-
     data = toyfaces.load("train", 0, 8)
     votes = np.full((8, 7), 1 / 7, np.float32)
-    placed = layout.single().place(Votes(data.images, data.labels, distributions=votes))
+    placed = layout.single().place(dataclasses.replace(data, distributions=votes))
     np.testing.assert_array_equal(placed["distribution"], votes)
     assert set(layout.single().place(data)) == {"image", "label"}
 
