@@ -33,7 +33,7 @@ def decode(data: bytes) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata
-            with PIL.Image.open(io.BytesIO(data), formats=untrusted.FORMATS) as picture:
+            with PIL.Image.open(io.BytesIO(data), formats=untrusted.readable()) as picture:
                 if not 0 < picture.width * picture.height <= untrusted.MOST_PIXELS:
                     raise ValueError(f"{picture.width}x{picture.height} pixels")
                 return square(PIL.ImageOps.exif_transpose(picture))

@@ -318,7 +318,7 @@ def test_without_the_file_ferplus_is_refused_and_auto_says_what_it_takes(many):
 def test_a_run_says_and_writes_what_was_left_out(many, tmp_path):
     data, _ = load(many, "ferplus", "train")
     config = config_lib.Config(data=config_lib.DataConfig("fer2013", str(many), labels="ferplus"))
-    pipeline._settle(config, tmp_path / "run", data)
+    pipeline._settle(config, tmp_path / "run", data, "1 device: cpu")
     about = json.loads((tmp_path / "run" / "data.json").read_text())
     assert (about["labels"], about["no_face"]) == ("ferplus", data.left_out)
     assert about["examples"] == 252 - data.left_out
