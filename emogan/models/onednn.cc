@@ -281,15 +281,15 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(EmoganConvolve, Convolve,
                                   .Attr<Integers>("before")
                                   .Attr<Integers>("after"));
 
-// Returns whether this CPU computes convolutions in bfloat16 (2: on a matrix unit; 1: without; 0: not at all).
+// Returns whether this CPU computes all three kinds in bfloat16 (2: on a matrix unit; 1: without; 0: not at all).
 extern "C" int EmoganBfloat16() {
   try {
-    const int amx = static_cast<int>(dnnl::cpu_isa::avx512_core_amx);
-    if ((static_cast<int>(dnnl::get_effective_cpu_isa()) & amx) == amx) return 2;
-    const Shape map{{1, 16, 4, 4}, memory::data_type::bf16}, kernel{{16, 16, 3, 3}, memory::data_type::f32};
+    const Shape large{{1, 16, 8, 8}, memory::data_type::bf16}, small{{1, 32, 4, 4}, memory::data_type::bf16};
+    const Shape kernel{{32, 16, 5, 5}, memory::data_type::f32};
     OneThread one_thread;
-    PrimitiveOf({kGather, map, kernel, map, {1, 1}, {1, 1}, {1, 1}}, 1);
-    return 1;
+    for (Kind kind : {kGather, kScatter, kPair}) PrimitiveOf({kind, large, kernel, small, {2, 2}, {1, 1}, {2, 2}}, 1);
+    const int amx = static_cast<int>(dnnl::cpu_isa::avx512_core_amx);
+    return (static_cast<int>(dnnl::get_effective_cpu_isa()) & amx) == amx ? 2 : 1;
   } catch (const std::exception&) {
     return 0;
   }
