@@ -59,6 +59,7 @@ def run(call):
     """Becomes the process of a script: it ends, by whatever the script does, as it would have ended alone."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # flag_config's import has set another
     os.chdir(call["cwd"])
     os.environ.update(call["environment"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
