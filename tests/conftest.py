@@ -30,6 +30,9 @@ hypothesis.settings.load_profile("same")
 
 from emogan import config as config_lib  # noqa: E402
 from emogan import pipeline, presets  # noqa: E402
+from emogan.models import onednn  # noqa: E402
+
+onednn.load()  # here, so that no process of a test compiles it and says so
 
 # The files that take longest, for which a worker would else be waited at the end.
 _FIRST = ("test_devices.py", "test_notebooks.py", "test_readme.py")

@@ -3,11 +3,14 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
 import matplotlib
 import pytest
+
+from emogan import files
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 SERVER = pathlib.Path(__file__).with_name("script_server.py")
@@ -19,10 +22,14 @@ def call_script(tmp_path_factory):
 
     It is forked from one that has imported JAX already: what JAX or Python reads at its start cannot be changed.
     """
+    home = tmp_path_factory.mktemp("home")  # where caches go
+    built = files.cache_dir() / "onednn"
+    if built.is_dir():  # else the first script would compile it, and say so
+        shutil.copytree(built, home / ".cache" / "emogan" / "onednn")
     usual = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
-        "HOME": str(tmp_path_factory.mktemp("home")),  # where caches go
+        "HOME": str(home),
         "MPLCONFIGDIR": matplotlib.get_cachedir(),  # its list of fonts takes seconds
         "JAX_PLATFORMS": "cpu",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiling takes nearly all of the time

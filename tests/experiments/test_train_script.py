@@ -52,7 +52,10 @@ WRONG = {
     "unknown preset": (["--config=peper"], ", stargan, flow, judge, found 'peper'"),
     "wrong type": (["--config.gan.epochs=many"], "config.gan.epochs"),
     "out of range": (["--config.gan.b1=2"], "gan.b1: expected 0.0 to 0.9999, found 2.0"),
-    "unknown data set": (["--dataset=faces"], "data.name: expected toyfaces, fer2013, folder or tfds:NAME, found 'faces'"),
+    "unknown data set": (
+        ["--dataset=faces"],
+        "data.name: expected toyfaces, fer2013, folder or tfds:NAME, found 'faces'",
+    ),
     "no flag": (["quick"], "expected flags only, found 'quick'"),
     "missing data": (["--config=paper", "--data_dir=nowhere", "--dry_run"], "nowhere"),
     "no data given": (["--config=paper", "--dry_run"], "expected --data_dir=PATH to fer2013.csv"),

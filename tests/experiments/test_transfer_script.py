@@ -298,7 +298,7 @@ def bad(inputs, trained_workdir, tmp_path_factory):
         ("frames", ["--frames: expected 2 to 240, found 1"]),
         ("crop", ["flag --crop=tight: value should be one of <auto|none|detect>"]),
         ("no emotion", ["--emotion must have a value"]),
-        ("unknown flag", ["Unknown command line flag 'colour'"]),
+        ("unknown flag", ["--colour=red: expected a flag, found none of this name; --help lists the flags"]),
     ],
 )
 def test_what_is_wrong_ends_in_one_line_and_status_2(bad, name, parts):
