@@ -136,8 +136,8 @@ def test_a_phase_without_panels_is_left_out(tmp_path):
 
 def test_curves_name_only_metrics_that_the_phases_record(trained_workdir):
     for panel in curves._PANELS:
-        if panel.phase in ("classifier", "robust", "joint"):
-            continue  # tests/evaluation/test_judge.py, tests/train/test_joint.py
+        if panel.phase in ("classifier", "robust", "joint", "flow"):
+            continue  # tests/evaluation/test_judge.py, tests/train/test_joint.py, tests/train/test_flow.py
         for line in panel.lines:
             field = "sampled_at" if line.sampled else "step"
             assert line.metric in writers.read_metrics(trained_workdir / "metrics.jsonl", panel.phase, field)
