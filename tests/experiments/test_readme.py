@@ -170,5 +170,5 @@ def test_python_gives_what_it_says(quick_compilation, folder, monkeypatch):
 
 def test_flags_named_in_passing_are_flags_of_a_script():
     scripts = "".join(path.read_text() for path in (REPOSITORY / "experiments").glob("*.py"))
-    known = {*re.findall(r'DEFINE_\w+\(\s*"(\w+)"', scripts), "config"}
+    known = {*re.findall(r'(?:DEFINE_\w+|define_paths?)\(\s*"(\w+)"', scripts), "config"}
     assert set(re.findall(r"`--(\w+)", README)) <= known
