@@ -11,6 +11,7 @@ TOKENS = (
 )
 _WORDS = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\1\0\0\0")
 _EDGE = 80  # bytes at either end, where most formats keep their headers
+_DEEP = 300  # lists in each other
 _VALUES = (None, True, -1, 0, 1.5, 10**400, 1 << 70, float("nan"), float("inf"), [], {}, [[]], {"": {}}, *TOKENS)
 
 
@@ -47,7 +48,7 @@ def damaged(content: bytes, random: random_lib.Random) -> bytes:
 
 def damaged_json(value: Any, random: random_lib.Random) -> bytes:
     """Returns a value as JSON after up to three changes to its parts, and sometimes to its text."""
-    value = json.loads(json.dumps(value))
+    value, deep = json.loads(json.dumps(value)), 0
     for _ in range(random.randint(0, 3)):
         holder, key = _part(value, random)
         change = random.choice(("value", "leave out", "put in", "nest"))
@@ -58,15 +59,18 @@ def damaged_json(value: Any, random: random_lib.Random) -> bytes:
         elif change == "leave out":
             del holder[key]
         elif change == "nest":
-            for _ in range(random.choice((3, 300))):
+            depth = random.choice((3, _DEEP))
+            deep += depth == _DEEP
+            for _ in range(depth):
                 holder[key] = [holder[key]]
         elif isinstance(holder, dict):
             holder[random.choice(TOKENS)] = random.choice(_VALUES)
         else:
             holder.insert(key, random.choice(_VALUES))
     try:
-        text = json.dumps(value).encode()
-    except (RecursionError, ValueError):  # nested twice, or with a number that Python does not write
+        # Whether Python still writes what is nested twice depends on how deep its own calls are.
+        text = json.dumps(value).encode() if deep < 2 else b"[" * 100_000
+    except (RecursionError, ValueError):  # the latter for a number that Python does not write
         text = b"[" * 100_000
     return damaged(text, random) if random.random() < 0.3 else text
 
