@@ -137,19 +137,20 @@ def _compute(forms, first, second, g, channels, result):
     def rounded(second):  # a kernel in float32 beside maps in bfloat16
         return second.astype(first.dtype)
 
-    def by_onednn(first, second, result=result):
-        return onednn.call(forms.kind, first, second, result, g.strides, g.padding)
+    def by_onednn(first, second, dtype):
+        computed = jax.ShapeDtypeStruct(result.shape, dtype)
+        return onednn.call(forms.kind, first, second, computed, g.strides, g.padding)
 
     def on_cpu(first, second):
         if native and first.dtype == jnp.bfloat16 and onednn.load().bfloat16:
-            return by_onednn(first, second)
+            return by_onednn(first, second, result.dtype)
         # Without instructions for bfloat16, and in XLA's own operations, float32 is faster.
         pair = first.astype(jnp.float32), rounded(second).astype(jnp.float32)
         # An export's batch is a symbol, of which nobody can say whether it is large enough.
         if isinstance(first.shape[0], int) and toom_cook.pays(*g.dimensions, first.shape[0], *channels, native):
             found = forms.minimal(*pair, *g.dimensions)
         elif native and not _is_product(g, channels):
-            found = by_onednn(*pair, jax.ShapeDtypeStruct(result.shape, jnp.float32))
+            found = by_onednn(*pair, jnp.float32)
         elif g.strides == (1, 1):
             found = forms.at_stride_1(*pair, g)
         else:
