@@ -10,7 +10,6 @@ import json
 import pathlib
 from typing import Any
 
-from emogan import files, ranges, untrusted
 from emogan.phase_configs import (
     ClassifierConfig,
     EncoderConfig,
@@ -21,6 +20,7 @@ from emogan.phase_configs import (
     TranslatorConfig,
     UNetConfig,
 )
+from emogan.util import files, ranges, untrusted
 
 PHASES = ("gan", "encoder", "classifier", "robust", "joint", "flow")
 _CLASSIFIERS = ("classifier", "robust")

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from emogan import types
+from emogan.util import types
 
 
 class Adversarial(NamedTuple):

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from emogan import losses, ranges
+from emogan import losses
+from emogan.util import ranges
 
 _WEIGHTS = (
     *("adversarial", "gradient_penalty", "slope_penalty", "classification", "guide"),

@@ -8,8 +8,9 @@ import script
 from absl import flags
 
 from emogan import config as config_lib
-from emogan import files, pipeline
 from emogan.evaluation import leakage
+from emogan.train import pipeline
+from emogan.util import files
 
 DATASET = flags.DEFINE_string("dataset", "fer2013", "toyfaces, fer2013 or tfds:NAME")
 DATA_DIR = script.define_path("data_dir", "", "where the data lie")

@@ -17,10 +17,11 @@ import numpy as np
 import script
 from absl import flags
 
-from emogan import face_files, files, images, transfer
 from emogan.data import toyfaces
-from emogan.evaluation import jobs, pictures, recipes, report, runs, tables
+from emogan.edit import face_files, loading
+from emogan.evaluation import comparison, jobs, report, report_pictures, run_scores, tables
 from emogan.train import checkpoint, interrupt, loop, writers
+from emogan.util import files, images
 
 OUTPUT = script.define_path("output", "runs/compared.html", "the page")
 TRAIN = flags.DEFINE_list("train", [], "what to train and score, instead of folders: PRESET or PRESET+FIELD=VALUE...")
@@ -81,7 +82,7 @@ def _faces() -> np.ndarray:
 def _side_by_side(folders: list[pathlib.Path], faces: np.ndarray) -> list[report.Picture]:
     names = [folder.name for folder in folders]
     models = {
-        folder.name if names.count(folder.name) == 1 else str(folder): transfer.load(folder)
+        folder.name if names.count(folder.name) == 1 else str(folder): loading.load(folder)
         for folder in folders
         if (folder / "checkpoints").is_dir()  # not so where pictures of another program were scored
     }
@@ -90,7 +91,7 @@ def _side_by_side(folders: list[pathlib.Path], faces: np.ndarray) -> list[report
     if not models:
         return []
     caption = "Edits to every label by each run; the first column is the face itself."
-    return [report.Picture("The same faces", caption, pictures.side_by_side(models, faces))]
+    return [report.Picture("The same faces", caption, report_pictures.side_by_side(models, faces))]
 
 
 def _trained():
@@ -106,11 +107,11 @@ def _trained():
         changes["data.dir"] = DATA_DIR.value
     if "data.dir" in changes:
         changes["data.dir"] = script.expanded(changes["data.dir"])
-    study = recipes.Study(
+    study = comparison.Study(
         folder=pathlib.Path(WORKDIR.value),
-        budget=recipes.Budget(EPOCHS.value, MINUTES.value or 0.0),
+        budget=comparison.Budget(EPOCHS.value, MINUTES.value or 0.0),
         changes=changes,
-        options=runs.Options(split=SPLIT.value, cas=CAS.value, faces=FACES.value),
+        options=run_scores.Options(split=SPLIT.value, cas=CAS.value, faces=FACES.value),
         environment={"commit": script.commit()},
         score=SCORE.value,
         guides=pathlib.Path(GUIDES.value) if GUIDES.value else None,
@@ -122,7 +123,7 @@ def _trained():
         with interrupt.Signals() as signals:
             if JOBS.value > 1:
                 return jobs.run(TRAIN.value, study, JOBS.value, writers.say)
-            return recipes.run(TRAIN.value, study, writers.say, signals)
+            return comparison.run(TRAIN.value, study, writers.say, signals)
     except (loop.TrainingError, jobs.JobError) as error:
         flag_config.fail(error)
     except interrupt.Interrupted as stopped:

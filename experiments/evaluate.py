@@ -15,9 +15,10 @@ import script
 from absl import flags
 
 from emogan import config as config_lib
-from emogan import files, pipeline, pretrained, untrusted
-from emogan.evaluation import runs, tables
-from emogan.train import writers
+from emogan.edit import pretrained
+from emogan.evaluation import run_scores, tables
+from emogan.train import pipeline, writers
+from emogan.util import files, untrusted
 
 WORKDIR = script.define_path("workdir", "runs/quick", "a run's folder; without a run, where the report goes")
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
@@ -49,7 +50,7 @@ WRITE_FACES = script.define_path("write_faces", "", "only write the split as ima
 
 
 def main(_) -> None:
-    options = runs.Options(
+    options = run_scores.Options(
         split=SPLIT.value,
         judge=JUDGE.value,
         cas=CAS.value,
@@ -80,21 +81,21 @@ def main(_) -> None:
     if given or workdir.is_dir():  # of what is no run's folder, its reader says more
         files.check_folder(workdir, "--workdir")
     if MODEL.value:
-        result, shown = runs.score_exported(MODEL.value, DATA_DIR.value, options, writers.say)
+        result, shown = run_scores.score_exported(MODEL.value, DATA_DIR.value, options, writers.say)
     elif REFERENCES.value:
-        result, shown = runs.score_references(config, options, writers.say), ()
+        result, shown = run_scores.score_references(config, options, writers.say), ()
     elif IMAGES.value:
         if not LABELS.value:
             raise ValueError("--images: expected --labels=FILE.npy with the emotions asked for, found none")
         sources = untrusted.read_array(pathlib.Path(SOURCES.value)) if SOURCES.value else None
         images, labels = (untrusted.read_array(pathlib.Path(path)) for path in (IMAGES.value, LABELS.value))
         name = pathlib.Path(IMAGES.value).stem
-        result, shown = runs.score_pictures(images, labels, sources, name, config, options, writers.say)
+        result, shown = run_scores.score_pictures(images, labels, sources, name, config, options, writers.say)
     else:
-        result, shown = runs.score_run(workdir, DATA_DIR.value, options, writers.say)
+        result, shown = run_scores.score_run(workdir, DATA_DIR.value, options, writers.say)
     result["environment"]["commit"] = script.commit()
     print(tables.to_text(result))
-    for path in runs.write(result, shown, workdir):
+    for path in run_scores.write(result, shown, workdir):
         print(f"wrote {path}")
 
 

@@ -11,8 +11,10 @@ import flag_config
 import script
 from absl import flags
 
-from emogan import files, run_folder, transfer
+from emogan.edit import loading
 from emogan.export import card, jax_file, onnx_file, runtime, web
+from emogan.train import run_folder
+from emogan.util import files
 
 WORKDIR = script.define_path(
     "workdir", None, "the folder of a finished run; fer2013 is the model that ships with emogan", required=True
@@ -35,7 +37,7 @@ def main(_) -> None:
         found = runtime.find(given, files.cache_dir())
     else:
         script.output(output)
-    model = transfer.load(WORKDIR.value)
+    model = loading.load(WORKDIR.value)
     about = {"commit": script.commit(), **_trained(pathlib.Path(WORKDIR.value))}
     made = jax_file if kind == "jax" else onnx_file
     content = made.to_bytes(model, about)

@@ -11,8 +11,8 @@ import flag_config
 import script
 from absl import flags
 
-from emogan import files, untrusted
 from emogan.evaluation import model_files, tables
+from emogan.util import files, untrusted
 
 WORKDIR = script.define_path("workdir", "runs/emogan", "the folder of a finished run")
 OUTPUT = script.define_path("output", "model.npz", "the file; its card goes beside it as .json")

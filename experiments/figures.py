@@ -8,7 +8,8 @@ import pathlib
 import flag_config
 import script
 
-from emogan import figures, files
+from emogan.figures import run_figures
+from emogan.util import files
 
 WORKDIR = script.define_path("workdir", "runs/quick", "a run's folder")
 
@@ -17,7 +18,7 @@ def main(_) -> None:
     workdir = pathlib.Path(WORKDIR.value)
     if workdir.is_dir():  # of what is no run's folder, its reader says more
         files.check_folder(workdir, "--workdir")
-    for path in figures.draw(workdir):
+    for path in run_figures.draw(workdir):
         print(f"wrote {path}")
 
 

@@ -16,12 +16,12 @@ import PIL.Image
 import script
 import skimage.data
 from absl import flags
+from benchmarking import machine
 
-from emogan import faces, files, pretrained, transfer
-from emogan.benchmark import machine
-from emogan.export import onnx_file, runtime, web
-from emogan.testing import browser
+from emogan.edit import detection, loading, pretrained
+from emogan.export import browser, onnx_file, runtime, web
 from emogan.train import writers
+from emogan.util import files
 
 WORKDIR = script.define_path(
     "workdir", pretrained.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
@@ -32,7 +32,7 @@ RUNTIME = script.define_path("runtime", None, "a folder with onnxruntime-web's f
 
 SCREENS = {"desktop": (1280, 900, False), "phone": (390, 844, True)}  # width, height, whether it is touched
 # What `faces.find` gives for the portrait of Eileen Collins (NASA, public domain); finding it needs the extra photos.
-_FACE = faces.Square(169, 58, 109)
+_FACE = detection.Square(169, 58, 109)
 
 
 def main(_) -> None:
@@ -44,7 +44,7 @@ def main(_) -> None:
         with browser.driver() as driver, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
             folder = pathlib.Path(temporary)
             beside, of_runtime = _export(folder / "page")
-            PIL.Image.fromarray(faces.cut(skimage.data.astronaut(), _FACE)).save(folder / "face.png")
+            PIL.Image.fromarray(detection.cut(skimage.data.astronaut(), _FACE)).save(folder / "face.png")
             found = []
             with browser.serve(folder / "page") as address:
                 for name, screen in SCREENS.items():
@@ -64,7 +64,7 @@ def main(_) -> None:
 def _export(page: pathlib.Path) -> tuple[int, int]:
     """Writes the page, and returns the bytes beside the runtime, and those of the runtime."""
     found = runtime.find(pathlib.Path(RUNTIME.value) if RUNTIME.value else None, files.cache_dir())
-    model, about = transfer.load(WORKDIR.value), {"commit": script.commit()}
+    model, about = loading.load(WORKDIR.value), {"commit": script.commit()}
     return web.parts(web.write(onnx_file.to_bytes(model, about), model, about, found, page))
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import hints
 from absl import app, flags, logging
 
-from emogan import files, process, untrusted
 from emogan.models import onednn
+from emogan.util import files, process, untrusted
 
 flags.disclaim_key_flags()  # those that are defined here belong to the script that asks for them
 

@@ -16,9 +16,10 @@ import script
 from absl import flags
 
 from emogan import config as config_lib
-from emogan import files, pretrained, untrusted
+from emogan.edit import pretrained
 from emogan.evaluation import studies, study_answers, study_pictures, study_tables
 from emogan.train import writers
+from emogan.util import files, untrusted
 
 MAKE = flags.DEFINE_bool("make", False, "make a study")
 SCORE = script.define_paths("score", (), "the files of viewers' answers, .json or .csv: score them")

@@ -16,8 +16,8 @@ import script
 from absl import flags
 
 from emogan import config as config_lib
-from emogan import pipeline, plans
-from emogan.train import hosts, interrupt, layout, loop, writers
+from emogan.figures import run_figures
+from emogan.train import hosts, interrupt, layout, loop, pipeline, plans, writers
 
 CONFIG = flag_config.define_config()
 PHASE = flags.DEFINE_enum("phase", "all", ["all", *config_lib.PHASES], "what to train; all is what the preset names")
@@ -56,6 +56,11 @@ def main(_) -> None:
     try:
         with interrupt.Signals() as signals:
             pipeline.run(config, workdir, PHASE.value, PROFILE.value, signals)
+            if hosts.are_many():
+                writers.say(f"for the pictures: python experiments/figures.py --workdir={workdir}")
+            else:
+                for path in run_figures.draw(workdir):
+                    writers.say(f"wrote {path}")
     except loop.TrainingError as error:
         flag_config.fail(error)
     except interrupt.Interrupted as stopped:

@@ -18,7 +18,7 @@ import flag_config
 import script
 from absl import flags
 
-from emogan import face_files, photo_files, pretrained, transfer, transfer_files
+from emogan.edit import face_files, loading, photo_files, pretrained, transfer_files
 from emogan.train import writers
 
 WORKDIR = script.define_path(
@@ -41,7 +41,7 @@ FRAMES = flags.DEFINE_integer("frames", 24, "how many pictures an animation has"
 
 def main(_) -> None:
     source, output = pathlib.Path(INPUT.value), pathlib.Path(OUTPUT.value)
-    model = transfer.load(WORKDIR.value)
+    model = loading.load(WORKDIR.value)
     transfer_files.check(model, EMOTION.value, output, FRAMES.value)
     if photo_files.holds_photos(source, CROP.value):
         progress = writers.Progress("editing")

@@ -29,8 +29,10 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None, da
 hypothesis.settings.load_profile("same")
 
 from emogan import config as config_lib  # noqa: E402
-from emogan import pipeline, presets  # noqa: E402
+from emogan import presets  # noqa: E402
+from emogan.figures import run_figures  # noqa: E402
 from emogan.models import onednn  # noqa: E402
+from emogan.train import pipeline  # noqa: E402
 
 onednn.load()  # here, so that no process of a test compiles it and says so
 
@@ -95,6 +97,7 @@ def trained_workdir(tmp_path_factory: pytest.TempPathFactory, tiny_config: confi
             before = jax.config.values[name]
             jax.config.update(name, True)
             pipeline.run(tiny_config, workdir)
+            run_figures.draw(workdir)
             jax.config.update(name, before)
             finished.touch()
     return workdir

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from emogan import config as config_lib
-from emogan import files
-from emogan.data import dataset, fer2013, fer2013_valid, ferplus, folder_source, tfds_source, toyfaces
+from emogan.data import dataset, fer2013, folder_source, tfds_source, toyfaces
+from emogan.data.fer2013 import ferplus, validation_split
+from emogan.util import files
 
 WHOLE_TRAINING = "training"  # of FER2013: `train` and `valid` together
 
@@ -71,7 +72,7 @@ def _load_fer2013(config, split, progress, report) -> dataset.Dataset:
     )
     counts = votes.counts
     if split in ("train", "valid"):
-        chosen = fer2013_valid.remembered(data, cache_dir) == (split == "valid")
+        chosen = validation_split.remembered(data, cache_dir) == (split == "valid")
         data, counts = data.take(chosen, split), None if counts is None else counts[chosen]
     elif split == WHOLE_TRAINING:
         data = data.take(np.arange(len(data)), split)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from emogan import files
+from emogan.util import files
 
 _METADATA = "metadata"
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from emogan import untrusted
-from emogan.data import dataset, fer2013_folders, fer2013_rows, pictures
+from emogan.data import dataset, pictures
+from emogan.data.fer2013 import class_folders, collector
+from emogan.util import untrusted
 
 # What splits are called in names of folders, files and arrays.
 SPLITS = {
-    **fer2013_folders.FOLDERS,
+    **class_folders.FOLDERS,
     "publictest": "validation",
     "privatetest": "test",
     "testing": "test",
@@ -63,14 +64,14 @@ def image_files(root: pathlib.Path) -> list[tuple[str, str, pathlib.Path]]:
     for split, folder in parts:
         for class_folder in _folders(folder):
             files = sorted(p for p in class_folder.iterdir() if p.name.lower().endswith(pictures.SUFFIXES))
-            found += [(split, class_folder.name, p) for p in files if not fer2013_folders.is_hidden(p.name)]
+            found += [(split, class_folder.name, p) for p in files if not class_folders.is_hidden(p.name)]
     return found
 
 
 def read_images(
     found: Sequence[tuple[str, str, pathlib.Path]],
-    rows: fer2013_rows.Collector,
-    progress: fer2013_rows.Progress,
+    rows: collector.Collector,
+    progress: collector.Progress,
 ) -> Classes:
     """Adds image files to `rows` and returns their classes.
 
@@ -93,8 +94,8 @@ def read_images(
 
 def read_parquet(
     files: Sequence[pathlib.Path],
-    rows: fer2013_rows.Collector,
-    progress: fer2013_rows.Progress,
+    rows: collector.Collector,
+    progress: collector.Progress,
     class_names: Sequence[str] = (),
 ) -> Classes:
     """Adds the rows of parquet files to `rows` and returns their classes.
@@ -141,7 +142,7 @@ def read_parquet(
     return classes
 
 
-def read_npz(path: pathlib.Path, rows: fer2013_rows.Collector, names: Sequence[str] = ()) -> Classes:
+def read_npz(path: pathlib.Path, rows: collector.Collector, names: Sequence[str] = ()) -> Classes:
     """Adds the arrays of a .npz file to `rows` and returns their classes.
 
     Images are uint8 [N, H, W], [N, H, W, 1] or [N, H, W, 3], labels are numbers or texts [N], under usual names
@@ -186,7 +187,7 @@ def read_npz(path: pathlib.Path, rows: fer2013_rows.Collector, names: Sequence[s
 
 
 def _folders(root: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir() and not fer2013_folders.is_hidden(p.name))
+    return sorted(p for p in root.iterdir() if p.is_dir() and not class_folders.is_hidden(p.name))
 
 
 def _columns(schema: Any, file: pathlib.Path) -> tuple[str, str, tuple[str, ...]]:

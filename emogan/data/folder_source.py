@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from emogan import emotions, untrusted
-from emogan.data import cache, dataset, fer2013_folders, fer2013_rows, fer2013_valid, folder_readers
+from emogan import emotions
+from emogan.data import cache, dataset, folder_readers
+from emogan.data.fer2013 import class_folders, collector, validation_split
+from emogan.util import untrusted
 
 SPLITS = ("train", "validation", "test")
 
@@ -52,7 +54,7 @@ def load(
     """
     path = pathlib.Path(data_dir)
     report = report or (lambda line: None)
-    arrays, found = _read(path, class_names, on_bad_row, cache_dir, progress or fer2013_rows.no_progress, report)
+    arrays, found = _read(path, class_names, on_bad_row, cache_dir, progress or collector.no_progress, report)
     names, numbers = _ordered(found, class_names, path)
     splits = {
         name: dataset.Dataset(arrays[f"{name}_images"], numbers[arrays[f"{name}_labels"]], "folder", name, names)
@@ -61,7 +63,7 @@ def load(
     }
     report(f"{path}: {', '.join(f'{len(data):,} {name}' for name, data in splits.items())}; classes {', '.join(names)}")
     if split in ("train", "valid") and "train" in splits and "validation" not in splits:
-        chosen = fer2013_valid.remembered(splits["train"], cache_dir) == (split == "valid")
+        chosen = validation_split.remembered(splits["train"], cache_dir) == (split == "valid")
         return splits["train"].take(chosen, split)
     answer = next((name for name in (split, *_ANSWERS.get(split, ())) if name in splits), None)
     if answer is None:
@@ -72,7 +74,7 @@ def load(
 
 def _read(path, class_names, on_bad_row, cache_dir, progress, report) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Returns arrays by split, and what the source calls the classes that their labels number."""
-    rows = fer2013_rows.Collector(on_bad_row)
+    rows = collector.Collector(on_bad_row)
     if path.is_file() and path.suffix.lower() == ".npz":
         classes = folder_readers.read_npz(path, rows, class_names)
         return _finish(rows, classes, report)
@@ -132,7 +134,7 @@ def _find(path: pathlib.Path, class_names: Sequence[str]):
         if len({name for _, name, _ in images}) > 1:
             return [file for *_, file in images], functools.partial(folder_readers.read_images, images)
         if len(folder.relative_to(path).parts) < 2 and len(candidates) < _MOST_FOLDERS:
-            candidates += [p for p in entries if p.is_dir() and not fer2013_folders.is_hidden(p.name)]
+            candidates += [p for p in entries if p.is_dir() and not class_folders.is_hidden(p.name)]
     names = ", ".join(untrusted.shown(p.name) for p in sorted(path.iterdir())[:5])
     raise FileNotFoundError(f"{path}: expected {_KNOWN}, found {names or 'an empty folder'}; docs/data.md has recipes")
 

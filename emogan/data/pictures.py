@@ -7,8 +7,8 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from emogan import untrusted
 from emogan.data import dataset
+from emogan.util import untrusted
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from emogan import emotions
-from emogan.data import dataset, fer2013, fer2013_sources
+from emogan.data import dataset, fer2013
+from emogan.data.fer2013 import sources
 
 FILE_FORMAT = "array_record"
 
@@ -57,7 +58,7 @@ def prepare(data_dir: str | pathlib.Path, manual_dir: str | pathlib.Path) -> Fer
       FileNotFoundError: if there is no FER2013 at `manual_dir`.
       ValueError: if what is there is not valid (naming file and row).
     """
-    fer2013_sources.find(pathlib.Path(manual_dir))
+    sources.find(pathlib.Path(manual_dir))
     builder = Fer2013(data_dir=str(data_dir), file_format=FILE_FORMAT)
     # Anew where it is there already: what is found in `manual_dir` may be more than it was.
     again = tfds.GenerateMode.REUSE_CACHE_IF_EXISTS

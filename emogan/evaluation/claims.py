@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from emogan import images
 from emogan.data import dataset
 from emogan.evaluation import reconstructions
+from emogan.util import images
 
 
 def measure(model: Any, data: dataset.Dataset, samples: Sequence[pathlib.Path]) -> dict[str, Any]:

@@ -7,14 +7,15 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from emogan import augment, images
 from emogan import config as config_lib
-from emogan.data import dataset, duplicates
-from emogan.evaluation import contestants, faces, scores
-from emogan.models import classifier as classifier_lib
-from emogan.train import classifier, parallel
+from emogan.data import augment, dataset, duplicates
+from emogan.evaluation import methods, real_faces, scores
+from emogan.models import emotion_cnn as classifier_lib
+from emogan.recipes import classifier
+from emogan.recipes import state as state_lib
 from emogan.train import layout as layout_lib
-from emogan.train import state as state_lib
+from emogan.train import parallel
+from emogan.util import images
 
 SETTINGS = config_lib.ClassifierConfig(width=8, epochs=10, learning_rate=0.05)
 _REAL, _EDIT = 0, 1
@@ -61,7 +62,7 @@ class Detectability:
         self._settings, self._seed, self._progress = settings, seed, progress
         self._trainers: dict[int, _Trainer] = {}
 
-    def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns the AUC by emotion, and its mean over the emotions if none is missing.
 
         An emotion is left out with fewer than 5 real faces of it, or edits to it, in a half; the mean is left out
@@ -188,12 +189,12 @@ def look(
 def _look(
     module: classifier_lib.Classifier, variables: state_lib.Variables, faces: jax.Array, key: jax.Array
 ) -> jax.Array:
-    changed = augment.without_fine_detail(images.to_float(faces), jax.random.split(key, len(faces)))
+    changed = augment.without_fine_detail(images.to_float(real_faces), jax.random.split(key, len(real_faces)))
     logits, _ = module.apply(variables, changed, train=False)
     return logits[:, _EDIT] - logits[:, _REAL]
 
 
-def _made(model: contestants.Contestant, data: faces.Faces) -> _Pictures:
+def _made(model: methods.Contestant, data: real_faces.Faces) -> _Pictures:
     if model.edits is None:
         labels = data.held_out.labels
         return _Pictures(model.samples(0), np.arange(len(labels)), labels)

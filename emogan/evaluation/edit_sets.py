@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emogan.evaluation import contestants, distances, faces, scores
+from emogan.evaluation import distances, methods, real_faces, scores
 
 
 class EditSets:
@@ -16,7 +16,7 @@ class EditSets:
 
     name = "edit sets"
 
-    def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns the distance and its ratio to that of the halves as they are; {} unless all edits are there.
 
         {} also for a judge without features.
@@ -31,7 +31,7 @@ class EditSets:
         place = np.full((len(labels), classes), -1)
         place[model.edits.source, model.edits.target] = model.edits.picture
         found, floors = [], []
-        for seed in range(contestants.SEEDS):
+        for seed in range(methods.SEEDS):
             random = np.random.default_rng(seed)
             halves = halve(labels, random)
             real = [distances.moments([data.opinion.features[half]]) for half in halves]

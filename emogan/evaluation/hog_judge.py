@@ -141,7 +141,7 @@ def from_file(path: pathlib.Path) -> HogJudge:
       ValueError: if it is no such judge, or was changed.
     """
     make = lambda variables, card: HogJudge(card["class_names"], variables, card)  # noqa: E731
-    return weights.load(path, make, "a HOG judge", "fit one with experiments/export_judge.py --hog")
+    return weights.load(path, make, "a HOG judge", "fit one with experiments/lab/export_judge.py --hog")
 
 
 def save(judge: HogJudge, path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,16 +13,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from emogan import process
-from emogan.evaluation import recipes, tables
+from emogan.evaluation import comparison, tables
 from emogan.train import interrupt, loop, writers
+from emogan.util import process
 
 
 class JobError(RuntimeError):
     """What went wrong in rows' processes, in one line."""
 
 
-def run(rows: Sequence[str], study: recipes.Study, at_once: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def run(rows: Sequence[str], study: comparison.Study, at_once: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Trains rows and returns the scores of each, as `recipes.run`; what each says goes to FOLDER/ROW.log.
 
     A row that fails does not stop the others.
@@ -39,7 +39,7 @@ def run(rows: Sequence[str], study: recipes.Study, at_once: int, say: Callable[[
     """
     if study.budget.minutes:
         raise ValueError("--jobs: expected 1 with --minutes, since rows that run beside each other take longer")
-    rows = list(recipes.configure(rows, study))
+    rows = list(comparison.configure(rows, study))
     study.folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")  # JAX may have threads by now, which no fork has
     waiting, running, failed = list(rows), {}, []
@@ -72,7 +72,7 @@ def run(rows: Sequence[str], study: recipes.Study, at_once: int, say: Callable[[
     return [tables.load(study.folder / row / "evaluation" / "metrics.json") for row in rows]
 
 
-def _train(row: str, study: recipes.Study, log: pathlib.Path) -> None:
+def _train(row: str, study: comparison.Study, log: pathlib.Path) -> None:
     # A terminal sends Ctrl-C to all processes; after it, the signal that `run` sends would end a row at once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     process.keep_memory()
@@ -80,7 +80,7 @@ def _train(row: str, study: recipes.Study, log: pathlib.Path) -> None:
     with log.open("a", buffering=1) as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
         try:
             with interrupt.Signals() as signals:
-                recipes.run([row], study, writers.say, signals)
+                comparison.run([row], study, writers.say, signals)
         except interrupt.Interrupted as stopped:
             writers.say(str(stopped))
             sys.exit(interrupt.EXIT_STATUS)

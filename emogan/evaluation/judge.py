@@ -10,12 +10,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from emogan import run_folder
 from emogan.data import dataset
 from emogan.evaluation import identity
-from emogan.models import classifier as classifier_lib
-from emogan.train import checkpoint, classifier, weights
-from emogan.train import state as state_lib
+from emogan.models import emotion_cnn as classifier_lib
+from emogan.recipes import classifier
+from emogan.recipes import state as state_lib
+from emogan.train import checkpoint, run_folder, weights
 
 BATCH = 256
 FORMAT = 1

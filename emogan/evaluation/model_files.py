@@ -4,8 +4,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from emogan import images, pretrained, run_folder, transfer
+from emogan.edit import loading, pretrained
 from emogan.evaluation import scoring
+from emogan.train import run_folder
+from emogan.util import images
 
 
 def write(workdir: pathlib.Path, path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def write(workdir: pathlib.Path, path: pathlib.Path, about: Mapping[str, Any]) -
       FileNotFoundError: if the folder is no run's.
       ValueError: if its last phase has not finished, or a file in it is damaged.
     """
-    model, data = transfer.load(workdir), run_folder.read_about_data(workdir)
+    model, data = loading.load(workdir), run_folder.read_about_data(workdir)
     model.config.data.dir = ""  # of this machine
     card = {
         "name": path.stem,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from emogan.evaluation import contestants, faces, identity, scores
+from emogan.evaluation import identity, methods, real_faces, scores
 
 EXTRA = 'pip install -e ".[identity]"'
 MOST = 200  # faces that are looked at, and edits of a contestant
@@ -71,7 +71,7 @@ class Recognition:
         self._seed = seed
         self._gallery: tuple[Any, np.ndarray, np.ndarray] | None = None
 
-    def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns rank 1 of 64 and mean distances; {} without edits, for references, or with fewer than 2 faces.
 
         Of references nothing would be learned: the unchanged input has rank 1 of 100 % and a distance of 0.
@@ -93,7 +93,7 @@ class Recognition:
             "recognition_others": scores.mean_score(others),
         }
 
-    def about(self, data: faces.Faces) -> dict[str, float]:
+    def about(self, data: real_faces.Faces) -> dict[str, float]:
         """Returns what the network says of `identity.changed_copies` of the faces: what a faithful edit could reach."""
         chosen, gallery = self._look_at(data)
         copies = identity.changed_copies(data.held_out.images)[chosen]
@@ -105,7 +105,7 @@ class Recognition:
             "its distance to other faces": float(others.mean()),
         }
 
-    def _look_at(self, data: faces.Faces) -> tuple[np.ndarray, np.ndarray]:
+    def _look_at(self, data: real_faces.Faces) -> tuple[np.ndarray, np.ndarray]:
         """Returns the places of the faces that are looked at, int [K], and their descriptors."""
         if self._gallery is None or self._gallery[0] is not data:
             order = np.random.default_rng(self._seed).permutation(len(data.held_out))
@@ -135,7 +135,7 @@ def compare(made: np.ndarray, source: np.ndarray, gallery: np.ndarray) -> tuple[
 
 
 def _one_each(
-    edits: contestants.Edits, labels: np.ndarray, chosen: np.ndarray, random: np.random.Generator
+    edits: methods.Edits, labels: np.ndarray, chosen: np.ndarray, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns for chosen faces one edit each to another emotion, where there is one: its picture, the face's place."""
     order = random.permutation(len(edits.source))

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from emogan import files, images
 from emogan.evaluation import scores, tables
+from emogan.util import files, images
 
 _HEADLINES = {
     name: scores.METRICS[name] for name in ("edit_accuracy", "identity_rank1", "reconstruction_psnr", "frechet")

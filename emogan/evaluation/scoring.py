@@ -9,9 +9,9 @@ from typing import Any
 
 import jax
 
-from emogan.evaluation import contestants as contestants_lib
-from emogan.evaluation import faces as faces_lib
-from emogan.evaluation import identity, judge, scores, tables, transfers
+from emogan.evaluation import edit_accuracy, identity, judge, scores, tables
+from emogan.evaluation import methods as contestants_lib
+from emogan.evaluation import real_faces as faces_lib
 
 
 def score(
@@ -60,7 +60,7 @@ def score(
         "identity": _about_identity(faces),
         "contestants": found,
         "verdicts": {
-            one.name: counts.tolist() for one in shown if (counts := transfers.verdicts(one, faces)) is not None
+            one.name: counts.tolist() for one in shown if (counts := edit_accuracy.verdicts(one, faces)) is not None
         },
         "config": None,
         "environment": environment(),

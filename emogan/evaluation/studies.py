@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from emogan import config as config_lib
-from emogan import pipeline, run_folder, transfer, untrusted
 from emogan.data import dataset
-from emogan.evaluation import contestants, runs, study_pictures
+from emogan.edit import loading
+from emogan.evaluation import methods, run_scores, study_pictures
+from emogan.train import pipeline, run_folder
+from emogan.util import untrusted
 
 
 def read(
@@ -33,13 +35,13 @@ def read(
     Raises:
       FileNotFoundError, ValueError: if something is not as it must be, or two models are of different data.
     """
-    found = [runs.read_exported(source) for source in models]
+    found = [run_scores.read_exported(source) for source in models]
     entered = [(untrusted.escaped(name), model, trained_on) for name, model, _, trained_on in found]
     for workdir in workdirs:
-        entered.append((workdir.resolve().name, transfer.read_run(workdir)[0], run_folder.read(workdir).about_data))
+        entered.append((workdir.resolve().name, loading.read_run(workdir)[0], run_folder.read(workdir).about_data))
     for name, model, _ in entered:
         say(f"read {name}")
-        if model.encoder_labels == transfer.WEAR:
+        if model.encoder_labels == loading.WEAR:
             say(f"{name}: its encoder is given the emotions that the faces are labelled with")
     configs = [model.config for _, model, _ in entered] or [config_lib.Config(data=data)]
     for config in configs:
@@ -52,12 +54,12 @@ def read(
     if entered:
         train = pipeline.load_data(configs[0], "train")
         for name, _, trained_on in entered:
-            runs.check_trained_on(name, trained_on, train)
+            run_scores.check_trained_on(name, trained_on, train)
     entrants = [_of_model(name, model, held_out) for name, model, _ in entered]
     return held_out, entrants + [_of_edits(*one, held_out) for one in edits]
 
 
-def _of_model(name: str, model: transfer.EmotionTransfer, held_out: dataset.Dataset) -> study_pictures.Entrant:
+def _of_model(name: str, model: loading.EmotionTransfer, held_out: dataset.Dataset) -> study_pictures.Entrant:
     if model.class_names != held_out.class_names:
         raise ValueError(f"{name}: expected a model of {', '.join(held_out.class_names)}, found another")
 
@@ -70,7 +72,7 @@ def _of_model(name: str, model: transfer.EmotionTransfer, held_out: dataset.Data
 def _of_edits(
     name: str, pictures: np.ndarray, labels: np.ndarray, sources: np.ndarray, held_out: dataset.Dataset
 ) -> study_pictures.Entrant:
-    contestants.check_edits(pictures, labels, sources, held_out)
+    methods.check_edits(pictures, labels, sources, held_out)
     place = np.full((len(held_out), len(held_out.class_names)), -1)
     place[sources, labels] = np.arange(len(pictures))
     return study_pictures.Entrant(name, place >= 0, lambda faces, emotions: pictures[place[faces, emotions]])

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from emogan import emotions, untrusted
+from emogan import emotions
 from emogan.evaluation import agreement, scores, study_pictures
+from emogan.util import untrusted
 
 GRADES = 5
 MOST_PICTURES = 100_000

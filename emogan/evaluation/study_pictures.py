@@ -15,8 +15,8 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from emogan import files, images
 from emogan.data import dataset
+from emogan.util import files, images
 
 FORMAT = 1
 REAL = "real faces"

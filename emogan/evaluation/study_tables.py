@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emogan import files, untrusted
+from emogan.util import files, untrusted
 
 _BEGIN, _END = "<!-- study -->", "<!-- end of study -->"
 _FOOTER = "<footer>"

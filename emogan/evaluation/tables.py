@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from emogan import untrusted
 from emogan.evaluation import scores
+from emogan.util import untrusted
 
 FORMAT = 2  # of a result; another number is another set of fields, or another meaning of one
 KINDS = ("model", "pictures", "reference")

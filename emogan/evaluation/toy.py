@@ -3,7 +3,7 @@
 import numpy as np
 
 from emogan.data import toyfaces
-from emogan.evaluation import contestants, faces, reconstructions, scores
+from emogan.evaluation import methods, real_faces, reconstructions, scores
 
 _BLOCK = 512
 
@@ -21,7 +21,7 @@ class Toy:
         self._seed = seed
         self._drawn: dict[tuple[str, int], np.ndarray] = {}
 
-    def run(self, model: contestants.Contestant, data: faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns PSNR to the true drawing, and how often another person's or emotion's drawing is nearer.
 
         Raises:

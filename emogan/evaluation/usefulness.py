@@ -8,9 +8,10 @@ import numpy as np
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.evaluation import contestants, faces, judge, scores
-from emogan.train import classifier, parallel
+from emogan.evaluation import judge, methods, real_faces, scores
+from emogan.recipes import classifier
 from emogan.train import layout as layout_lib
+from emogan.train import parallel
 
 SETTINGS = config_lib.ClassifierConfig(width=12, epochs=8, learning_rate=0.05)
 _LONGEST = 100
@@ -37,7 +38,7 @@ class Usefulness:
         self._settings, self._progress = settings, progress
         self._real: dict[str, scores.Score] = {}
 
-    def run(self, model: contestants.Contestant, data: faces.Faces, key: jax.Array) -> scores.Scores:
+    def run(self, model: methods.Contestant, data: real_faces.Faces, key: jax.Array) -> scores.Scores:
         """Returns the balanced accuracies and their ratios to that of real faces; {} without a model that can draw."""
         transfer, train = model.model, data.train
         if transfer is None:
@@ -58,7 +59,7 @@ class Usefulness:
         return answer
 
     def _learned(
-        self, name: str, pictures: np.ndarray, labels: np.ndarray, data: faces.Faces, key: jax.Array
+        self, name: str, pictures: np.ndarray, labels: np.ndarray, data: real_faces.Faces, key: jax.Array
     ) -> scores.Score:
         learned = dataset.Dataset(pictures, labels, class_names=data.train.class_names)
         verdicts = learn(learned, data.held_out.images, self._settings, key)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from emogan import config as config_lib
-from emogan import images, transfer, untrusted
 from emogan.data import toyfaces
+from emogan.edit import loading
+from emogan.util import images, untrusted
 
 FORMAT = 1  # of what a file says of itself; another number is another set of fields
 TOLERANCE = 1e-5  # of values in [-1, 1]
@@ -18,7 +19,7 @@ MOST_LABELS = 1000
 Edit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def describe(model: transfer.EmotionTransfer, about: Mapping[str, Any]) -> dict[str, Any]:
+def describe(model: loading.EmotionTransfer, about: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a file says of a model: labels, arrays, value range and model card; JSON.
 
     Args:
@@ -69,7 +70,7 @@ def check(about: Any) -> dict[str, Any]:
     return about
 
 
-def largest_difference(edit: Edit, model: transfer.EmotionTransfer) -> float:
+def largest_difference(edit: Edit, model: loading.EmotionTransfer) -> float:
     """Returns the largest difference between the edits of an export and of the live model, on drawn faces.
 
     Raises:
@@ -77,7 +78,7 @@ def largest_difference(edit: Edit, model: transfer.EmotionTransfer) -> float:
     """
     faces = toyfaces.load("valid", size=FACES).images
     labels = np.arange(FACES, dtype=np.int32) % len(model.class_names)
-    worn = labels if model.encoder_labels == transfer.SHALL_WEAR else None
+    worn = labels if model.encoder_labels == loading.SHALL_WEAR else None
     live = model.decode(model.encode(faces, worn), labels)
     found = float(np.abs(edit(faces, labels) - live).max())
     if not found <= TOLERANCE:  # nor is it NaN

@@ -24,10 +24,11 @@ import jax.export
 import jax.flatten_util
 import numpy as np
 
-from emogan import transfer, untrusted
 from emogan.data import dataset
+from emogan.edit import loading
 from emogan.export import card
 from emogan.models import conv
+from emogan.util import untrusted
 
 PLATFORMS = ("cpu", "cuda")
 MOST_BODY = 1 << 30  # bytes
@@ -69,7 +70,7 @@ class PortableModel:
         return np.asarray(self._call(faces, labels.astype(np.int32)))
 
 
-def to_bytes(model: transfer.EmotionTransfer, about: Mapping[str, Any]) -> bytes:
+def to_bytes(model: loading.EmotionTransfer, about: Mapping[str, Any]) -> bytes:
     """Returns the file of a model, for batches of every size, on CPU and CUDA.
 
     Args:

@@ -7,7 +7,7 @@ import tarfile
 import tempfile
 import zlib
 
-from emogan import files, untrusted
+from emogan.util import files, untrusted
 
 VERSION = "1.30.0"  # with which the page is tested
 FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")

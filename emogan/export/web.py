@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from emogan import files, transfer
+from emogan.edit import loading
 from emogan.export import card, onnx_file, runtime
+from emogan.util import files
 
 PAGE = ("index.html", "style.css", "app.js", "pixels.js", "frame.js")  # in emogan/assets/web
 MODEL, ABOUT, RUNTIME = "model.onnx", "model.json", "runtime"
@@ -27,7 +28,7 @@ def check(output: pathlib.Path) -> None:
 
 def write(
     content: bytes,
-    model: transfer.EmotionTransfer,
+    model: loading.EmotionTransfer,
     about: Mapping[str, Any],
     from_runtime: pathlib.Path,
     output: pathlib.Path,

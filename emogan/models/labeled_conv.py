@@ -10,8 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from emogan import types
 from emogan.models import conv
+from emogan.util import types
 
 WEIGHTS = nn.initializers.normal(stddev=0.02)  # section 2.3
 

@@ -25,7 +25,7 @@ import jax
 import jaxlib
 import numpy as np
 
-from emogan import files
+from emogan.util import files
 
 SOURCE = pathlib.Path(__file__).with_suffix(".cc")
 # The packages of PyPI with oneDNN for GNU's OpenMP, 38 MB; newer ones need Intel's compiler runtime, 600 MB.

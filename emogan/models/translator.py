@@ -6,8 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from emogan import types
 from emogan.models import conv
+from emogan.util import types
 
 CODE_SIZE = 12  # pixels of the code's sides
 _FOLD = 48 // CODE_SIZE

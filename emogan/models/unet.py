@@ -6,8 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from emogan import types
 from emogan.models import conv
+from emogan.util import types
 
 UNSHUFFLE = 2  # each pixel at 24x24 holds 2x2 of the face
 _GROUPS = 8  # channels a group norm takes together are 1/8 of all

@@ -21,8 +21,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
-from emogan import untrusted
 from emogan.train import hosts, writers
+from emogan.util import untrusted
 
 _ABANDONED_SECONDS = 0.2  # within which reads of local files end
 

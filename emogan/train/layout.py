@@ -11,7 +11,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.train import state as state_lib
+from emogan.recipes import state as state_lib
 
 AXIS = "devices"
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from emogan import config as config_lib
 from emogan.data import dataset
+from emogan.recipes import state as state_lib
 from emogan.train import checkpoint, hosts, interrupt, parallel, writers
 from emogan.train import layout as layout_lib
 from emogan.train import profile as profile_lib
-from emogan.train import state as state_lib
 
 CHUNK_SECONDS = 5.0
 SHOWN = 64  # training faces that samples are drawn for or from

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from emogan import types
 from emogan.data import dataset
 from emogan.models import conv
+from emogan.recipes import state as state_lib
 from emogan.train import layout as layout_lib
-from emogan.train import state as state_lib
+from emogan.util import types
 
 Chunk = Callable[[Any, state_lib.Batch, jax.Array, jax.Array], tuple[Any, types.Metrics]]
 

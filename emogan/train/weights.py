@@ -10,8 +10,8 @@ import flax.traverse_util
 import jax
 import numpy as np
 
-from emogan import files, untrusted
 from emogan.train import checkpoint
+from emogan.util import files, untrusted
 
 Model = TypeVar("Model")
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from emogan import files, images
+from emogan.util import files, images
 
 _silent = False
 

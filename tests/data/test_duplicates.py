@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from emogan.data import dataset, duplicates, fer2013_valid, toyfaces
+from emogan.data import dataset, duplicates, toyfaces
+from emogan.data.fer2013 import validation_split
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def training():
 
 
 def test_cut_keeps_every_duplicate_on_one_side_and_takes_a_tenth_of_each_class(training):
-    train, valid = fer2013_valid.cut(training)
+    train, valid = validation_split.cut(training)
     assert (train.split, valid.split) == ("train", "valid")
     assert len(train) + len(valid) == len(training)
     assert len(duplicates.near_pairs(train.images, valid.images)) == 0
@@ -94,18 +95,18 @@ def test_cut_keeps_every_duplicate_on_one_side_and_takes_a_tenth_of_each_class(t
 def test_cut_is_the_same_in_any_order(training):
     order = np.random.default_rng(2).permutation(len(training))
     shuffled = dataset.Dataset(training.images[order], training.labels[order])
-    np.testing.assert_array_equal(fer2013_valid.choose(shuffled), fer2013_valid.choose(training)[order])
+    np.testing.assert_array_equal(validation_split.choose(shuffled), validation_split.choose(training)[order])
 
 
 def test_cut_is_remembered_for_the_same_faces_only(training, tmp_path, monkeypatch):
-    whole = fer2013_valid.cut(training, tmp_path)
+    whole = validation_split.cut(training, tmp_path)
     fewer = dataset.Dataset(training.images[:100], training.labels[:100])
-    other = fer2013_valid.cut(fewer, tmp_path)
+    other = validation_split.cut(fewer, tmp_path)
     assert len(other[0]) + len(other[1]) == 100
-    monkeypatch.setattr(fer2013_valid, "choose", lambda data: pytest.fail("searched again"))
-    again = fer2013_valid.cut(training, tmp_path)
+    monkeypatch.setattr(validation_split, "choose", lambda data: pytest.fail("searched again"))
+    again = validation_split.cut(training, tmp_path)
     assert [part.fingerprint() for part in again] == [part.fingerprint() for part in whole]
     next(tmp_path.glob("valid-*.npz")).write_bytes(b"broken")
     next(iter(sorted(tmp_path.glob("valid-*.npz"))[1:])).write_bytes(b"broken")
     with pytest.raises(pytest.fail.Exception, match="searched again"):
-        fer2013_valid.cut(training, tmp_path)
+        validation_split.cut(training, tmp_path)

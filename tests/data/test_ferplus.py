@@ -9,8 +9,10 @@ from PIL import Image
 
 from emogan import config as config_lib
 from emogan import data as data_lib
-from emogan import files, pipeline
-from emogan.data import dataset, fer2013, ferplus
+from emogan.data import dataset, fer2013
+from emogan.data.fer2013 import ferplus
+from emogan.train import pipeline
+from emogan.util import files
 
 COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
 OF_LABEL = (4, 5, 6, 1, 3, 2, 0)  # where each of the seven stands among them

@@ -13,8 +13,8 @@ from pyarrow import parquet
 
 from emogan import config as config_lib
 from emogan import data as data_lib
-from emogan import files
 from emogan.data import folder_source
+from emogan.util import files
 
 RANDOM = np.random.default_rng(0)
 

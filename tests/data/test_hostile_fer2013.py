@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emogan.data import dataset, fer2013, fer2013_archives
+from emogan.data import dataset, fer2013
+from emogan.data.fer2013 import archives
 
 
 def refused(path, **options):
@@ -30,8 +31,8 @@ def refused(path, **options):
 
 @pytest.fixture
 def small_bounds(monkeypatch):
-    monkeypatch.setattr(fer2013_archives, "_MOST_UNPACKED", 1 << 20)
-    monkeypatch.setattr(fer2013_archives, "_LONGEST_LIST", 1 << 10)
+    monkeypatch.setattr(archives, "_MOST_UNPACKED", 1 << 20)
+    monkeypatch.setattr(archives, "_LONGEST_LIST", 1 << 10)
     monkeypatch.setattr(dataset, "MOST_FACES", 40)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from emogan.data import toyfaces
-from emogan.evaluation import contestants, identity, judge
-from emogan.evaluation import faces as faces_lib
+from emogan.evaluation import identity, judge, methods
+from emogan.evaluation import real_faces as faces_lib
 
 COUNT = 210
 
@@ -61,5 +61,5 @@ def toy(train_data, toy_judge):
 def entered(toy, train_data):
     """All contestants by name."""
     models = {"perfect": Perfect, "contrary": Contrary, "stranger": Stranger}
-    found = [contestants.of_model(name, "", make(train_data), toy) for name, make in models.items()]
-    return {one.name: one for one in [*found, *contestants.references(toy)]}
+    found = [methods.of_model(name, "", make(train_data), toy) for name, make in models.items()]
+    return {one.name: one for one in [*found, *methods.references(toy)]}

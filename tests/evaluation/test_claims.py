@@ -4,9 +4,9 @@ import types
 
 import numpy as np
 
-from emogan import images
 from emogan.data import dataset
 from emogan.evaluation import claims
+from emogan.util import images
 
 
 def test_faces_given_back_are_perfect_and_moved_ones_are_measured(tmp_path):

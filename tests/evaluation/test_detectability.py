@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from emogan import augment, images
 from emogan import config as config_lib
-from emogan.data import dataset
-from emogan.evaluation import contestants, detectability
-from emogan.evaluation import faces as faces_lib
+from emogan.data import augment, dataset
+from emogan.evaluation import detectability, methods
+from emogan.evaluation import real_faces as faces_lib
+from emogan.util import images
 
 TINY = config_lib.ClassifierConfig(width=2, epochs=3, batch_size=32, learning_rate=0.05, ema_decay=0.9)
 KEY = jax.random.key(0)
@@ -54,7 +54,7 @@ def test_halves_have_each_emotion_and_no_photograph_in_common(train_data):
 
 
 def test_training_set_has_as_many_edits_as_real_faces_of_each_emotion_out_of_one_half(toy):
-    model = contestants.of_model("painter", "", Painter(), toy)
+    model = methods.of_model("painter", "", Painter(), toy)
     made, half = detectability._made(model, toy), np.arange(len(toy.held_out)) % 2 == 0
     assert (made.emotion != toy.held_out.labels[made.face]).all()
     # Each picture's brightness is its place and kind, so that one can see what was taken.
@@ -73,8 +73,8 @@ def test_training_set_has_as_many_edits_as_real_faces_of_each_emotion_out_of_one
 
 def test_painted_faces_are_found_and_real_ones_are_not(quick_compilation, toy):
     judge = detectability.Detectability(TINY)
-    real, *others = contestants.references(toy)
-    painted = judge.run(contestants.of_model("painter", "", Painter(), toy), toy, KEY)
+    real, *others = methods.references(toy)
+    painted = judge.run(methods.of_model("painter", "", Painter(), toy), toy, KEY)
     assert painted["detectability"].value > 0.9
     assert len(painted) == 7  # of disgusted faces there are too few
     assert min(score.value for score in painted.values()) > 0.8
@@ -83,7 +83,7 @@ def test_painted_faces_are_found_and_real_ones_are_not(quick_compilation, toy):
     assert same["detectability"].value == pytest.approx(0.5, abs=0.12)
     assert 0 < same["detectability"].error < 0.1
     assert [judge.run(one, toy, KEY) for one in others] == [{}, {}, {}]
-    assert judge.run(contestants.of_model("painter", "", Painter(), toy), toy, None) == painted
+    assert judge.run(methods.of_model("painter", "", Painter(), toy), toy, None) == painted
 
 
 def test_too_few_faces_of_an_emotion_leave_it_out(quick_compilation, toy, train_data, toy_judge):
@@ -93,10 +93,10 @@ def test_too_few_faces_of_an_emotion_leave_it_out(quick_compilation, toy, train_
         toy_judge,
         toy.descriptor,
     )
-    model = contestants.of_model("painter", "", Painter(), few)
+    model = methods.of_model("painter", "", Painter(), few)
     assert detectability.Detectability(TINY).run(model, few, KEY) == {}
     happy = np.flatnonzero(toy.held_out.labels != 3)
-    asked = contestants.of_edits(
+    asked = methods.of_edits(
         "happy alone",
         Painter().transfer(toy.held_out.images[happy], "all", None)[3],
         np.full(len(happy), 3),

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from emogan.evaluation import contestants, edit_sets
+from emogan.evaluation import edit_sets, methods
 
 KEY = jax.random.key(0)
 
@@ -51,6 +51,6 @@ def test_perfect_edits_are_near_the_floor_and_noise_is_far(entered, toy):
 def test_edits_to_some_labels_only_are_no_set(entered, toy):
     edits = entered["perfect"].edits
     kept = edits.target > 0
-    some = contestants.of_edits("some", edits.pictures[kept], edits.target[kept], edits.source[kept], toy)
+    some = methods.of_edits("some", edits.pictures[kept], edits.target[kept], edits.source[kept], toy)
     assert edit_sets.EditSets().run(some, toy, KEY) == {}
-    assert edit_sets.EditSets().run(contestants.references(toy)[0], toy, KEY) == {}
+    assert edit_sets.EditSets().run(methods.references(toy)[0], toy, KEY) == {}

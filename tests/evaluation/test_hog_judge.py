@@ -7,9 +7,10 @@ import pytest
 from sklearn import linear_model
 
 from emogan import config as config_lib
-from emogan.data import dataset, fer2013, fer2013_valid, toyfaces
-from emogan.evaluation import contestants, edit_sets, hog_judge, judge, runs, samples, transfers
-from emogan.evaluation import faces as faces_lib
+from emogan.data import dataset, fer2013, toyfaces
+from emogan.data.fer2013 import validation_split
+from emogan.evaluation import edit_accuracy, edit_sets, hog_judge, judge, methods, run_scores, samples
+from emogan.evaluation import real_faces as faces_lib
 
 ARCHIVE = pathlib.Path(__file__).parents[2] / "../shared/data/fer2013/fer2013-train-public.tar.xz"
 CARD = pathlib.Path(hog_judge.__file__).parents[1] / "assets" / "judge_hog_fer2013.json"
@@ -64,13 +65,13 @@ def test_opinion_does_not_depend_on_the_other_faces(fitted, monkeypatch):
 
 def test_scores_are_those_of_emotions_and_of_no_distance(fitted, toy, train_data):
     faces = faces_lib.Faces(toy.held_out, train_data, fitted, toy.descriptor)
-    by_name = {one.name: one for one in contestants.references(faces)}
+    by_name = {one.name: one for one in methods.references(faces)}
     found = samples.Samples(lambda images: images[:, ::12, 0].astype(np.float32)).run(
         by_name["real faces"], faces, None
     )
     assert set(found) == {"sample_accuracy", "fid"}
     assert edit_sets.EditSets().run(by_name["unchanged"], faces, None) == {}
-    assert transfers.Transfers().run(by_name["unchanged"], faces, None)["edit_accuracy"].value < 1 / 7
+    assert edit_accuracy.Transfers().run(by_name["unchanged"], faces, None)["edit_accuracy"].value < 1 / 7
 
 
 def test_faces_without_an_edge_have_an_opinion_and_faces_of_another_kind_are_refused(fitted):
@@ -106,13 +107,13 @@ def test_other_data_than_fer2013_are_refused(name):
 def test_scoring_takes_it_by_its_name():
     config = config_lib.Config(data=config_lib.DataConfig(name="toyfaces", size=60))
     with pytest.raises(ValueError, match=r"--judge=hog: expected fer2013"):
-        runs.load_faces(config, runs.Options(judge="hog"))
+        run_scores.load_faces(config, run_scores.Options(judge="hog"))
 
 
 def test_shipped_judge_is_whole_and_says_how_good_it_is():
     found = hog_judge.packaged("fer2013")
     assert (found.card["data"], found.card["split"]) == ("fer2013", "train")
-    assert "experiments/export_judge.py --hog" in found.card["command"]
+    assert "experiments/lab/export_judge.py --hog" in found.card["command"]
     for split, balanced in (("valid", 0.42), ("public", 0.40)):
         scored = found.card["scored"][split]
         confusion = np.array(scored["confusion"])
@@ -124,7 +125,7 @@ def test_shipped_judge_is_whole_and_says_how_good_it_is():
 
 @pytest.mark.skipif(not ARCHIVE.exists(), reason="the real FER2013 is not beside the repository")
 def test_shipped_judge_is_as_good_as_its_card_says(tmp_path):
-    _, valid = fer2013_valid.cut(fer2013.load("train", ARCHIVE, cache_dir=tmp_path))
+    _, valid = validation_split.cut(fer2013.load("train", ARCHIVE, cache_dir=tmp_path))
     found = hog_judge.packaged("fer2013")
     scores = judge.accuracy(found.look(valid.images).verdicts, valid.labels, 7)
     for name in ("accuracy", "balanced_accuracy"):

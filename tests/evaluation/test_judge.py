@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
-from emogan import curves, pipeline, presets
+from emogan import presets
 from emogan.data import toyfaces
 from emogan.evaluation import judge
+from emogan.figures import curves
+from emogan.train import pipeline
 
 
 def test_accuracy_is_worked_out_by_hand():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import skimage.data
 
-from emogan import faces as photo_faces
-from emogan.evaluation import contestants, recognition
+from emogan.edit import detection as photo_faces
+from emogan.evaluation import methods, recognition
 
 installed = pytest.mark.skipif(bool(recognition.missing()), reason="without the extra identity")
 
@@ -27,7 +27,7 @@ def test_distances_and_rank_are_worked_out_by_hand():
 def test_one_edit_of_each_face_is_taken_and_the_emotions_take_turns():
     labels = np.array([0, 1, 2, 0, 1, 2])
     target, source = np.divmod(np.arange(18), 6)
-    edits = contestants.Edits(np.zeros((18, 48, 48), np.uint8), np.arange(18), source, target)
+    edits = methods.Edits(np.zeros((18, 48, 48), np.uint8), np.arange(18), source, target)
     chosen = np.array([0, 1, 2, 4, 5])
     picture, place = recognition._one_each(edits, labels, chosen, np.random.default_rng(0))
     assert sorted(place) == [0, 1, 2, 3, 4]
@@ -66,7 +66,7 @@ def test_network_knows_a_person_again_and_needs_no_import_of_the_models():
 def test_unchanged_faces_are_found_and_strangers_are_not(toy, entered, monkeypatch):
     monkeypatch.setattr(recognition, "MOST", 12)
     evaluator = recognition.Recognition()
-    same = contestants.of_edits(
+    same = methods.of_edits(
         "same", toy.held_out.images, (toy.held_out.labels + 1) % 7, np.arange(len(toy.held_out)), toy
     )
     found = evaluator.run(same, toy, None)

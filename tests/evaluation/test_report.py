@@ -10,8 +10,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from emogan import emotions, images
+from emogan import emotions
 from emogan.evaluation import report, tables
+from emogan.util import images
 
 _VOID = {"meta", "img", "br"}
 

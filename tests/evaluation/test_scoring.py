@@ -8,21 +8,22 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
-from emogan.data import dataset, fer2013, fer2013_valid
+from emogan.data import dataset, fer2013
+from emogan.data.fer2013 import validation_split
 from emogan.evaluation import (
-    contestants,
+    edit_accuracy,
     identity,
     latents,
+    methods,
     reconstructions,
     samples,
     scoring,
     tables,
     toy,
-    transfers,
     usefulness,
 )
-from emogan.evaluation import faces as faces_lib
 from emogan.evaluation import judge as judge_lib
+from emogan.evaluation import real_faces as faces_lib
 
 KEY = jax.random.key(0)
 ARCHIVE = pathlib.Path(__file__).parents[2] / "../shared/data/fer2013/fer2013-train-public.tar.xz"
@@ -34,7 +35,13 @@ def result(entered, toy):
 
 
 def evaluators():
-    return [transfers.Transfers(), reconstructions.Reconstructions(), samples.Samples(), toy.Toy(0), latents.Latents()]
+    return [
+        edit_accuracy.Transfers(),
+        reconstructions.Reconstructions(),
+        samples.Samples(),
+        toy.Toy(0),
+        latents.Latents(),
+    ]
 
 
 def value(result, name, metric):
@@ -118,8 +125,8 @@ def test_edit_accuracy_is_only_over_all_targets_asked_of_other_faces(toy, target
     if len(targets) == 6:  # the seventh is asked of those alone who wear it
         own = np.flatnonzero(toy.held_out.labels == 6)
         target, source = np.append(target, np.full(len(own), 6)), np.append(source, own)
-    easy = contestants.of_edits("easy", toy.held_out.images[source], target, source, toy)
-    found = transfers.Transfers().run(easy, toy, KEY)
+    easy = methods.of_edits("easy", toy.held_out.images[source], target, source, toy)
+    found = edit_accuracy.Transfers().run(easy, toy, KEY)
     means = {"edit_accuracy", "edit_confidence", "edit_accuracy_ratio", "edit_weakest_ratio"}
     assert means & set(found) == (means if named else set())
     assert found["identity_rank1"].value == 1
@@ -134,9 +141,9 @@ def test_a_person_is_found_more_often_among_few(result):
 
 def test_errors_shrink_with_the_faces(entered, toy, train_data, toy_judge):
     few = faces_lib.Faces(first(toy.held_out, 40), train_data, toy_judge, toy.descriptor)
-    model = contestants.of_model("perfect", "", entered["perfect"].model, few)
-    small = transfers.Transfers().run(model, few, KEY)
-    large = transfers.Transfers().run(entered["perfect"], toy, KEY)
+    model = methods.of_model("perfect", "", entered["perfect"].model, few)
+    small = edit_accuracy.Transfers().run(model, few, KEY)
+    large = edit_accuracy.Transfers().run(entered["perfect"], toy, KEY)
     ratio = small["identity_own"].error / large["identity_own"].error
     assert 1.5 < ratio < 3.5  # sqrt(210 / 40) = 2.3
 
@@ -167,10 +174,10 @@ def test_judge_does_not_depend_on_the_batch(toy, toy_judge, monkeypatch):
 def test_edits_of_another_program_score_as_the_model_that_made_them(entered, toy):
     made = entered["stranger"].edits
     order = np.random.default_rng(0).permutation(len(made.source))
-    given = contestants.of_edits(
+    given = methods.of_edits(
         "given", made.pictures[order], made.target[order], made.source[order].astype(np.int32), toy
     )
-    for evaluator in (transfers.Transfers(), reconstructions.Reconstructions()):
+    for evaluator in (edit_accuracy.Transfers(), reconstructions.Reconstructions()):
         ours, theirs = evaluator.run(entered["stranger"], toy, KEY), evaluator.run(given, toy, KEY)
         for name in ours:
             assert theirs[name].value == pytest.approx(ours[name].value, rel=1e-6), name
@@ -178,24 +185,24 @@ def test_edits_of_another_program_score_as_the_model_that_made_them(entered, toy
 
 
 def test_samples_of_another_program_are_taken_by_label(toy, train_data):
-    given = contestants.of_samples("given", train_data.images, train_data.labels, toy)
+    given = methods.of_samples("given", train_data.images, train_data.labels, toy)
     found = samples.Samples().run(given, toy, KEY)
     assert found["sample_accuracy"].value > 0.85
     assert found["frechet"].error is None
     with pytest.raises(ValueError, match=r"at least as many samples of each label as held-out faces: .* happy"):
-        contestants.of_samples("given", train_data.images[:30], train_data.labels[:30], toy)
+        methods.of_samples("given", train_data.images[:30], train_data.labels[:30], toy)
 
 
 def test_pictures_that_are_not_as_they_must_be_are_refused(toy, train_data):
     images, labels = train_data.images[:5], train_data.labels[:5]
     with pytest.raises(ValueError, match=r"--images uint8 \[N, 48, 48\].*float32"):
-        contestants.of_samples("given", images.astype(np.float32), labels, toy)
+        methods.of_samples("given", images.astype(np.float32), labels, toy)
     with pytest.raises(ValueError, match=r"labels in 0..6, found 9..9"):
-        contestants.of_samples("given", images, np.full(5, 9), toy)
+        methods.of_samples("given", images, np.full(5, 9), toy)
     with pytest.raises(ValueError, match=r"--sources: expected integers \[5\], found int64 \[4\]"):
-        contestants.of_edits("given", images, labels, np.arange(4), toy)
+        methods.of_edits("given", images, labels, np.arange(4), toy)
     with pytest.raises(ValueError, match=r"places among the 210 held-out faces, found 0..500"):
-        contestants.of_edits("given", images, labels, np.array([0, 1, 2, 3, 500]), toy)
+        methods.of_edits("given", images, labels, np.array([0, 1, 2, 3, 500]), toy)
 
 
 def test_leaked_faces_are_found_and_left_out_of_the_clean_scores(toy, toy_judge, train_data, entered):
@@ -207,8 +214,8 @@ def test_leaked_faces_are_found_and_left_out_of_the_clean_scores(toy, toy_judge,
     faces = faces_lib.Faces(toy.held_out, leaky, toy_judge, toy.descriptor)
     assert faces.leaked[:60].all()
     assert not faces.leaked[60:].all()
-    model = contestants.of_model("perfect", "", entered["perfect"].model, faces)
-    scores = transfers.Transfers().run(model, faces, KEY) | samples.Samples().run(model, faces, KEY)
+    model = methods.of_model("perfect", "", entered["perfect"].model, faces)
+    scores = edit_accuracy.Transfers().run(model, faces, KEY) | samples.Samples().run(model, faces, KEY)
     kept = ~faces.leaked
     edits = model.edits
     other = (edits.target != faces.held_out.labels[edits.source]) & kept[edits.source]
@@ -246,16 +253,16 @@ def assert_in_order(found):
 
 
 def test_degraded_faces_are_in_order(toy):
-    everyone = [*contestants.references(toy), *contestants.degraded(toy)]
+    everyone = [*methods.references(toy), *methods.degraded(toy)]
     assert_in_order({one.name: samples.Samples().run(one, toy, KEY) for one in everyone})
 
 
 @pytest.mark.skipif(not ARCHIVE.exists(), reason="the real FER2013 is not beside the repository")
 def test_degraded_faces_of_fer2013_are_in_order(tmp_path):
     training = fer2013.load("train", ARCHIVE, cache_dir=tmp_path)
-    train, valid = fer2013_valid.cut(training)
+    train, valid = validation_split.cut(training)
     faces = faces_lib.Faces(first(valid, 700), train, judge_lib.packaged("fer2013"), identity.hog())
-    everyone = [*contestants.references(faces), *contestants.degraded(faces)]
+    everyone = [*methods.references(faces), *methods.degraded(faces)]
     assert_in_order({one.name: samples.Samples().run(one, faces, KEY) for one in everyone})
 
 

@@ -10,7 +10,7 @@ import sys
 import matplotlib
 import pytest
 
-from emogan import files
+from emogan.util import files
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 SERVER = pathlib.Path(__file__).with_name("script_server.py")
@@ -18,7 +18,7 @@ SERVER = pathlib.Path(__file__).with_name("script_server.py")
 
 @pytest.fixture(scope="session")
 def call_script(tmp_path_factory):
-    """(name in experiments/, *arguments, cwd, timeout, environment) -> the finished process, with its output as text.
+    """(name in experiments/ or its lab/, *arguments, cwd, timeout, environment) -> the finished process, with its output.
 
     It is forked from one that has imported JAX already: what JAX or Python reads at its start cannot be changed.
     """
@@ -44,7 +44,9 @@ def call_script(tmp_path_factory):
 
         def call(script, *arguments, cwd=None, timeout=300, **environment):
             assert not [name for name in environment if name.startswith(("JAX_", "PYTHON"))]
-            words = [str(REPOSITORY / "experiments" / script), *map(str, arguments)]
+            folder = REPOSITORY / "experiments"
+            path = folder / script if (folder / script).exists() else folder / "lab" / script
+            words = [str(path), *map(str, arguments)]
             asked = {
                 "words": words,
                 "cwd": str(cwd or pathlib.Path.cwd()),

@@ -15,10 +15,10 @@ import sys
 
 # None may start a thread or the backend of JAX: a fork has no thread but its own.
 IMPORTED = (
-    "emogan.benchmark.suite",
-    "emogan.evaluation.runs",
+    "benchmarking.suite",
+    "emogan.evaluation.run_scores",
     "emogan.export.onnx_file",
-    "emogan.photo_files",
+    "emogan.edit.photo_files",
     "flag_config",
     "matplotlib.figure",
 )
@@ -70,7 +70,8 @@ def run(call):
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(pathlib.Path(__file__).parents[2] / "experiments")  # a script finds what lies beside it
+    experiments = pathlib.Path(__file__).parents[2] / "experiments"
+    sys.path[:1] = [str(experiments), str(experiments / "lab")]  # a script finds what lies beside it
     for name in IMPORTED:
         importlib.import_module(name)
     gc.freeze()  # else each fork looks through all of this, and so copies it, as it ends

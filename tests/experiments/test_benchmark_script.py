@@ -1,4 +1,4 @@
-"""experiments/benchmark.py as a user calls it, at a tiny width and without PyTorch."""
+"""experiments/lab/benchmark.py as a user calls it, at a tiny width and without PyTorch."""
 
 import json
 

@@ -7,9 +7,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from emogan import images, transfer
 from emogan.data import toyfaces
-from emogan.evaluation import hog_judge, pictures, tables
+from emogan.edit import loading
+from emogan.evaluation import hog_judge, report_pictures, tables
+from emogan.util import images
 
 TINY_FIELDS = (
     "data.name=toyfaces,data.size=128,model.width=2,translator.width=2,translator.critic_width=2,"
@@ -87,15 +88,15 @@ def test_runs_are_put_side_by_side(call_script, scored, tmp_path):
     assert "The same faces" in page.read_text()
     with PIL.Image.open(tmp_path / "both.png") as picture:
         assert picture.text["Source"] == images.SYNTHETIC["Source"]
-    models = {str(workdir): transfer.load(workdir)}
-    expected = pictures.side_by_side(models, toyfaces.load("valid", 0, 2).images)
+    models = {str(workdir): loading.load(workdir)}
+    expected = report_pictures.side_by_side(models, toyfaces.load("valid", 0, 2).images)
     np.testing.assert_array_equal(images.load_png(tmp_path / "both.png"), expected)
 
 
 def test_pictures_side_by_side_have_a_row_for_each_model_and_face(scored):
-    model, faces = transfer.load(scored[0]), toyfaces.load("valid", 0, 2).images
-    shown = pictures.side_by_side({"one": model, "another": model}, faces)
-    alone = pictures.side_by_side({"one": model}, faces)
+    model, faces = loading.load(scored[0]), toyfaces.load("valid", 0, 2).images
+    shown = report_pictures.side_by_side({"one": model, "another": model}, faces)
+    alone = report_pictures.side_by_side({"one": model}, faces)
     row = 2 * 48 + 4  # pixels, doubled, and what lies between rows
     assert shown.shape[0] - alone.shape[0] == 2 * row
     assert (shown[-12 - 96 : -12, -12 - 96 : -12] == alone[-12 - 96 : -12, -12 - 96 : -12]).all()
@@ -142,7 +143,7 @@ def test_rows_are_trained_beside_each_other_and_scored_elsewhere(call_script, tm
     assert f"{row}: began, see {tmp_path / row}.log" in result.stdout
     file = tmp_path / f"{row}.npz"
     assert f"wrote {file}" in (tmp_path / f"{row}.log").read_text()
-    assert transfer.from_file(file).config.joint.learning_rate == 0.01
+    assert loading.from_file(file).config.joint.learning_rate == 0.01
     assert not (tmp_path / row / "evaluation").exists()
     result = call_script("evaluate.py", f"--model={file}", "--faces=64", f"--workdir={tmp_path / 'elsewhere'}")
     assert result.returncode == 0, result.stderr

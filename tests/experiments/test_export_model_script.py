@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import emogan
-from emogan import pretrained
+from emogan.edit import pretrained
 
 
 def result(split, judge):

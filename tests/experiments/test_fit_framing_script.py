@@ -1,4 +1,4 @@
-"""experiments/fit_framing.py on drawn faces."""
+"""experiments/lab/fit_framing.py on drawn faces."""
 
 import json
 

@@ -6,8 +6,8 @@ import shutil
 import PIL.Image
 import pytest
 
-from emogan import files
 from emogan.export import runtime
+from emogan.util import files
 
 needs_browser = pytest.mark.skipif(shutil.which("chromedriver") is None, reason="no chromedriver")
 

@@ -11,9 +11,9 @@ import matplotlib.cbook
 import numpy as np
 import pytest
 
-from emogan import images
 from emogan.data import tfds_builder, toyfaces
 from emogan.export import runtime
+from emogan.util import images
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()

@@ -1,11 +1,10 @@
-"""experiments/scaling.py as a user calls it, at a tiny width on virtual devices."""
+"""experiments/lab/scaling.py as a user calls it, at a tiny width on virtual devices."""
 
 import json
 import pathlib
 
 import pytest
-
-from emogan.benchmark import scaling_model
+from benchmarking import scaling_model
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emogan.data import toyfaces
-from emogan.testing import browser as browser_lib
+from emogan.export import browser as browser_lib
 
 COUNT = 300
 

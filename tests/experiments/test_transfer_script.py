@@ -13,8 +13,8 @@ import pytest
 import skimage
 
 import emogan
-from emogan import face_files
 from emogan.data import toyfaces
+from emogan.edit import face_files
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "experiments" / "transfer.py"
 SAMPLES = pathlib.Path(skimage.__file__).parent / "data"

@@ -10,11 +10,11 @@ import pytest
 
 import emogan
 from emogan import config as config_lib
-from emogan import files, transfer
 from emogan.data import toyfaces
-from emogan.export import runtime
-from emogan.testing import browser
-from emogan.train import encoder, gan, translators
+from emogan.edit import loading
+from emogan.export import browser, runtime
+from emogan.recipes import encoder, gan, translators
+from emogan.util import files
 
 KINDS = {
     "paper": config_lib.Config(model=config_lib.ModelConfig(width=4, latent_size=8)),
@@ -54,7 +54,7 @@ def make_model(config: config_lib.Config) -> emogan.EmotionTransfer:
         init = functools.partial(make(sizes, 7).init, train=False)
         shapes = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *shape)), jnp.zeros((1,), jnp.int32))
         variables.append(jax.tree_util.tree_map_with_path(draw, shapes))
-    return transfer.make(config, emogan.EMOTIONS, *variables)
+    return loading.make(config, emogan.EMOTIONS, *variables)
 
 
 @pytest.fixture(scope="session", params=KINDS)

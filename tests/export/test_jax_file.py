@@ -12,9 +12,9 @@ import pytest
 
 import emogan
 from emogan import config as config_lib
-from emogan import transfer
+from emogan.edit import loading
 from emogan.export import card, jax_file, onnx_file
-from emogan.train import translators
+from emogan.recipes import translators
 
 ALONE = """
 import json, sys
@@ -109,7 +109,7 @@ def test_an_encoder_of_worn_labels_is_refused(main_model):
     if main_model.config.phases == "joint":
         pytest.skip("it has no such encoder")
     config = config_lib.Config(model=config_lib.ModelConfig(width=4, latent_size=8, encoder_labels=True))
-    model = transfer.make(config, emogan.EMOTIONS, *main_model.variables)
+    model = loading.make(config, emogan.EMOTIONS, *main_model.variables)
     with pytest.raises(ValueError, match=r"expected a model that edits a face without .*, found an encoder E\(x, y\)"):
         jax_file.to_bytes(model, {})
 

@@ -8,8 +8,8 @@ import PIL.Image
 import pytest
 
 import emogan
-from emogan import images
 from emogan.export import onnx_file, web
+from emogan.util import images
 
 LEFT, UP, DOWN = "\ue012", "\ue013", "\ue015"  # keys of the WebDriver protocol
 

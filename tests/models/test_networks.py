@@ -10,9 +10,9 @@ import pytest
 
 from emogan import config as config_lib
 from emogan import presets
-from emogan.models import discriminator, encoder, generator, labeled_conv
-from emogan.train import encoder as encoder_phase
-from emogan.train import gan as gan_phase
+from emogan.models import dcgan, labeled_conv
+from emogan.recipes import encoder as encoder_phase
+from emogan.recipes import gan as gan_phase
 
 LATENT = 6
 
@@ -27,8 +27,8 @@ def inputs(count=4):
 
 def network(name, width=2, classes=7, **options):
     if name == "encoder":
-        return encoder.Encoder(width=width, latent_size=LATENT, num_classes=classes, **options)
-    kind = {"generator": generator.Generator, "discriminator": discriminator.Discriminator}[name]
+        return dcgan.Encoder(width=width, latent_size=LATENT, num_classes=classes, **options)
+    kind = {"generator": dcgan.Generator, "discriminator": dcgan.Discriminator}[name]
     return kind(width=width, num_classes=classes, **options)
 
 
@@ -216,8 +216,8 @@ def test_encoder_without_labels_ignores_them():
 
 
 def test_latents_follow_their_prior():
-    uniform = generator.sample_latents(jax.random.key(0), 500, 100, "uniform")
-    normal = generator.sample_latents(jax.random.key(0), 500, 100, "normal")
+    uniform = dcgan.sample_latents(jax.random.key(0), 500, 100, "uniform")
+    normal = dcgan.sample_latents(jax.random.key(0), 500, 100, "normal")
     assert uniform.shape == normal.shape == (500, 100)
     assert -1.0 <= float(uniform.min()) < -0.99
     assert 0.99 < float(uniform.max()) <= 1.0

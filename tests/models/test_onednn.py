@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from emogan import files
 from emogan.models import onednn
+from emogan.util import files
 
 pytestmark = pytest.mark.skipif(not onednn.load().available, reason="there is no oneDNN, or no compiler")
 

@@ -14,8 +14,9 @@ import numpy as np
 import optax
 import pytest
 
-from emogan.train import checkpoint, encoder
-from emogan.train import state as state_lib
+from emogan.recipes import encoder
+from emogan.recipes import state as state_lib
+from emogan.train import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
-from emogan.train import gan, layout, parallel
-from emogan.train import state as state_lib
+from emogan.recipes import gan
+from emogan.recipes import state as state_lib
+from emogan.train import layout, parallel
 
 HERE = pathlib.Path(__file__).parent
 _SPEC = importlib.util.spec_from_file_location("twenty_steps", HERE / "twenty_steps.py")

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import pytest
 
 from emogan import config as config_lib
-from emogan.train import checkpoint, encoder, gan
+from emogan.recipes import encoder, gan
+from emogan.train import checkpoint
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 DEADLINE = 900.0  # seconds, for a machine that does much else

@@ -12,9 +12,9 @@ from flax import struct
 
 from emogan import config as config_lib
 from emogan.data import dataset
+from emogan.recipes import state as state_lib
 from emogan.train import checkpoint, interrupt, loop, writers
 from emogan.train import layout as layout_lib
-from emogan.train import state as state_lib
 
 DATA = dataset.Dataset(np.zeros((10, 48, 48), np.uint8), np.arange(10, dtype=np.int32) % 7)
 

@@ -10,9 +10,9 @@ import pytest
 from flax import struct
 
 from emogan.data import toyfaces
+from emogan.recipes import state as state_lib
 from emogan.train import checkpoint, parallel
 from emogan.train import layout as layout_lib
-from emogan.train import state as state_lib
 
 KEY = jax.random.key(9)
 

@@ -12,8 +12,8 @@ import PIL.Image
 import pytest
 from tensorboardX import proto
 
-from emogan import images
 from emogan.train import writers
+from emogan.util import images
 
 
 def line(phase, step, **values):

@@ -16,7 +16,8 @@ from jax import lax
 
 from emogan import config as config_lib
 from emogan.data import toyfaces
-from emogan.train import classifier, encoder, gan, hosts, layout, parallel
+from emogan.recipes import classifier, encoder, gan
+from emogan.train import hosts, layout, parallel
 
 STEPS, BATCH = 20, 16
 KEY = jax.random.key

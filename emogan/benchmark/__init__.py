@@ -1,1 +1,0 @@
-"""How fast emogan is, beside the same networks in stock Flax and in PyTorch; see experiments/benchmark.py."""

@@ -1,0 +1,61 @@
+"""E and G compiled once for all models of one kind and size: modules are static, variables are arguments."""
+
+import functools
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from emogan.models import translator
+from emogan.recipes import state as state_lib
+from emogan.util import images, types
+
+LARGEST_BATCH = 256
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def encode(E: nn.Module, variables: state_lib.Variables, faces: jax.Array, labels: types.Labels) -> types.Latents:
+    """Returns the latents [B, ...] of faces [B, 48, 48], uint8 or floats in [-1, 1]."""
+    faces = images.to_float(faces) if faces.dtype == jnp.uint8 else faces
+    return E.apply(variables, faces, labels, train=False)
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="as_bytes")
+def decode(
+    G: nn.Module, variables: state_lib.Variables, latents: types.Latents, labels: types.Labels, *, as_bytes: bool
+) -> types.Images | types.ByteImages:
+    """Returns the faces [B, 48, 48, 1] of latents and labels [B], as floats in [-1, 1] or as bytes."""
+    # Cubic convolution and smoothed paint go beyond the range that they are made of, at hard edges.
+    faces = jnp.clip(G.apply(variables, latents, labels, train=False), -1.0, 1.0)
+    return images.to_bytes(faces) if as_bytes else faces
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def flow(
+    G: translator.Generator, variables: state_lib.Variables, latents: types.Latents, labels: types.Labels
+) -> jax.Array:
+    """Returns from where G takes the pixels [B, 48, 48, 2] that it then paints on; see `translator.ways`."""
+    _, seen = G.apply(variables, latents, labels, mutable="intermediates")
+    return translator.ways(translator.enlarge(seen["intermediates"]["bend"][0]), G.reach)
+
+
+def in_batches(
+    function: Callable[..., jax.Array], rows: np.ndarray, *others: np.ndarray, largest: int = LARGEST_BATCH
+) -> np.ndarray:
+    """Returns function(rows, *others), called with batches of powers of two: few compilations.
+
+    Args:
+      function: of arrays with a first axis of one length, and so is its answer.
+      rows, others: the arrays, [N, ...].
+      largest: the largest batch, a power of two.
+    """
+    answers = []
+    for start in range(0, max(len(rows), 1), largest):  # no rows are one batch of padding
+        parts = [array[start : start + largest] for array in (rows, *others)]
+        count = len(parts[0])
+        padding = (1 << max(count - 1, 0).bit_length()) - count
+        padded = [np.pad(part, ((0, padding), *((0, 0),) * (part.ndim - 1))) for part in parts]
+        answers.append(np.asarray(function(*padded))[:count])
+    return np.concatenate(answers)

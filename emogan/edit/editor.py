@@ -1,0 +1,234 @@
+"""E and G of a run: image -> encode -> set the emotion -> decode."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from emogan import config as config_lib
+from emogan import emotions
+from emogan.data import dataset
+from emogan.edit import checked, compiled, previews
+from emogan.models import dcgan, translator
+from emogan.recipes import encoder, gan, translators
+from emogan.recipes import state as state_lib
+from emogan.util import types
+
+ALL = "all"
+
+Emotion = str | int | np.ndarray | jax.Array | Sequence[int]
+
+WEAR, SHALL_WEAR = "wear now", "shall wear"  # which labels an E(x, y) takes
+
+_SIZE = dataset.IMAGE_SIZE
+
+
+class EmotionTransfer:
+    """A trained E and G, which set the emotion on faces; `transfer.make` and `transfer.load` return one.
+
+    A latent is what E gives: Z numbers after phase `encoder`, a code [12, 12, C] after phase `joint`. Faces are NumPy
+    or JAX arrays [N, 48, 48] or [N, 48, 48, 1], uint8 in 0..255 or floats in [-1, 1]; N may be 0. An emotion is a name,
+    a label, labels [N], or "all" for every label in its order.
+
+    Attributes:
+      config: of the run.
+      class_names: the emotions' names; a label is an index into them.
+      variables: of E and of G.
+      bends: whether G bends the face before it paints on it; see `flow`.
+      card: the model card of one that ships with emogan, else empty.
+    """
+
+    def __init__(
+        self,
+        config: config_lib.Config,
+        class_names: Sequence[str],
+        encoder_variables: state_lib.Variables,
+        generator_variables: state_lib.Variables,
+        card: Mapping[str, Any] | None = None,
+    ):
+        self.config = config
+        self.card = dict(card or {})
+        self.class_names = tuple(class_names)
+        E, G, self._code_shape, self._encoder_takes = _networks(config, len(class_names))
+        on_device = jax.device_put((encoder_variables, generator_variables))
+        self._encode = functools.partial(compiled.encode, E, on_device[0])
+        self._decode = functools.partial(compiled.decode, G, on_device[1])
+        self.bends = isinstance(G, translator.Generator) and G.bends
+        self._flow = functools.partial(compiled.flow, G, on_device[1])
+        self.variables = on_device
+
+    def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
+        """Returns the latents float32 [N, ...] of faces.
+
+        Args:
+          faces: see the class.
+          labels: only an E(x, y) needs them: under `model.encoder_labels` the emotions that the faces wear now, under
+            `translator.labels=encoder` those that they shall wear.
+
+        Raises:
+          ValueError: if the faces' shape, type or values are not those of the class, or labels are missing or wrong.
+        """
+        faces = checked.faces(faces)
+        if labels is None and self._encoder_takes:
+            raise ValueError(
+                f"expected labels=..., the emotions that the faces {self._encoder_takes}, since this run's encoder is "
+                "E(x, y), found none"
+            )
+        # Bytes go to the device in the shape of data sets, floats in that of the networks.
+        faces = faces.reshape(len(faces), _SIZE, _SIZE, *(() if faces.dtype == np.uint8 else (1,)))
+        labels = self._labels(0 if labels is None else labels, len(faces))
+        return compiled.in_batches(self._encode, faces, labels)
+
+    def decode(self, latents: np.ndarray | jax.Array, emotion: Emotion) -> np.ndarray:
+        """Returns the faces float32 [N, 48, 48, 1] in [-1, 1] of latents [N, ...], or [C, N, 48, 48, 1] under "all".
+
+        Raises:
+          ValueError: if the latents' shape or type, or the emotion, is not as expected.
+        """
+        return self._decoded(functools.partial(self._decode, as_bytes=False), latents, emotion)
+
+    def transfer(self, faces: np.ndarray | jax.Array, emotion: Emotion, labels: Emotion | None = None) -> np.ndarray:
+        """Returns the faces with another emotion, or [C, N, ...] with all of them under "all".
+
+        Bytes give bytes and floats float32, with a last axis of 1 where the faces have one.
+
+        Args:
+          faces: see the class.
+          emotion: see the class.
+          labels: the emotions that the faces wear now; only an E(x, y) (`model.encoder_labels`) needs them.
+
+        Raises:
+          ValueError: if the faces, the emotion or the labels are not those of the class.
+        """
+        faces = checked.faces(faces)
+        if not is_all(emotion):
+            self._labels(emotion, len(faces))  # a wrong one fails before the work of E
+        answer = self._edits(functools.partial(self._decode, as_bytes=faces.dtype == np.uint8), faces, emotion, labels)
+        return answer.reshape(*answer.shape[: 2 if is_all(emotion) else 1], *faces.shape[1:])
+
+    def flow(self, faces: np.ndarray | jax.Array, emotion: Emotion) -> np.ndarray | None:
+        """Returns from where `transfer` takes the pixels that it then paints on; None for a G that bends nothing.
+
+        float32 [N, 48, 48, 2], or [C, N, 48, 48, 2] under "all": how far down and right of a pixel, in pixels.
+
+        Args:
+          faces, emotion: as of `transfer`.
+
+        Raises:
+          ValueError: if they are not those of the class.
+        """
+        return self._edits(self._flow, checked.faces(faces), emotion, None) if self.bends else None
+
+    @property
+    def encoder_labels(self) -> str:
+        """Which labels E takes beside a face: "" (none), `WEAR` or `SHALL_WEAR`."""
+        return self._encoder_takes
+
+    def edit(
+        self, variables: tuple[state_lib.Variables, ...], faces: types.ByteImages, labels: types.Labels
+    ) -> types.Images:
+        """Returns faces [B, 48, 48, 1] in [-1, 1] with other emotions: a pure function, to be compiled or exported.
+
+        Args:
+          variables: see the class.
+          faces: uint8 [B, 48, 48]; they are not checked.
+          labels: int32 [B], the emotions that they shall wear; they are not checked.
+
+        Raises:
+          ValueError: if E needs the emotions that the faces wear now.
+        """
+        if self._encoder_takes == WEAR:
+            raise ValueError(
+                "expected a model that edits a face without being told its emotion, found an encoder E(x, y) "
+                "(model.encoder_labels); train one without"
+            )
+        E, G = self._encode.args[0], self._decode.args[0]
+        return compiled.decode(G, variables[1], compiled.encode(E, variables[0], faces, labels), labels, as_bytes=False)
+
+    def label(self, name: str) -> int:
+        """Returns the label of an emotion's name, in any case and, for the seven of FER2013, in either naming.
+
+        Raises:
+          ValueError: if no class has this name.
+        """
+        names = [known.lower() for known in self.class_names]
+        word = name.strip().lower()
+        if word not in names and self.class_names == emotions.EMOTIONS:
+            return emotions.label(name)
+        if word not in names:
+            raise ValueError(f"expected an emotion out of {', '.join(self.class_names)}, found {name!r}")
+        return names.index(word)
+
+    def _repr_png_(self) -> bytes:
+        """Returns what Jupyter shows of a model."""
+        return previews.to_png(self)
+
+    def _edits(
+        self, decode: Callable[..., jax.Array], faces: np.ndarray, emotion: Emotion, labels: Emotion | None
+    ) -> np.ndarray:
+        """Returns what `decode` makes of faces' latents and labels, [N, ...], or [C, N, ...] under "all"."""
+        if self._encoder_takes != SHALL_WEAR:
+            return self._decoded(decode, self.encode(faces, labels), emotion)
+        every = range(len(self.class_names)) if is_all(emotion) else [emotion]
+        answers = [self._decoded(decode, self.encode(faces, one), one) for one in every]
+        return np.stack(answers) if is_all(emotion) else answers[0]
+
+    def _decoded(self, decode: Callable[..., jax.Array], latents: Any, emotion: Emotion) -> np.ndarray:
+        latents = checked.latents(latents, self._code_shape)
+        count, classes = len(latents), len(self.class_names)
+        if not is_all(emotion):
+            return compiled.in_batches(decode, latents, self._labels(emotion, count))
+        labels = np.arange(classes, dtype=np.int32).repeat(count)
+        answer = compiled.in_batches(decode, np.tile(latents, (classes, *(1,) * len(self._code_shape))), labels)
+        return answer.reshape(classes, count, *answer.shape[1:])
+
+    def _labels(self, emotion: Emotion, count: int) -> np.ndarray:
+        """Returns labels int32 [count], checked."""
+        labels = np.asarray(self.label(emotion) if isinstance(emotion, str) else emotion)
+        if labels.size and not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(f"expected an emotion's name, a label or integer labels [{count}], found {labels.dtype}")
+        if labels.shape not in ((), (count,)):
+            raise ValueError(f"expected one label or labels [{count}], found {list(labels.shape)}")
+        wrong = labels[(labels < 0) | (labels >= len(self.class_names))]
+        if wrong.size:
+            raise ValueError(f"expected labels in 0..{len(self.class_names) - 1}, found {wrong.flat[0]}")
+        return np.broadcast_to(labels.astype(np.int32), (count,))
+
+
+class LatentTransfer(EmotionTransfer):
+    """One whose G draws faces from a prior over latents: the paper's, of the phases `gan` and `encoder`."""
+
+    def sample_latents(self, count: int, seed: int = 0) -> np.ndarray:
+        """Returns latents float32 [count, Z] drawn from the prior."""
+        settings = self.config.model
+        key = jax.random.key(seed)
+        return np.asarray(dcgan.sample_latents(key, count, settings.latent_size, settings.latent_distribution))
+
+    def sample(self, labels: Emotion, seed: int = 0) -> np.ndarray:
+        """Returns faces uint8 [N, 48, 48] that G draws for labels [N].
+
+        Raises:
+          ValueError: if a label is none of the model's.
+        """
+        count = np.size(labels)
+        latents = self.sample_latents(count, seed)
+        return self._decoded(functools.partial(self._decode, as_bytes=True), latents, np.reshape(labels, count))
+
+
+def _networks(config: config_lib.Config, classes: int) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
+    """Returns E, G, the shape of a latent, and which label E takes, if it takes one."""
+    if "joint" in config.phases.split(","):
+        E = translators.make_finished_encoder(config.translator, classes)
+        G = translators.make_finished_generator(config.translator, classes)
+        label = SHALL_WEAR if config.translator.labels == "encoder" else ""
+        return E, G, translators.code_shape(config.translator), label
+    E, G = encoder.make_encoder(config.model, classes), gan.make_generator(config.model, classes)
+    return E, G, (config.model.latent_size,), WEAR if config.model.encoder_labels else ""
+
+
+def is_all(emotion: Emotion) -> bool:
+    """Returns whether an emotion is all of them."""
+    return isinstance(emotion, str) and emotion.strip().lower() == ALL

@@ -1,0 +1,82 @@
+"""What --emotion says: one emotion, all of them, or the way from one to another."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from emogan.edit import loading
+
+BETWEEN = ":"
+MOST_FRAMES = 240
+FRAME = 80  # milliseconds
+ENDS = 800  # of the first and the last frame, since an animation begins again and again
+
+
+def is_way(emotion: str) -> bool:
+    """Returns whether an emotion is a way, "neutral:happy"."""
+    return BETWEEN in emotion
+
+
+def check(model: loading.EmotionTransfer, emotion: str, frames: int) -> None:
+    """Checks an emotion, a way's number of frames, and that the model needs nothing beside faces.
+
+    Raises:
+      ValueError: if the run has no such emotion, a way has not 2..240 frames, or the run's encoder needs labels.
+    """
+    if is_way(emotion):
+        for end in _ends(emotion):
+            model.label(end)
+        if not 2 <= frames <= MOST_FRAMES:
+            raise ValueError(f"--frames: expected 2 to {MOST_FRAMES}, found {frames}")
+    elif emotion.strip().lower() != loading.ALL:
+        model.label(emotion)
+    if model.encoder_labels == loading.WEAR:
+        raise ValueError(
+            "expected a run whose encoder is E(x), found model.encoder_labels=True: files do not say which emotion "
+            "their faces wear; use emogan.load(workdir).transfer(faces, emotion, labels=...)"
+        )
+
+
+def names(model: loading.EmotionTransfer, emotion: str) -> tuple[str, ...]:
+    """Returns the names of the pictures of each face that `apply` gives, those of a way all being one."""
+    if is_way(emotion):
+        return (" to ".join(model.class_names[model.label(end)] for end in _ends(emotion)),)
+    if emotion.strip().lower() == loading.ALL:
+        return model.class_names
+    return (model.class_names[model.label(emotion)],)
+
+
+def apply(model: loading.EmotionTransfer, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray:
+    """Returns the edits uint8 [K, N, 48, 48] of faces uint8 [N, 48, 48]: K is 1, the number of emotions, or of frames.
+
+    On a way, pixels change in even steps from the face with the one emotion to that with the other: networks take an
+    emotion as one of seven, and know none between.
+    """
+    return np.round(_each(functools.partial(model.transfer, faces), emotion, frames)).astype(np.uint8)
+
+
+def flows(model: loading.EmotionTransfer, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray | None:
+    """Returns how the edits of `apply` are bent, float32 [K, N, 48, 48, 2], or None; see `EmotionTransfer.flow`."""
+    return _each(functools.partial(model.flow, faces), emotion, frames) if model.bends else None
+
+
+def durations(frames: int) -> list[int]:
+    """Returns how many milliseconds each frame of a way is shown."""
+    return [ENDS, *[FRAME] * (frames - 2), ENDS]
+
+
+def _each(ask: Callable[[str], np.ndarray], emotion: str, frames: int) -> np.ndarray:
+    """Returns what a model says of an emotion, of all, or of a way in even steps between its ends, [K, ...]."""
+    if not is_way(emotion):
+        answer = ask(emotion)
+        return answer if emotion.strip().lower() == loading.ALL else answer[None]
+    first, last = (ask(end).astype(np.float32) for end in _ends(emotion))
+    return np.stack([first + step * (last - first) for step in np.linspace(0.0, 1.0, frames, dtype=np.float32)])
+
+
+def _ends(emotion: str) -> tuple[str, str]:
+    ends = tuple(part.strip() for part in emotion.split(BETWEEN))
+    if len(ends) != 2 or not all(ends):
+        raise ValueError(f"--emotion: expected a name, all, or FROM:TO, found {emotion!r}")
+    return ends[0], ends[1]

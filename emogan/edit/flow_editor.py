@@ -1,0 +1,282 @@
+"""A trained flow as a model that edits faces: by the difference of two flows, or to noise and back."""
+
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from emogan import config as config_lib
+from emogan.data import dataset
+from emogan.edit import checked, compiled, editor
+from emogan.models import flow_edit, ode, unet
+from emogan.recipes import flow as flow_lib
+from emogan.recipes import state as state_lib
+from emogan.util import images, types
+
+LARGEST_BATCH = 32  # faces, each of which the network is asked about three times at once
+
+_SIZE = dataset.IMAGE_SIZE
+_ROUNDING = 1e-3  # how far from 1 the sum of a distribution may lie
+
+# An emotion, or a distribution over them: floats [C], or [N, C] with one for each face.
+Wanted = editor.Emotion | np.ndarray
+
+
+class FlowTransfer(editor.EmotionTransfer):
+    """A trained flow; `transfer.make` and `transfer.load` return one.
+
+    E and G are one network and its ODE (`ode`). A latent is noise [48, 48, 1]. Edits are those of
+    `config.flow_edit`. Beside the emotions of `EmotionTransfer` it takes distributions over them, such as 60 % happy
+    and 40 % surprised: floats [C] or [N, C] whose sums are 1.
+    """
+
+    def __init__(
+        self,
+        config: config_lib.Config,
+        class_names: Sequence[str],
+        encoder_variables: state_lib.Variables,
+        generator_variables: state_lib.Variables,
+        card: Mapping[str, Any] | None = None,
+    ):
+        # Not that of the base, whose E and G are two networks.
+        self.config, self.card, self.class_names = config, dict(card or {}), tuple(class_names)
+        self.variables = jax.device_put((encoder_variables, generator_variables))
+        self.bends, self._encoder_takes = False, ""
+        self._network = flow_lib.make_network(config, len(class_names))
+
+    def encode(self, faces: np.ndarray | jax.Array, labels: Wanted | None = None) -> np.ndarray:
+        """Returns the noise float32 [N, 48, 48, 1] at which the ODE arrives from faces, under no label.
+
+        Args:
+          faces: see `EmotionTransfer`.
+          labels: not needed.
+
+        Raises:
+          ValueError: if the faces' shape, type or values are not as expected.
+        """
+        del labels
+        faces = _floats(checked.faces(faces))
+        return self._solved(faces, 0.0, 1.0, np.zeros((len(faces), len(self.class_names)), np.float32), 1.0)
+
+    def decode(self, latents: np.ndarray | jax.Array, emotion: Wanted | None) -> np.ndarray:
+        """Returns the faces float32 [N, 48, 48, 1] in [-1, 1] of noise [N, 48, 48, 1].
+
+        Under "all" they are [C, N, 48, 48, 1]. Under None, no label, it inverts `encode`, up to the solver's error.
+
+        Raises:
+          ValueError: if the latents' shape or type, or the emotion, is not as expected.
+        """
+        latents = checked.latents(latents, (_SIZE, _SIZE, 1))
+        guidance = 1.0 if emotion is None else self.config.flow_edit.inversion_guidance
+        return self._under_all(lambda x, labels: self._solved(x, 1.0, 0.0, labels, guidance), latents, emotion)
+
+    def transfer(
+        self,
+        faces: np.ndarray | jax.Array,
+        emotion: Wanted,
+        labels: Wanted | None = None,
+        strength: float = 1.0,
+    ) -> np.ndarray:
+        """Returns the faces with another emotion, or [C, N, ...] with all of them under "all".
+
+        Bytes give bytes and floats float32, with a last axis of 1 where the faces have one. The same face, emotion and
+        `config.flow_edit.seed` have the same noise, in any batch.
+
+        Args:
+          faces: see `EmotionTransfer`.
+          emotion: an emotion or a distribution, see the class.
+          labels: the emotions, or distributions, of the faces as they are; estimated by `source` if not given.
+          strength: from 0, the face itself under the method `difference`, to 1; more overdraws. The label and its
+            guidance go from those of the source to those wanted.
+
+        Raises:
+          ValueError: if the faces, the emotion, the labels or the strength are not as expected.
+        """
+        faces = checked.faces(faces)
+        if not 0.0 <= strength <= 10.0:
+            raise ValueError(f"expected a strength in 0..10, found {strength}")
+        if not editor.is_all(emotion):
+            self._distributions(emotion, len(faces))  # a wrong one fails before the work
+        if self.config.flow_edit.method == "inversion":
+            edits = self._under_all(functools.partial(self._by_inversion, strength), _floats(faces), emotion)
+        else:
+            own = self._distributions(self.source(faces) if labels is None else labels, len(faces))
+            by = functools.partial(self._by_difference, own, flow_edit.seeds(faces), strength)
+            edits = self._under_all(by, _floats(faces), emotion)
+        if faces.dtype == np.uint8:
+            shape = edits.shape[:-1]
+            edits = np.asarray(images.to_bytes(jnp.asarray(edits.reshape(-1, _SIZE, _SIZE, 1)))).reshape(shape)
+        return edits.reshape(*edits.shape[: 2 if editor.is_all(emotion) else 1], *faces.shape[1:])
+
+    def source(self, faces: np.ndarray | jax.Array) -> np.ndarray:
+        """Returns the emotions int32 [N] under which the flow explains faces best; see `flow_edit.errors`.
+
+        Raises:
+          ValueError: if the faces' shape, type or values are not as expected.
+        """
+        faces = checked.faces(faces)
+        numbers, floats = flow_edit.seeds(faces), _floats(faces)
+
+        def errors(x: np.ndarray, own: np.ndarray) -> jax.Array:
+            found = [
+                _errors(self._network, self.variables[0], x, t, i, own, self.config.flow_edit.seed)
+                for i, t in enumerate(np.float32(flow_edit.ESTIMATE_TIMES))
+            ]
+            return sum(found)
+
+        found = compiled.in_batches(errors, floats, numbers, largest=LARGEST_BATCH)
+        return found.argmin(axis=1).astype(np.int32)
+
+    def sample(self, labels: Wanted, seed: int = 0) -> np.ndarray:
+        """Returns faces uint8 [N, 48, 48] that G draws for labels [N].
+
+        Raises:
+          ValueError: if a label is none of the model's.
+        """
+        count = np.size(labels)
+        latents = np.asarray(jax.random.normal(jax.random.key(seed), (count, _SIZE, _SIZE, 1)))
+        return np.asarray(images.to_bytes(jnp.asarray(self.decode(latents, np.reshape(labels, count)))))
+
+    def edit(self, variables: Any, faces: types.ByteImages, labels: types.Labels) -> types.Images:
+        """Raises ValueError: an edit by a flow is many calls of its network, which no export holds yet."""
+        raise ValueError(
+            "expected a model whose edit is G(E(x) | y), found a flow (phases=flow), which cannot be exported; "
+            "use transfer.py or emogan.load(workdir).transfer"
+        )
+
+    def _by_inversion(self, strength: float, faces: np.ndarray, target: np.ndarray) -> np.ndarray:
+        settings = self.config.flow_edit
+        noise = self._solved(faces, 0.0, settings.inversion_t_max, np.zeros_like(target), 1.0)
+        return self._solved(noise, settings.inversion_t_max, 0.0, target, strength * settings.inversion_guidance)
+
+    def _by_difference(
+        self, own: np.ndarray, numbers: np.ndarray, strength: float, faces: np.ndarray, target: np.ndarray
+    ) -> np.ndarray:
+        settings, times = self.config.flow_edit, len(faces) // max(len(own), 1)
+        own, numbers = np.tile(own, (max(times, 1), 1))[: len(faces)], np.tile(numbers, max(times, 1))[: len(faces)]
+        target = own + np.float32(strength) * (target - own)
+        guidances = settings.guidance_source + strength * (settings.guidance - settings.guidance_source)
+        path = ode.times(settings.t_max, 0.0, settings.steps)
+
+        def edited(x: np.ndarray, target: np.ndarray, own: np.ndarray, numbers: np.ndarray) -> jax.Array:
+            conditions = _condition(target, guidances), _condition(own, settings.guidance_source)
+            moved = jnp.zeros_like(x)
+            # A dispatch a step: XLA's convolutions in a loop run on one core of a CPU (docs/architecture.md).
+            for i, (t, after) in enumerate(itertools.pairwise(path)):
+                moved = _difference(
+                    *(self._network, self.variables[0], x, moved, i, t, after, *conditions, numbers, settings.seed),
+                    count=settings.noises,
+                    solver=settings.solver,
+                )
+            return jnp.clip(x + moved, -1.0, 1.0)
+
+        return compiled.in_batches(edited, faces, target, own, numbers, largest=LARGEST_BATCH)
+
+    def _solved(self, x: np.ndarray, begin: float, end: float, labels: np.ndarray, guidance: float) -> np.ndarray:
+        """Returns what the ODE makes of x from one time to another; faces, at 0, lie in [-1, 1]."""
+        settings = self.config.flow_edit
+        path = ode.times(begin, end, settings.inversion_steps)
+
+        def solved(x: np.ndarray, labels: np.ndarray) -> jax.Array:
+            condition = _condition(labels, guidance)
+            for t, after in itertools.pairwise(path):
+                x = _step(self._network, self.variables[0], x, t, after, condition, solver=settings.inversion_solver)
+            return jnp.clip(x, -1.0, 1.0) if end == 0.0 else x
+
+        return compiled.in_batches(solved, x, labels, largest=LARGEST_BATCH)
+
+    def _under_all(self, function: Any, rows: np.ndarray, emotion: Wanted | None) -> np.ndarray:
+        """Returns function(rows, distributions), [N, ...], or for each emotion, [C, N, ...], under "all"."""
+        count, classes = len(rows), len(self.class_names)
+        if not editor.is_all(emotion):
+            return function(rows, self._distributions(emotion, count))
+        every = np.eye(classes, dtype=np.float32).repeat(count, axis=0)
+        answer = function(np.tile(rows, (classes, 1, 1, 1)), every)
+        return answer.reshape(classes, count, *answer.shape[1:])
+
+    def _distributions(self, emotion: Wanted | None, count: int) -> np.ndarray:
+        """Returns distributions float32 [count, C], checked; zeros for None, no label."""
+        classes = len(self.class_names)
+        if emotion is None:
+            return np.zeros((count, classes), np.float32)
+        given = np.asarray(0 if isinstance(emotion, str) else emotion)
+        if not (given.size and jnp.issubdtype(given.dtype, jnp.floating)):
+            return np.eye(classes, dtype=np.float32)[self._labels(emotion, count)]
+        if given.shape not in ((classes,), (count, classes)):
+            raise ValueError(
+                f"expected a distribution [{classes}] or [{count}, {classes}], found floats {list(given.shape)}"
+            )
+        if not ((given >= 0).all() and (np.abs(given.sum(axis=-1) - 1.0) <= _ROUNDING).all()):
+            raise ValueError(
+                f"expected a distribution, of values from 0 on whose sum is 1, found {given.min():g} and more, with a "
+                f"sum of {given.sum(axis=-1).flat[0]:g}"
+            )
+        return np.broadcast_to(given.astype(np.float32), (count, classes))
+
+
+def _floats(faces: np.ndarray) -> np.ndarray:
+    """Returns checked faces as float32 [N, 48, 48, 1] in [-1, 1]."""
+    faces = faces.reshape(len(faces), _SIZE, _SIZE)
+    if faces.dtype == np.uint8:
+        return np.asarray(images.to_float(faces))
+    return np.clip(faces, -1.0, 1.0)[..., None]
+
+
+def _condition(labels: np.ndarray, guidance: float) -> ode.Condition:
+    weights = None if guidance == 1.0 else np.full(len(labels), guidance, np.float32)
+    return ode.Condition(jnp.asarray(labels), weights)
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="solver")
+def _step(
+    module: unet.UNet,
+    variables: state_lib.Variables,
+    x: jax.Array,
+    t: jax.Array,
+    after: jax.Array,
+    condition: ode.Condition,
+    *,
+    solver: str,
+) -> jax.Array:
+    return ode.step(flow_lib.velocity_of(module, variables["params"]), x, t, after, condition, solver)
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames=("count", "solver"))
+def _difference(
+    module: unet.UNet,
+    variables: state_lib.Variables,
+    faces: types.Images,
+    moved: jax.Array,
+    number: jax.Array,
+    t: jax.Array,
+    after: jax.Array,
+    target: ode.Condition,
+    source: ode.Condition,
+    numbers: jax.Array,
+    seed: jax.Array,
+    *,
+    count: int,
+    solver: str,
+) -> jax.Array:
+    velocity = flow_lib.velocity_of(module, variables["params"])
+    noises = flow_edit.noise(seed, numbers, number, count)
+    return flow_edit.step(velocity, faces, moved, t, after, noises, target, source, solver)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _errors(
+    module: unet.UNet,
+    variables: state_lib.Variables,
+    faces: types.Images,
+    t: jax.Array,
+    number: jax.Array,
+    numbers: jax.Array,
+    seed: jax.Array,
+) -> jax.Array:
+    velocity = flow_lib.velocity_of(module, variables["params"])
+    noises = flow_edit.noise(seed, numbers, number, flow_edit.ESTIMATE_NOISES)
+    return flow_edit.errors(velocity, faces, t, noises, module.num_classes)

@@ -1,0 +1,323 @@
+"""Changes the emotion on the faces in photographs, into photographs, strips, sheets and animations."""
+
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import PIL.Image
+
+from emogan.edit import detection, emotion_spec, face_files, loading, photos, transfer_files
+from emogan.util import files, images, untrusted
+
+AUTO, NONE, DETECT = CROPS = ("auto", "none", "detect")
+LARGEST_FACE = 112  # pixels of a side up to which "auto" takes an image for a face: what aligned data sets have
+
+CLOSE_UP = 192  # pixels of a face's picture in a strip or sheet
+ANIMATION = 480  # most pixels of a side of an animated photograph: a GIF keeps every frame whole
+
+_GRAY = 128
+_AROUND = 1.6  # how many sides of its square a close-up shows, so that the edit's rim is seen
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """A photograph with the faces found on it.
+
+    Attributes:
+      path: its file.
+      pixels: uint8 [H, W] or [H, W, 3].
+      alpha: uint8 [H, W], or None where nothing is transparent.
+      profile: its colour profile (ICC), or None.
+      squares: the N faces that are large enough, from left to right.
+      small: the sides in pixels of those that are not.
+    """
+
+    path: pathlib.Path
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    profile: bytes | None
+    squares: tuple[detection.Square, ...]
+    small: tuple[int, ...]
+
+    def cut(self) -> np.ndarray:
+        """Returns the faces uint8 [N, 48, 48]."""
+        seen = self.opaque().pixels
+        return np.array([detection.cut(seen, one) for one in self.squares], np.uint8).reshape(-1, 48, 48)
+
+    def opaque(self) -> "Photo":
+        """Returns the photograph as it is seen: on white, where it is transparent."""
+        if self.alpha is None:
+            return self
+        pixels = untrusted.on_white(PIL.Image.fromarray(np.dstack([self.pixels, self.alpha])))
+        return dataclasses.replace(self, pixels=np.asarray(pixels), alpha=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Edits:
+    """Faces uint8 [N, 48, 48] of a photograph, K edits of each [K, N, 48, 48], and how they bend them, if they do."""
+
+    before: np.ndarray
+    after: np.ndarray
+    flows: np.ndarray | None  # [K, N, 48, 48, 2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes:
+      paths: of the files.
+      faces: how many were edited.
+      remarks: lines of text for the user.
+      edited: how many photographs have such a face.
+      skipped: how many have none.
+      failed: a line for each that cannot be read, or has too many faces for its strip.
+    """
+
+    paths: list[pathlib.Path]
+    detection: int
+    remarks: tuple[str, ...]
+    edited: int = 1
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
+
+
+def holds_photos(path: pathlib.Path, crop: str) -> bool:
+    """Returns whether faces are to be looked for in an input.
+
+    Args:
+      path: an image, a folder of images, or a .npy file, which holds faces always.
+      crop: "detect" for yes, "none" for no; "auto" for yes if an image has a side of more than 112 pixels.
+
+    Raises:
+      FileNotFoundError: if a folder has no image.
+      ValueError: if the image is damaged, or "detect" is asked of a .npy file. In a folder such an image counts not.
+    """
+    if path.suffix.lower() == ".npy" and not path.is_dir():
+        if crop == DETECT:
+            raise ValueError(f"--crop: expected images for detect, found {path}")
+        return False
+    if crop != AUTO:
+        return crop == DETECT
+    if not path.is_dir() and not path.is_file():
+        return False  # whoever reads faces says what is wrong
+    if not path.is_dir():
+        return max(untrusted.read_size(path)) > LARGEST_FACE
+    for one in face_files.image_paths(path)[0]:
+        with contextlib.suppress(untrusted.UnreadableError):  # whoever reads it names it
+            if max(untrusted.read_size(one)) > LARGEST_FACE:
+                return True
+    return False
+
+
+def read(path: pathlib.Path, crop: str) -> Photo:
+    """Returns a photograph with its faces; under "auto" an image of at most 112 pixels a side is a face as a whole.
+
+    Raises:
+      ValueError: if there is no image, it is damaged or beyond the bounds of `untrusted`, or the extra `photos` is not
+        installed.
+    """
+    image = untrusted.read_colour(path)
+    alpha = np.asarray(image.getchannel("A")) if image.mode == "RGBA" else None
+    pixels = np.asarray(image.convert("RGB") if alpha is not None else image)
+    photo = Photo(path, pixels, alpha, image.info.get("icc_profile"), (), ())
+    if crop == AUTO and max(image.size) <= LARGEST_FACE:
+        found, small = [detection.whole(*image.size)], []
+    else:
+        every = detection.find(photo.opaque().pixels)  # beneath what is transparent may lie anything
+        found = [one for one in every if one.side >= detection.SMALLEST]
+        small = [int(one.side) for one in every if one.side < detection.SMALLEST]
+    return dataclasses.replace(photo, squares=tuple(found), small=tuple(small))
+
+
+def write(
+    model: loading.EmotionTransfer,
+    source: pathlib.Path,
+    emotion: str,
+    output: pathlib.Path,
+    crop: str = AUTO,
+    frames: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> Written:
+    """Writes photographs whose faces wear another emotion, and returns what was written.
+
+    Args:
+      model: the trained networks.
+      source: a photograph or a folder of them; from a folder, those without a face and those that cannot be read are
+        left out and told of.
+      emotion: a name, "all", or a way "FROM:TO".
+      output: for a photograph, NAME.jpg, .png, .webp or .avif for the edited photograph, under "all" a strip of
+        close-ups, a row a face; NAME.gif for the animated photograph. For a folder, a picture is a sheet of close-ups,
+        a row a face. A folder gets for each photograph what one alone would be. NAME.npy gets the faces' edits, as
+        `transfer_files.write`.
+      crop: of `read`.
+      frames: of an animation.
+      progress: told (done, total) photographs.
+
+    Raises:
+      FileNotFoundError, ValueError: as `read` and `transfer_files.check`; or if no photograph has a face of at least
+        `faces.SMALLEST` pixels, a file to be written is read from, or the faces are too many for one picture.
+    """
+    transfer_files.check(model, emotion, output, frames)
+    paths, remarks = face_files.image_paths(source) if source.is_dir() else ([source], ())
+    kind = transfer_files.kind(output)
+    if source.is_dir() and kind == ".gif":
+        raise ValueError(f"--output: expected a folder for the animations of a folder, found {output}")
+    a_photo_each = kind == "folder" or (not source.is_dir() and kind != ".npy")
+    targets = _targets(output, paths, emotion) if kind == "folder" else [output]
+    transfer_files.check_targets(targets, paths)
+
+    written, lacking, failed, edited, count, rows, names = [], [], [], 0, 0, [], []
+    strips = a_photo_each and emotion.strip().lower() == loading.ALL
+    for i, path in enumerate(paths):
+        try:
+            photo = read(path, crop)
+            if strips:
+                transfer_files.check_rows(len(photo.squares), untrusted.shown(path))
+        except (untrusted.UnreadableError, transfer_files.TooManyError) as error:
+            failed.append(str(error))
+            photo = None
+        if photo and photo.squares:
+            before = photo.cut()
+            after = emotion_spec.apply(model, before, emotion, frames)
+            made = _Edits(before, after, None if kind == ".npy" else emotion_spec.flows(model, before, emotion, frames))
+            edited, count = edited + 1, count + len(before)
+            if a_photo_each:
+                targets[i].parent.mkdir(parents=True, exist_ok=True)
+                _save(targets[i], photo, made, emotion_spec.names(model, emotion), emotion)
+                written.append(targets[i])
+            elif kind == ".npy":
+                rows.append(after)
+            else:
+                transfer_files.check_rows(count)
+                rows.append(_close_ups(photo, made))
+                names += [path.name] * len(before)
+        if photo and (photo.small or not photo.squares):
+            lacking.append(_lack(photo))
+        if progress:
+            progress(i + 1, len(paths))
+    if not count:
+        raise ValueError(face_files.all_failed(failed + lacking))
+    if not a_photo_each:
+        written = [output]
+        output.parent.mkdir(parents=True, exist_ok=True)
+        every = np.concatenate(rows, axis=1)
+        if kind == ".npy":
+            files.write_array(output, every if emotion.strip().lower() == loading.ALL else every[0])
+        else:
+            columns = ("original", *emotion_spec.names(model, emotion))
+            transfer_files.save_sheet(output, every[0], every[1:], columns, names, scale=1)
+    skipped = len(paths) - edited - len(failed)
+    return Written(written, count, (*remarks, *lacking), edited, skipped, tuple(failed))
+
+
+def _lack(photo: Photo) -> str:
+    """Returns what a photograph's faces lack, in a line."""
+    name = untrusted.escaped(str(photo.path))
+    if photo.small:
+        sizes = ", ".join(map(str, photo.small[:5])) + ("..." if len(photo.small) > 5 else "")
+        count = "one" if len(photo.small) == 1 else str(len(photo.small))
+        return (
+            f"{name}: expected faces of at least {detection.SMALLEST} pixels, found {count} of {sizes}; "
+            "take the photograph in its full size"
+        )
+    return f"{name}: expected a photograph with a face, found none; an image that is a face needs --crop=none"
+
+
+def _targets(folder: pathlib.Path, paths: list[pathlib.Path], emotion: str) -> list[pathlib.Path]:
+    """Returns a file in the folder for each photograph, of its own kind, or of one that is written."""
+    if emotion_spec.is_way(emotion):
+        return transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".gif")
+    targets = transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".png")
+    if emotion.strip().lower() == loading.ALL:
+        return targets
+    return [target.with_suffix(_becomes(path.suffix.lower())) for target, path in zip(targets, paths, strict=True)]
+
+
+def _becomes(suffix: str) -> str:
+    """Returns the suffix under which the edit of a photograph is written."""
+    if suffix in transfer_files.MODERN:
+        return suffix if images.writes(suffix) else ".jpg"
+    # A PNG of a photograph of a phone has a hundred megabytes.
+    return ".jpg" if suffix in (*images.JPEG_SUFFIXES, ".heic", ".heif") else ".png"
+
+
+def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ...], emotion: str) -> None:
+    """Writes what one photograph becomes."""
+    if emotion_spec.is_way(emotion):
+        photo = _shrunk(photo.opaque())
+        shown = [_edited(photo, made, k) for k in range(len(made.after))]
+        images.save_gif(target, shown, emotion_spec.durations(len(shown)), images.SYNTHETIC)
+    elif emotion.strip().lower() == loading.ALL:
+        every = _close_ups(photo, made)
+        transfer_files.save_sheet(target, every[0], every[1:], ("original", *names), scale=1)
+    else:
+        pixels = _edited(photo, made, 0)
+        if photo.alpha is not None:
+            pixels = np.dstack([pixels, photo.alpha])
+        images.save(target, pixels, images.SYNTHETIC, photo.profile)
+
+
+def _edited(photo: Photo, made: _Edits, k: int) -> np.ndarray:
+    """Returns the photograph's pixels with the k-th edit of every face."""
+    pixels = photo.pixels
+    if photo.alpha is not None:
+        hidden = photo.alpha[..., None] == 0
+        pixels = np.where(hidden, np.uint8(255), pixels)  # or an edit could bend into sight what is hidden
+    pixels = _put_back(pixels, photo.squares, made, k)
+    return pixels if photo.alpha is None else np.where(hidden, photo.pixels, pixels)
+
+
+def _put_back(pixels: np.ndarray, squares: Sequence[detection.Square], made: _Edits, k: int) -> np.ndarray:
+    """Returns pixels with the k-th edit of every face, whose squares these are."""
+    flows = [None] * len(made.before) if made.flows is None else made.flows[k]
+    for square, old, new, flow in zip(squares, made.before, made.after[k], flows, strict=True):
+        pixels = photos.put_back(pixels, square, old, new, flow)
+    return pixels
+
+
+def _close_ups(photo: Photo, made: _Edits) -> np.ndarray:
+    """Returns uint8 [1 + K, N, size, size, 3]: every face in its photograph, as it was and with each edit.
+
+    The edits are put back into the close-up, at the size that is shown, and not into the whole photograph. What lies
+    beyond the photograph is gray.
+    """
+    photo = photo.opaque()
+    faces_shown = []
+    for square in photo.squares:
+        around = _wider(square)
+        scale = CLOSE_UP / around.side
+        view = detection.crop(photo.pixels, around, CLOSE_UP)
+        squares = [
+            detection.Square((one.left - around.left) * scale, (one.top - around.top) * scale, one.side * scale)
+            for one in photo.squares
+        ]
+        shown = np.stack([view, *(_put_back(view, squares, made, k) for k in range(len(made.after)))])
+        shown = shown if shown.ndim == 4 else shown[..., None].repeat(3, axis=-1)
+        shown[:, _beyond(around, photo.pixels.shape)] = _GRAY
+        faces_shown.append(shown)
+    return np.stack(faces_shown, axis=1)
+
+
+def _beyond(square: detection.Square, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns which pixels of a square's close-up, bool [size, size], lie beyond a photograph of this shape."""
+    places = (np.arange(CLOSE_UP) + 0.5) * square.side / CLOSE_UP
+    rows, columns = square.top + places, square.left + places
+    return ((rows < 0) | (rows >= shape[0]))[:, None] | ((columns < 0) | (columns >= shape[1]))
+
+
+def _wider(square: detection.Square) -> detection.Square:
+    beyond = (_AROUND - 1) / 2 * square.side
+    return detection.Square(square.left - beyond, square.top - beyond, square.side + 2 * beyond)
+
+
+def _shrunk(photo: Photo) -> Photo:
+    """Returns a photograph at the size of an animation, if it is larger."""
+    height, width = photo.pixels.shape[:2]
+    scale = min(1.0, ANIMATION / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    pixels = np.asarray(PIL.Image.fromarray(photo.pixels).resize(size, PIL.Image.Resampling.LANCZOS))
+    squares = tuple(detection.Square(one.left * scale, one.top * scale, one.side * scale) for one in photo.squares)
+    return dataclasses.replace(photo, pixels=pixels, squares=squares)

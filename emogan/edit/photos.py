@@ -1,0 +1,113 @@
+"""Puts what an edit changed on a small gray face back into its photograph, at the photograph's resolution."""
+
+import numpy as np
+import PIL.Image
+from scipy import ndimage
+
+from emogan.edit import detection
+
+_BAND = 512  # rows that are edited at once: floats of a face of many megapixels would take gigabytes
+_PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
+_ROUNDNESS = 3.0  # of the feathered mask: 2 is a circle, infinity a square
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as of `faces.cut`
+
+
+def put_back(
+    pixels: np.ndarray, square: detection.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns a photograph with an edit of the face in a square.
+
+    Where the edit bent the face, the photograph is bent alike, and stays as sharp as it was. What else the edit changed
+    is enlarged bicubically to the square and added to the luminance within a feathered mask: what is finer than the 48
+    pixels of the edit stays the photograph's. Where a pixel gets darker, its colour fades with it, as in shade; where
+    it gets brighter, it stays, but for what a pixel cannot show. Hues stay.
+
+    Args:
+      pixels: uint8 [H, W] or [H, W, 3].
+      square: from `faces.find`.
+      before: uint8 [48, 48], from `faces.cut`.
+      after: uint8 [48, 48].
+      flow: from where the edit took its pixels, float32 [48, 48, 2], down and right in pixels of the small face; None
+        where it bent nothing.
+    """
+    top, left = (max(0, int(np.floor(start))) for start in (square.top, square.left))
+    bottom = min(pixels.shape[0], int(np.ceil(square.top + square.side)))
+    right = min(pixels.shape[1], int(np.ceil(square.left + square.side)))
+    answer = pixels.copy()
+    if right > left:
+        for start in range(top, bottom, _BAND):
+            stop = min(bottom, start + _BAND)
+            answer[start:stop, left:right] = _edited(pixels, square, before, after, flow, (left, start, right, stop))
+    return answer
+
+
+def _edited(
+    pixels: np.ndarray,
+    square: detection.Square,
+    before: np.ndarray,
+    after: np.ndarray,
+    flow: np.ndarray | None,
+    part_of: tuple[int, int, int, int],
+) -> np.ndarray:
+    """Returns the pixels of `put_back` in a rectangle (left, top, right, bottom) of the photograph."""
+    left, top, right, bottom = part_of
+    place = (left - square.left, top - square.top, right - square.left, bottom - square.top)
+    mask = _mask(square.side, place)
+    part = pixels[top:bottom, left:right].astype(np.float32)
+    bent = before.astype(np.float32)
+    if flow is not None:
+        bent = _bent(bent, np.moveaxis(flow, -1, 0))
+        scale = square.side / len(before)
+        ways = np.stack([_enlarged(flow[..., axis], square.side, place) * scale * mask for axis in (0, 1)])
+        # Of a large photograph, only what the flow can reach.
+        reach = int(np.ceil(np.abs(ways).max())) + 1
+        above, beside = (max(0, start - reach) for start in (top, left))
+        near = pixels[above : bottom + reach, beside : right + reach]
+        part = _bent(near, ways, (top - above, left - beside))
+    change = _enlarged(after - bent, square.side, place) * mask
+    return np.round(_relit(part, change)).astype(np.uint8)
+
+
+def _bent(pixels: np.ndarray, ways: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """Returns float32 pixels [H', W'(, 3)], from a start on, each taken from ways [2, H', W'] down and right of it."""
+    places = np.indices(ways.shape[1:], np.float32) + np.reshape(start, (2, 1, 1)) + ways
+    channels = np.moveaxis(np.atleast_3d(pixels).astype(np.float32), -1, 0)
+    bent = [ndimage.map_coordinates(channel, places, order=1, mode="nearest") for channel in channels]
+    return np.stack(bent, axis=-1).reshape(*ways.shape[1:], *pixels.shape[2:])
+
+
+def _enlarged(change: np.ndarray, side: float, place: tuple[float, float, float, float]) -> np.ndarray:
+    """Returns the rectangle (left, top, right, bottom), in pixels of the square, of a change enlarged to its side."""
+    scale = len(change) / side
+    # The border goes on, since the filter takes what lies beyond it to be nothing.
+    padding = 3
+    padded = PIL.Image.fromarray(np.pad(change, padding, mode="edge"))
+    size = (round(place[2] - place[0]), round(place[3] - place[1]))
+    matrix = (scale, 0.0, place[0] * scale + padding, 0.0, scale, place[1] * scale + padding)
+    return np.asarray(padded.transform(size, PIL.Image.Transform.AFFINE, matrix, PIL.Image.Resampling.BICUBIC))
+
+
+def _mask(side: float, place: tuple[float, float, float, float]) -> np.ndarray:
+    """Returns float32 [H, W] of the same rectangle: 1 about the square's middle, smoothly down to 0 at its sides."""
+    columns, rows = (
+        np.abs((np.arange(round(last - first)) + 0.5 + first) * 2 / side - 1)
+        for first, last in ((place[0], place[2]), (place[1], place[3]))
+    )
+    away = (columns[None] ** _ROUNDNESS + rows[:, None] ** _ROUNDNESS) ** (1 / _ROUNDNESS)
+    t = np.clip((1 - away) / (1 - _PLATEAU), 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+def _relit(part: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Returns float pixels [H, W(, 3)] in 0..255 whose luminance differs by a change [H, W]."""
+    if part.ndim == 2:
+        return np.clip(part + change, 0, 255)
+    luminance = part @ _LUMA
+    wanted = np.clip(luminance + change, 0, 255)
+    colour = part - luminance[..., None]
+    shade = np.minimum(1.0, wanted / np.maximum(luminance, 1.0))
+    # How far each channel may go from the new gray before it leaves 0..255.
+    room = np.where(colour > 0, 255 - wanted[..., None], wanted[..., None])
+    shown = np.min(room / np.maximum(np.abs(colour), 1e-6), axis=-1)
+    answer = wanted[..., None] + colour * np.minimum(shade, shown)[..., None]
+    return np.where((change == 0)[..., None], part, np.clip(answer, 0, 255))

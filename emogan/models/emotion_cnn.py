@@ -1,0 +1,61 @@
+"""The judge: a residual network that names the emotion on a face."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from emogan.models import conv, normalisation
+from emogan.util import types
+
+STAGES = (1, 3, 6, 8)  # widths at 24, 12, 6 and 3 pixels, in multiples of `width`
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut (He et al. 2016, fig. 2), which halve the size if `stride` is 2."""
+
+    features: int
+    stride: int
+    axis_name: str | None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        norm = normalisation.batch_norm(True, train, self.axis_name)
+        init = nn.initializers.he_normal()
+
+        def convolve(name: str, x: jax.Array, stride: int) -> jax.Array:
+            return conv.Conv(self.features, (3, 3), (stride, stride), use_bias=False, kernel_init=init, name=name)(x)
+
+        y = nn.relu(norm("norm0")(convolve("conv0", x, self.stride)))
+        y = norm("norm1")(convolve("conv1", y, 1))
+        if self.stride > 1:
+            x = nn.avg_pool(x, (self.stride, self.stride), (self.stride, self.stride))
+        if x.shape[-1] != self.features:
+            x = norm("shortcut_norm")(nn.Dense(self.features, use_bias=False, kernel_init=init, name="shortcut")(x))
+        return nn.relu(x + y)
+
+
+class Classifier(nn.Module):
+    """A residual network for [B, 48, 48, 1]: a 5x5 convolution of stride 2, a block at each of 24, 12, 6, 3 pixels.
+
+    Attributes:
+      width: channels at 24 pixels; see `STAGES` for the others.
+      num_classes: how many labels there are.
+      axis_name: the device axis over which batch-norm statistics are averaged, if any.
+    """
+
+    width: int = 32
+    num_classes: int = 7
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images: types.Images, train: bool) -> tuple[jax.Array, jax.Array]:
+        """Returns logits [B, C] and the features [B, 8 * width] before the last layer, for images in [-1, 1]."""
+        norm = normalisation.batch_norm(True, train, self.axis_name)
+        x = conv.Conv(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=nn.initializers.he_normal(), name="stem")(
+            images
+        )
+        x = nn.relu(norm("stem_norm")(x))
+        for i, factor in enumerate(STAGES):
+            x = _Block(factor * self.width, 1 if i == 0 else 2, self.axis_name, name=f"block{i}")(x, train)
+        features = jnp.mean(x, axis=(1, 2))
+        return nn.Dense(self.num_classes, name="logits")(features), features

@@ -1,0 +1,164 @@
+"""Edits by the difference of two flows (FlowEdit, Kulikov et al. 2024), without noise ever being reached.
+
+A state z begins at the face x. At each time t, from t_max down to 0, x is mixed with fresh noise n,
+
+    z_s = (1 - t) x + t n,    z_t = z_s + (z - x),
+
+and z moves by v(z_t, t, y) - v(z_s, t, y_s), where y is the wanted label and y_s that of the face. So only what the two
+labels disagree on changes.
+"""
+
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from emogan.models import ode
+from emogan.util import images, types
+
+# Where the source emotion is estimated: at these times, with so many noises each.
+ESTIMATE_TIMES = (0.4, 0.6, 0.8)
+ESTIMATE_NOISES = 1
+
+
+def seeds(faces: np.ndarray) -> np.ndarray:
+    """Returns a number of each face, uint32 [N], from its pixels alone.
+
+    Args:
+      faces: uint8 [N, 48, 48(, 1)], or floats in [-1, 1], which have the number of the bytes that they round to.
+    """
+    faces = np.asarray(faces).reshape(len(faces), *faces.shape[1:3])
+    if faces.dtype != np.uint8:
+        faces = np.asarray(images.to_bytes(jnp.asarray(faces)[..., None]))
+    digests = [hashlib.sha256(face.tobytes()).digest() for face in faces]
+    return np.array([int.from_bytes(digest[:4], "little") for digest in digests], np.uint32)
+
+
+def noise(seed: int, faces: jax.Array, step: jax.Array, count: int) -> jax.Array:
+    """Returns the noises float32 [count, B, 48, 48, 1] of a step, which depend on nothing but the arguments.
+
+    Args:
+      seed: of all edits.
+      faces: uint32 [B], the faces' numbers; see `seeds`.
+      step: the number of the step.
+      count: how many noises each face has.
+    """
+
+    def of_face(face: jax.Array) -> jax.Array:
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), face), step)
+        return jax.random.normal(key, (count, 48, 48, 1))
+
+    return jax.vmap(of_face)(faces).swapaxes(0, 1)
+
+
+def change(
+    velocity: ode.Velocity,
+    faces: types.Images,
+    moved: jax.Array,
+    t: jax.Array,
+    noises: jax.Array,
+    target: ode.Condition,
+    source: ode.Condition,
+) -> jax.Array:
+    """Returns v(z_t, t, y) - v(z_s, t, y_s), the mean over noises, [B, 48, 48, 1].
+
+    It is exactly 0 where the two conditions are equal and z is the face.
+
+    Args:
+      velocity: the network.
+      faces: x, [B, 48, 48, 1].
+      moved: z - x, [B, 48, 48, 1].
+      t: the time.
+      noises: n, [K, B, 48, 48, 1].
+      target, source: the conditions of y and y_s.
+    """
+    count, batch = noises.shape[:2]
+    of_source = ((1.0 - t) * faces[None] + t * noises).reshape(-1, *faces.shape[1:])
+    of_target = of_source + jnp.tile(moved, (count, 1, 1, 1))
+    conditions = [
+        jax.tree.map(lambda leaf: jnp.tile(leaf, (count, *(1,) * (leaf.ndim - 1))), c) for c in (target, source)
+    ]
+    to, away = ode.velocities(velocity, t, list(zip((of_target, of_source), conditions, strict=True)))
+    found = jnp.mean((to - away).reshape(count, batch, *faces.shape[1:]), axis=0)
+    # The same face at two places of a batch may have answers that differ in the last bit.
+    ones = jnp.ones(batch)
+    strengths = [ones if condition.guidance is None else condition.guidance for condition in (target, source)]
+    same = jnp.all(target.labels == source.labels, axis=1) & (strengths[0] == strengths[1])
+    same &= jnp.all(moved == 0, axis=(1, 2, 3))
+    return jnp.where(same[:, None, None, None], 0.0, found)
+
+
+def step(
+    velocity: ode.Velocity,
+    faces: types.Images,
+    moved: jax.Array,
+    t: jax.Array,
+    after: jax.Array,
+    noises: jax.Array,
+    target: ode.Condition,
+    source: ode.Condition,
+    solver: str,
+) -> jax.Array:
+    """Returns z - x [B, 48, 48, 1] at the time `after`, for z - x at the time t; else as `change` and `ode.step`."""
+    first = change(velocity, faces, moved, t, noises, target, source)
+    further = moved + (after - t) * first
+    if solver == "euler":
+        return further
+    second = change(velocity, faces, further, after, noises, target, source)
+    return moved + (after - t) * 0.5 * (first + second)
+
+
+def edit(
+    velocity: ode.Velocity,
+    faces: types.Images,
+    path: np.ndarray,
+    target: ode.Condition,
+    source: ode.Condition,
+    numbers: jax.Array,
+    seed: int,
+    count: int,
+    solver: str,
+) -> types.Images:
+    """Returns edits [B, 48, 48, 1] of faces, which may lie a little outside of [-1, 1].
+
+    Args:
+      velocity: the network.
+      faces: [B, 48, 48, 1] in [-1, 1].
+      path: times [S + 1], from t_max to 0.
+      target, source: the wanted conditions, and those of the faces as they are.
+      numbers: uint32 [B], the faces' own; see `seeds`.
+      seed: of all edits.
+      count: how many noises are averaged in each step.
+      solver: `euler` or `heun`.
+    """
+    path = jnp.asarray(path)
+
+    def move(i: jax.Array, moved: jax.Array) -> jax.Array:
+        noises = noise(seed, numbers, i, count)
+        return step(velocity, faces, moved, path[i], path[i + 1], noises, target, source, solver)
+
+    return faces + jax.lax.fori_loop(0, len(path) - 1, move, jnp.zeros_like(faces))
+
+
+def errors(velocity: ode.Velocity, faces: types.Images, t: jax.Array, noises: jax.Array, num_classes: int) -> jax.Array:
+    """Returns the mean squared errors of the velocity under each label, [B, C]: the least is at the likeliest label.
+
+    The errors under a label bound the likelihood of a face from below (Li et al. 2023, "Your diffusion model is
+    secretly a zero-shot classifier").
+
+    Args:
+      velocity: the network.
+      faces: [B, 48, 48, 1] in [-1, 1].
+      t: the time.
+      noises: [K, B, 48, 48, 1].
+      num_classes: C.
+    """
+    count, batch = noises.shape[:2]
+    x = ((1.0 - t) * faces[None] + t * noises).reshape(-1, *faces.shape[1:])
+    wanted = (noises - faces[None]).reshape(x.shape)
+    labels = jnp.repeat(jnp.eye(num_classes), len(x), axis=0)
+    every = jnp.tile(x, (num_classes, 1, 1, 1))
+    answers = velocity(every, jnp.full(len(every), t), labels)
+    wrong = jnp.mean(jnp.square(answers - jnp.tile(wanted, (num_classes, 1, 1, 1))), axis=(1, 2, 3))
+    return jnp.mean(wrong.reshape(num_classes, count, batch), axis=1).T

@@ -1,0 +1,146 @@
+"""Phase `encoder`: E learns to invert the finished G (section 2.2.2 of the paper)."""
+
+import functools
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from emogan import config as config_lib
+from emogan import emotions, losses
+from emogan.models import dcgan
+from emogan.recipes import gan
+from emogan.recipes import state as state_lib
+from emogan.util import images, types
+
+SAMPLES = 16
+EDGE = 0.95  # a uniform prior has a twentieth of its mass beyond it
+PRIOR_EDGE = {"uniform": 1.0, "normal": 3.0}  # hardly anything of the prior lies beyond
+
+
+@struct.dataclass
+class EncoderState:
+    """E in training, its moving average (empty if switched off), and the G that it inverts, which stays as it is."""
+
+    step: jax.Array
+    encoder: state_lib.NetworkState
+    average: state_lib.Variables
+    generator: state_lib.Variables
+
+    @property
+    def best_encoder(self) -> state_lib.Variables:
+        """The averaged E where there is one, else E."""
+        return self.average if self.average else self.encoder.variables
+
+
+def make_encoder(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
+    """Returns the module E of a configuration."""
+    return dcgan.Encoder(
+        model.width,
+        model.latent_size,
+        num_classes if model.encoder_labels else 0,
+        model.batch_norm,
+        model.resampling,
+        model.encoder_output,
+        axis_name,
+        model.precision,
+    )
+
+
+def edits(
+    model: config_lib.ModelConfig, num_classes: int, generator: state_lib.Variables, latents: types.Latents
+) -> jax.Array:
+    """Returns the faces of latents [B, Z] under every label, [num_classes, B, 48, 48, 1] in [-1, 1]."""
+    count = len(latents)
+    faces = gan.make_generator(model, num_classes).apply(
+        generator, jnp.tile(latents, (num_classes, 1)), jnp.repeat(jnp.arange(num_classes), count), train=False
+    )
+    return faces.reshape(num_classes, count, 48, 48, 1)
+
+
+def make(config: config_lib.Config, num_classes: int, generator: state_lib.Variables) -> state_lib.Phase:
+    """Returns phase `encoder` of a configuration, for the variables of a finished G."""
+    model, settings = config.model, config.encoder
+    optimizer = optax.adam(settings.learning_rate, b1=settings.b1)
+    G = gan.make_generator(model, num_classes)  # in inference mode it needs no axis
+
+    def init(key: jax.Array) -> EncoderState:
+        network = state_lib.initialise(
+            make_encoder(model, num_classes), optimizer, key, jnp.zeros((1, 48, 48, 1)), jnp.zeros((1,), jnp.int32)
+        )
+        average = jax.tree.map(jnp.copy, dict(network.variables)) if settings.ema_decay else {}
+        # A copy, because the training donates its state and the caller may still want its G.
+        return EncoderState(jnp.zeros((), jnp.int32), network, average, jax.tree.map(jnp.copy, dict(generator)))
+
+    def step(
+        state: EncoderState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
+    ) -> tuple[EncoderState, types.Metrics]:
+        faces, labels = images.to_float(batch["image"]), batch["label"]
+        E = make_encoder(model, num_classes, state_lib.norm_axis(config.parallel, axis_name))
+        latents = state_lib.own_share(
+            lambda count: dcgan.sample_latents(key, count, model.latent_size, model.latent_distribution),
+            len(labels),
+            axis_name,
+        )
+
+        def loss(params, faces, labels, drawn):
+            latents, stats = state_lib.forward(E, params, state.encoder.batch_stats, faces, labels)
+            reconstructions = G.apply(state.generator, latents, labels, train=False)
+            image_loss = jnp.mean(losses.reconstruction(faces, reconstructions))
+            metrics = {
+                "image_loss": image_loss,
+                "psnr": jnp.mean(images.psnr(faces, reconstructions)),
+                "edge": jnp.mean(jnp.abs(latents) > EDGE * PRIOR_EDGE[model.latent_distribution]),
+            }
+            total = settings.image_loss * image_loss
+            if settings.latent_loss:
+                generated = G.apply(state.generator, drawn, labels, train=False)
+                # The running statistics stay those of real faces, which are what E will meet.
+                estimates, _ = state_lib.forward(E, params, state.encoder.batch_stats, generated, labels)
+                metrics["latent_loss"] = jnp.mean(losses.latent(drawn, estimates))
+                total += settings.latent_loss * metrics["latent_loss"]
+            return total, (stats, {"loss": total, **metrics})
+
+        gradients, (stats, metrics) = state_lib.mean_of_parts(
+            functools.partial(jax.grad(loss, has_aux=True), state.encoder.params),
+            config.parallel.microbatches,
+            faces,
+            labels,
+            latents,
+        )
+        network = state_lib.update(
+            state.encoder, optimizer, state_lib.mean_over(gradients, axis_name), state_lib.mean_over(stats, axis_name)
+        )
+        average = state.average
+        if settings.ema_decay:
+            average = state_lib.moving_average(
+                average, dict(network.variables), settings.ema_decay, state.step.astype(jnp.float32)
+            )
+        return (
+            EncoderState(state.step + 1, network, average, state.generator),
+            state_lib.mean_over(metrics, axis_name),
+        )
+
+    def sample(state: EncoderState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
+        del key
+        faces = images.to_float(batch["image"][:SAMPLES])
+        labels = batch["label"][:SAMPLES]
+        latents = make_encoder(model, num_classes).apply(state.best_encoder, faces, labels, train=False)
+        edited = edits(model, num_classes, state.generator, latents)
+        own = edited[labels, jnp.arange(len(labels))]
+        metrics = {
+            "sample_psnr": jnp.mean(images.psnr(faces, own)),
+            # An encoder can buy reconstruction by leaving the prior; then the label does nothing, and this goes to 0.
+            "edit_spread": jnp.mean(jnp.std(edited, axis=0)),
+            "sample_edge": jnp.mean(jnp.abs(latents) > EDGE * PRIOR_EDGE[model.latent_distribution]),
+        }
+        rows = jnp.concatenate([faces[None], own[None], edited]).swapaxes(0, 1)
+        return images.to_bytes(rows.reshape(-1, 48, 48, 1)).reshape(*rows.shape[:2], 48, 48), metrics
+
+    def diagnose(metrics: Mapping[str, float]) -> None:
+        del metrics
+
+    names = emotions.EMOTIONS if num_classes == len(emotions.EMOTIONS) else tuple(map(str, range(num_classes)))
+    return state_lib.Phase("encoder", init, step, sample, ("face", "own label", *names), diagnose)

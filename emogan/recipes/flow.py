@@ -1,0 +1,183 @@
+"""Phase `flow`: a network learns the velocity between faces and noise, under a label or none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from emogan import config as config_lib
+from emogan.data import augment, dataset
+from emogan.models import flow_edit, ode, unet
+from emogan.recipes import state as state_lib
+from emogan.util import images, types
+
+BANDS = 4  # of time, whose losses are told apart
+DRAWN, EDITED = 2, 4  # rows of a sample
+_SAMPLE_STEPS, _SAMPLE_GUIDANCE = 8, 2.0  # of generated faces
+_EDGE = 1e-6  # of the unit interval, beyond which its normal quantiles are not finite
+
+
+@struct.dataclass
+class FlowState:
+    """The network in training, and the moving average of its parameters (empty if switched off)."""
+
+    step: jax.Array
+    network: state_lib.NetworkState
+    average: types.Params
+
+    @property
+    def best_params(self) -> types.Params:
+        """The averaged parameters where there is an average, else those in training."""
+        return self.average if self.average else self.network.params
+
+    @property
+    def best_encoder(self) -> state_lib.Variables:
+        """The variables of E and G, which are one network."""
+        return {"params": self.best_params}
+
+    @property
+    def generator(self) -> state_lib.Variables:
+        """Nothing: see `best_encoder`."""
+        return {}
+
+
+def make_network(config: config_lib.Config, num_classes: int) -> unet.UNet:
+    """Returns the network of a configuration."""
+    settings, dtype = config.unet, jnp.dtype(config.model.precision)
+    return unet.UNet(settings.channels(), settings.blocks, settings.attention, num_classes, dtype)
+
+
+def velocity_of(module: unet.UNet, params: types.Params) -> ode.Velocity:
+    """Returns the velocity that a network with these parameters has learnt."""
+    return lambda x, t, labels: module.apply({"params": params}, x, t, labels)
+
+
+def draw_times(key: jax.Array, count: int, settings: config_lib.FlowConfig) -> jax.Array:
+    """Returns times [count] in (0, 1) whose logits are normal (Esser et al. 2024, section 3.1).
+
+    They are spread evenly over the distribution's quantiles, from one random offset (Kingma et al. 2021, appendix I.1):
+    each alone is distributed so, and the losses of batches differ less.
+    """
+    quantiles = (jnp.arange(count) / count + jax.random.uniform(key)) % 1.0
+    normal = jax.scipy.special.ndtri(jnp.clip(quantiles, _EDGE, 1.0 - _EDGE))
+    return jax.nn.sigmoid(settings.time_mean + settings.time_spread * normal)
+
+
+def losses_of(
+    velocity: ode.Velocity, faces: types.Images, noises: jax.Array, times: jax.Array, labels: jax.Array
+) -> jax.Array:
+    """Returns |v(x_t, t, y) - (n - x)|^2 a pixel, [B], where x_t = (1 - t) x + t n (Liu et al. 2023, eq. 1).
+
+    Args:
+      velocity: the network.
+      faces: x, [B, 48, 48, 1] in [-1, 1].
+      noises: n, [B, 48, 48, 1].
+      times: t, [B] in [0, 1].
+      labels: y, [B, C], distributions; rows of 0 are the null label.
+    """
+    t = times[:, None, None, None]
+    answers = velocity((1.0 - t) * faces + t * noises, times, labels)
+    return jnp.mean(jnp.square(answers - (noises - faces)), axis=(1, 2, 3))
+
+
+def make(config: config_lib.Config, num_classes: int, held_out: dataset.Dataset) -> state_lib.Phase:
+    """Returns phase `flow` of a configuration.
+
+    Adam without weight decay: over such a training the decay would shrink no weight by much, most are followed by a
+    norm that undoes their scale, and the moving average does the smoothing.
+
+    Args:
+      config: see `config.FlowConfig`.
+      num_classes: how many labels there are.
+      held_out: faces that every sample edits; they take no part in training.
+    """
+    settings, edits = config.flow, config.flow_edit
+    module = make_network(config, num_classes)
+    rate = (
+        optax.linear_schedule(0.0, settings.learning_rate, settings.warm_up)
+        if settings.warm_up
+        else (settings.learning_rate)
+    )
+    optimizer = optax.chain(optax.clip_by_global_norm(settings.clip), optax.adam(rate, settings.b1, settings.b2))
+    shown = held_out.images[:EDITED], held_out.labels[:EDITED]  # NumPy arrays: making a phase computes nothing
+    seeds = flow_edit.seeds(shown[0])
+
+    def init(key: jax.Array) -> FlowState:
+        params = jax.jit(lambda key: unet.initialise(module, key))(key)
+        network = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
+        average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
+        return FlowState(jnp.zeros((), jnp.int32), network, average)
+
+    def step(
+        state: FlowState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
+    ) -> tuple[FlowState, types.Metrics]:
+        count = len(batch["label"])
+        keys = jax.random.split(key, 4)
+
+        def share(draw: Any) -> jax.Array:
+            return state_lib.own_share(draw, count, axis_name)
+
+        faces = images.to_float(batch["image"])
+        faces = jax.vmap(augment.flip)(faces, share(lambda count: jax.random.split(keys[0], count)))
+        times = share(lambda count: draw_times(keys[1], count, settings))
+        noises = share(lambda count: jax.random.normal(keys[2], (count, 48, 48, 1)))
+        dropped = share(lambda count: jax.random.uniform(keys[3], (count,)) < settings.label_dropout)
+        labels = batch["distribution"] if "distribution" in batch else jax.nn.one_hot(batch["label"], num_classes)
+        labels = jnp.where(dropped[:, None], 0.0, labels)
+
+        def gradients_of(faces, noises, times, labels):
+            def loss(params):
+                found = losses_of(velocity_of(module, params), faces, noises, times, labels)
+                band = jax.nn.one_hot((BANDS * times).astype(jnp.int32), BANDS)
+                return jnp.mean(found), (jnp.mean(found), found @ band / len(found), jnp.mean(band, axis=0))
+
+            return jax.grad(loss, has_aux=True)(state.network.params)
+
+        found = state_lib.mean_of_parts(gradients_of, config.parallel.microbatches, faces, noises, times, labels)
+        gradients, (loss, of_bands, shares) = state_lib.mean_over(found, axis_name)
+        network = state_lib.update(state.network, optimizer, gradients, {})
+        average = state.average
+        if settings.ema_decay:
+            average = state_lib.moving_average(
+                average, network.params, settings.ema_decay, state.step.astype(jnp.float32)
+            )
+        # 0 where no face of the batch has a time of the band, as in very small batches.
+        bands = of_bands / jnp.maximum(shares, 1e-6)
+        metrics = {"loss": loss, **{f"loss_t{i}": bands[i] for i in range(BANDS)}}
+        return FlowState(state.step + 1, network, average), {**metrics, "gradient": _norm(gradients)}
+
+    def sample(state: FlowState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
+        """Rows of generated faces, then of edits; the first column is without a label, and the unedited face."""
+        del batch
+        velocity = velocity_of(module, state.best_params)
+        every = jnp.concatenate([jnp.zeros((1, num_classes)), jnp.eye(num_classes)])
+        noises = jnp.repeat(jax.random.normal(key, (DRAWN, 48, 48, 1)), len(every), axis=0)
+        wanted = ode.Condition(jnp.tile(every, (DRAWN, 1)), jnp.full(len(noises), _SAMPLE_GUIDANCE))
+        drawn = ode.solve(velocity, noises, ode.times(1.0, 0.0, _SAMPLE_STEPS), wanted, "euler")
+
+        faces, labels = images.to_float(jnp.asarray(shown[0])), jnp.asarray(shown[1])
+        rows = jnp.repeat(faces, num_classes, axis=0)
+        target = ode.Condition(jnp.tile(jnp.eye(num_classes), (len(faces), 1)), jnp.full(len(rows), edits.guidance))
+        own = jnp.repeat(jax.nn.one_hot(labels, num_classes), num_classes, axis=0)
+        strength = None if edits.guidance_source == 1.0 else jnp.full(len(rows), edits.guidance_source)
+        numbers = jnp.repeat(jnp.asarray(seeds), num_classes)
+        path = ode.times(edits.t_max, 0.0, edits.steps)
+        edited = flow_edit.edit(
+            velocity, rows, path, target, ode.Condition(own, strength), numbers, edits.seed, edits.noises, edits.solver
+        )
+        edited = jnp.concatenate([faces[:, None], edited.reshape(len(faces), num_classes, 48, 48, 1)], axis=1)
+        whole = jnp.concatenate([drawn.reshape(DRAWN, -1, 48, 48, 1), edited])
+        return images.to_bytes(whole.reshape(-1, 48, 48, 1)).reshape(*whole.shape[:2], 48, 48), {}
+
+    def diagnose(metrics: Mapping[str, float]) -> None:
+        del metrics
+
+    columns = ("no label; face", *held_out.class_names)
+    return state_lib.Phase("flow", init, step, sample, columns, diagnose)
+
+
+def _norm(tree: Any) -> jax.Array:
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))

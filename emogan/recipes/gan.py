@@ -1,0 +1,210 @@
+"""Phase `gan`: the conditional DCGAN, G against D (section 2.2.1 of the paper)."""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from emogan import config as config_lib
+from emogan import losses
+from emogan.models import dcgan
+from emogan.recipes import state as state_lib
+from emogan.util import images, types
+
+SAMPLES = 64
+# A D that tells nothing apart answers every face with a logit near 0: its two cross-entropies are ln 2 each.
+COLLAPSED_LOSS = 2 * math.log(2)
+
+
+@struct.dataclass
+class GanState:
+    """Both networks; `average` is G's moving average (empty if switched off)."""
+
+    step: jax.Array
+    generator: state_lib.NetworkState
+    discriminator: state_lib.NetworkState
+    average: state_lib.Variables
+    collapsed_for: jax.Array  # steps on end in which D told nothing apart
+
+    @property
+    def best_generator(self) -> state_lib.Variables:
+        """The averaged G where there is one, else G."""
+        return self.average if self.average else self.generator.variables
+
+
+def make_generator(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
+    """Returns the module G of a configuration."""
+    return dcgan.Generator(model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision)
+
+
+def make_discriminator(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
+    """Returns the module D of a configuration."""
+    return dcgan.Discriminator(
+        model.width, num_classes, model.batch_norm and model.critic_norm, model.resampling, axis_name, model.precision
+    )
+
+
+def make_optimizer(settings: config_lib.GanConfig) -> optax.GradientTransformation:
+    """Returns the optimiser of a configuration."""
+    if settings.optimizer == "rmsprop":
+        return optax.rmsprop(settings.learning_rate, decay=0.99)
+    return optax.adam(settings.learning_rate, b1=settings.b1, b2=settings.b2)
+
+
+def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
+    """Returns phase `gan` of a configuration, for labels in 0..num_classes - 1."""
+    model, settings, parts = config.model, config.gan, config.parallel.microbatches
+    optimizer, adversarial = make_optimizer(settings), losses.ADVERSARIAL.get(settings.loss)
+
+    def init(key: jax.Array) -> GanState:
+        generator_key, discriminator_key = jax.random.split(key)
+        labels = jnp.zeros((1,), jnp.int32)
+        generator = state_lib.initialise(
+            make_generator(model, num_classes), optimizer, generator_key, jnp.zeros((1, model.latent_size)), labels
+        )
+        discriminator = state_lib.initialise(
+            make_discriminator(model, num_classes), optimizer, discriminator_key, jnp.zeros((1, 48, 48, 1)), labels
+        )
+        # The average is a copy, because donating a state with one buffer in two places is an error.
+        average = jax.tree.map(jnp.copy, dict(generator.variables)) if settings.ema_decay else {}
+        return GanState(jnp.zeros((), jnp.int32), generator, discriminator, average, jnp.zeros((), jnp.int32))
+
+    def step(
+        state: GanState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
+    ) -> tuple[GanState, types.Metrics]:
+        real, labels = images.to_float(batch["image"]), batch["label"]
+        norm_axis = state_lib.norm_axis(config.parallel, axis_name)
+        G = make_generator(model, num_classes, norm_axis)
+        D = make_discriminator(model, num_classes, norm_axis)
+        # One batch of z, with the labels of the real batch, serves both updates, D's first.
+        latents = state_lib.own_share(
+            lambda count: dcgan.sample_latents(key, count, model.latent_size, model.latent_distribution),
+            len(labels),
+            axis_name,
+        )
+        mix = state_lib.own_share(
+            lambda count: jax.random.uniform(jax.random.fold_in(key, 1), (count,)), len(labels), axis_name
+        )
+
+        def generate(generator: state_lib.NetworkState, labels, latents):
+            def draw(params):
+                return state_lib.forward(G, params, generator.batch_stats, latents, labels)
+
+            return jax.vjp(draw, generator.params, has_aux=True)
+
+        def discriminator_gradients(discriminator, drawn, real, labels, latents, mix):
+            fake = (drawn or generate(state.generator, labels, latents))[0]
+            # In one pass, but normalised each by their own statistics, as DCGAN does.
+            faces, both = jnp.concatenate([real, fake]), jnp.concatenate([labels, labels])
+
+            def loss(params):
+                forward = functools.partial(state_lib.forward, D, params, discriminator.batch_stats)
+                logits, stats = forward(faces, both, batches=2)
+                real_logits, fake_logits = jnp.split(logits, 2)
+                total = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
+                if settings.penalty == "gradient":
+                    critic = lambda faces: forward(faces, labels)[0]  # noqa: E731
+                    total += settings.penalty_weight * jnp.mean(losses.gradient_penalty(critic, real, fake, mix))
+                means = jnp.mean(real_logits), jnp.mean(fake_logits), jnp.mean(logits**2)
+                return total, (stats, means)
+
+            (value, (stats, means)), gradients = jax.value_and_grad(loss, has_aux=True)(discriminator.params)
+            return gradients, stats, value, means
+
+        def generator_gradients(generator, drawn, real, labels, latents):
+            fake, pullback, stats = drawn or generate(generator, labels, latents)
+
+            def loss(faces):
+                def critic(faces):
+                    return state_lib.forward(D, discriminator.params, discriminator.batch_stats, faces, labels)[0]
+
+                real_logits = critic(real) if adversarial.relativistic else 0.0
+                return jnp.mean(adversarial.generator(real_logits, critic(faces)))
+
+            value, face_gradients = jax.value_and_grad(loss)(fake)
+            return pullback(face_gradients)[0], stats, value
+
+        discriminator = state.discriminator
+        for i in range(settings.critic_steps):
+            # Each of D's updates sees its own part of the batch; G's sees the last.
+            part = [x.reshape(-1, settings.critic_steps, *x.shape[1:])[:, i] for x in (real, labels, latents, mix)]
+            # D's update does not move G, so the faces it sees, and the way back through them, serve G's first too.
+            drawn = generate(state.generator, *part[1:3]) if parts == 1 else None
+            gradients, stats, d_loss, (real_logit, fake_logit, square) = state_lib.mean_of_parts(
+                functools.partial(discriminator_gradients, discriminator, drawn), parts, *part
+            )
+            discriminator = state_lib.update(
+                discriminator,
+                optimizer,
+                state_lib.mean_over(gradients, axis_name),
+                state_lib.mean_over(stats, axis_name),
+            )
+            if settings.penalty == "clip":
+                clipped = jax.tree.map(
+                    lambda leaf: jnp.clip(leaf, -settings.penalty_weight, settings.penalty_weight), discriminator.params
+                )
+                discriminator = discriminator.replace(params=clipped)
+        generator = state.generator
+        for i in range(settings.generator_steps):
+            gradients_of = functools.partial(generator_gradients, generator, drawn if i == 0 else None)
+            gradients, stats, g_loss = state_lib.mean_of_parts(gradients_of, parts, *part[:3])
+            generator = state_lib.update(
+                generator, optimizer, state_lib.mean_over(gradients, axis_name), state_lib.mean_over(stats, axis_name)
+            )
+
+        average = state.average
+        if settings.ema_decay:
+            average = state_lib.moving_average(
+                average, dict(generator.variables), settings.ema_decay, state.step.astype(jnp.float32)
+            )
+
+        metrics = {
+            "discriminator_loss": d_loss,
+            "generator_loss": g_loss,
+            "real_logit": real_logit,
+            "fake_logit": fake_logit,
+        }
+        metrics, square = state_lib.mean_over((metrics, square), axis_name)
+        mean = (metrics["real_logit"] + metrics["fake_logit"]) / 2
+        metrics["logit_spread"] = jnp.sqrt(jnp.maximum(square - mean**2, 0.0))
+        collapsed = (metrics["logit_spread"] < 0.05) & (jnp.abs(metrics["discriminator_loss"] - COLLAPSED_LOSS) < 0.02)
+        collapsed &= settings.loss == "cross_entropy"
+        collapsed_for = jnp.where(collapsed, state.collapsed_for + 1, 0)
+        metrics["collapsed_for"] = collapsed_for
+        return GanState(state.step + 1, generator, discriminator, average, collapsed_for), metrics
+
+    def sample(state: GanState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
+        latents = dcgan.sample_latents(key, SAMPLES, model.latent_size, model.latent_distribution)
+        # The labels of the first 64 faces, over again if there are fewer.
+        labels = jnp.resize(batch["label"], (SAMPLES,))
+        faces = make_generator(model, num_classes).apply(state.best_generator, latents, labels, train=False)
+        return images.to_bytes(faces).reshape(8, 8, 48, 48), {}
+
+    def diagnose(metrics: Mapping[str, float]) -> state_lib.Diagnosis | None:
+        limit, steps = settings.collapse_steps, int(metrics["collapsed_for"])
+        # Beyond the limit is a run that went on under on_collapse=warn.
+        stop = 0 < limit <= steps and settings.on_collapse == "stop"
+        if not limit or not (stop or steps in (max(1, limit // 2), limit)):
+            return None
+        return state_lib.Diagnosis(
+            f"D has told nothing apart for {steps} steps (its loss sits at 2 ln 2, its logits "
+            f"spread by {metrics['logit_spread']:.3f}): G has collapsed. "
+            + (
+                "Try fewer --config.gan.generator_steps, another --config.seed, or --config.gan.on_collapse=warn."
+                if stop
+                else f"The limit is {limit}; --config.gan.on_collapse={settings.on_collapse}."
+            ),
+            stop,
+        )
+
+    return state_lib.Phase("gan", init, step, sample, (), diagnose)
+
+
+def parameter_count(variables: Any) -> int:
+    """Returns how many numbers a tree of parameters holds."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables))

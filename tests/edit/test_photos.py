@@ -1,0 +1,141 @@
+"""Edits put back into photographs: where, how much, and what stays as it was."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from emogan.edit import detection, photos
+
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+@pytest.fixture
+def photograph():
+    """uint8 [300, 260, 3]: coarse patches of many colours."""
+    return np.random.default_rng(0).integers(40, 200, (30, 26, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1)
+
+
+def put_back(pixels, square, change):
+    before = np.full((48, 48), 128, np.uint8)
+    return photos.put_back(pixels, square, before, (before.astype(int) + change).astype(np.uint8))
+
+
+def luminance(pixels):
+    return pixels.astype(float) @ LUMA
+
+
+def test_no_change_leaves_every_byte(photograph):
+    np.testing.assert_array_equal(put_back(photograph, detection.Square(-20.3, 7.7, 151.2), 0), photograph)
+
+
+def test_outside_of_the_square_nothing_changes_and_the_input_never(photograph):
+    original = photograph.copy()
+    edited = put_back(photograph, detection.Square(60, 80, 120), -50)
+    np.testing.assert_array_equal(photograph, original)
+    changed = np.argwhere((edited != photograph).any(axis=-1))
+    assert changed.min(axis=0).tolist() >= [80, 60]
+    assert changed.max(axis=0)[0] < 200
+    assert changed.max(axis=0)[1] < 180
+
+
+@pytest.mark.parametrize("change", [-30, 30])
+def test_the_luminance_in_the_middle_changes_by_the_edit(photograph, change):
+    edited = put_back(photograph, detection.Square(60, 80, 120), change)
+    difference = (luminance(edited) - luminance(photograph))[120:160, 100:140]
+    assert np.abs(difference - change).max() <= 1
+
+
+def test_the_edge_of_an_edit_has_no_seam():
+    flat = np.full((200, 200), 100, np.uint8)
+    edited = put_back(flat, detection.Square(20, 20, 160), 80).astype(int)
+    assert max(np.abs(np.diff(edited, axis=axis)).max() for axis in (0, 1)) <= 6
+    assert edited[100, 100] == 180
+
+
+def test_colours_keep_their_hue(photograph):
+    for change in (-90, 90):
+        edited = put_back(photograph, detection.Square(0, 0, 260), change).astype(float)[100:160, 100:160]
+        before = photograph.astype(float)[100:160, 100:160]
+        # A hue is the direction of a colour away from gray.
+        one, other = (part - luminance(part)[..., None] for part in (before, edited))
+        lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+        cosine = (one * other).sum(axis=-1)[lengths > 400] / lengths[lengths > 400]
+        assert cosine.min() > 0.99
+
+
+def test_a_shadow_takes_the_colour_down_with_the_light():
+    skin = np.full((100, 100, 3), (200, 150, 130), np.uint8)
+    edited = put_back(skin, detection.Square(0, 0, 100), -80)[50, 50]
+    np.testing.assert_allclose(edited, np.array([200, 150, 130]) * (1 - 80 / luminance(skin)[0, 0]), atol=1)
+
+
+def test_what_would_leave_the_bytes_ends_in_white_or_black():
+    pixels = np.full((100, 100, 3), (250, 200, 190), np.uint8)
+    assert put_back(pixels, detection.Square(0, 0, 100), 127)[50, 50].tolist() == [255, 255, 255]
+    assert put_back(pixels // 4, detection.Square(0, 0, 100), -128)[50, 50].tolist() == [0, 0, 0]
+
+
+def test_an_edit_lands_where_its_pixel_was_cut():
+    pixels = np.full((400, 400), 100, np.uint8)
+    change = np.zeros((48, 48), int)
+    change[30, 18] = 100
+    square = detection.Square(41.3, 77.6, 240.0)
+    edited = put_back(pixels, square, change).astype(float) - 100
+    rows, columns = np.mgrid[:400, :400]
+    middle = [(edited * places).sum() / edited.sum() + 0.5 for places in (rows, columns)]
+    np.testing.assert_allclose(middle, [77.6 + 30.5 * 5, 41.3 + 18.5 * 5], atol=0.6)
+
+
+@pytest.mark.parametrize(
+    "square", [(-60, -50, 130), (200.5, 250.5, 90), (-10, -10, 400), (30.2, 30.7, 12), (900, 0, 9)]
+)
+def test_squares_beyond_the_border_and_small_ones_keep_the_shape(photograph, square):
+    edited = put_back(photograph, detection.Square(*square), 60)
+    assert edited.shape == photograph.shape
+    assert edited.dtype == np.uint8
+    assert (edited != photograph).any() == (square[0] < 300)
+
+
+def test_cutting_an_edited_photograph_gives_the_edit():
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(60, 180, (20, 20), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
+    square = detection.Square(0, 0, 240)
+    before = detection.cut(coarse, square)
+    rows, columns = np.mgrid[:48, :48]
+    after = (before + 40 * np.exp(-((rows - 30) ** 2 + (columns - 24) ** 2) / 40)).astype(np.uint8)
+    found = detection.cut(photos.put_back(coarse, square, before, after), square)
+    assert np.abs(found.astype(int) - after)[12:36, 12:36].max() <= 3
+
+
+def test_a_photograph_is_bent_where_the_edit_bent_the_face(photograph):
+    square = detection.Square(40, 60, 144)  # three pixels of the photograph for each of the face
+    before = detection.cut(photograph, square)
+    flow = np.full((48, 48, 2), (2, -1), np.float32)
+    places = np.indices((48, 48)) + np.moveaxis(flow, -1, 0)
+    after = ndimage.map_coordinates(before.astype(np.float32), places, order=1, mode="nearest")
+    edited = photos.put_back(photograph, square, before, after, flow)
+    middle = photograph[60 + 60 + 6 : 60 + 84 + 6, 40 + 60 - 3 : 40 + 84 - 3]
+    np.testing.assert_allclose(edited[120:144, 100:124].astype(int), middle, atol=1)
+    np.testing.assert_array_equal(edited[:60], photograph[:60])
+    still = photos.put_back(photograph, square, before, before, np.zeros_like(flow))
+    np.testing.assert_array_equal(still, photograph)
+
+
+def test_what_was_painted_on_a_bent_face_is_added_to_the_bent_photograph():
+    flat = np.full((200, 200), 100, np.uint8)
+    square, before = detection.Square(20, 20, 144), np.full((48, 48), 100, np.uint8)
+    after = before.copy()
+    after[20:28, 20:28] = 160
+    flow = np.random.default_rng(0).normal(0, 1, (48, 48, 2)).astype(np.float32)
+    edited = photos.put_back(flat, square, before, after, flow)
+    np.testing.assert_array_equal(edited, photos.put_back(flat, square, before, after))
+    assert edited[20 + 72, 20 + 72] == 160
+
+
+def test_bands_join_without_a_trace(photograph, monkeypatch):
+    square, before = detection.Square(-10.3, 20.6, 240.4), np.full((48, 48), 128, np.uint8)
+    rng = np.random.default_rng(3)
+    after, flow = rng.integers(60, 200, (48, 48), dtype=np.uint8), rng.normal(0, 2, (48, 48, 2)).astype(np.float32)
+    whole = photos.put_back(photograph, square, before, after, flow)
+    monkeypatch.setattr(photos, "_BAND", 17)
+    np.testing.assert_allclose(photos.put_back(photograph, square, before, after, flow).astype(int), whole, atol=1)

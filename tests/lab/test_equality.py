@@ -1,0 +1,71 @@
+"""All contestants compute what emogan computes, and who does not is caught."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+from benchmarking import equality, ours, settings, stock
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+@pytest.fixture(scope="module", params=["gan", "encoder"])
+def reference(request, quick_compilation):
+    """A task of two steps at width 2, and emogan's results."""
+    task = settings.Settings(phase=request.param, width=2, batch_size=4, faces=8, exact_padding=True)
+    return task, *ours.Steps(task).reference()
+
+
+def test_stock_flax_makes_the_same_step(reference):
+    task, problem, expected = reference
+    equality.check("stock", equality.differences(expected, stock.Steps(task).follow(problem)))
+
+
+@pytest.mark.parametrize("variant", ["eager", "channels_last"])
+def test_pytorch_makes_the_same_step(reference, variant):
+    _one_thread()
+    from benchmarking import torch_peer
+
+    task, problem, expected = reference
+    peer = torch_peer.Steps(dataclasses.replace(task, variant=variant))
+    found = peer.follow(problem)
+    equality.check("torch", equality.differences(expected, found))
+    assert peer.run(3) > 0
+
+
+def test_pytorch_with_its_own_padding_does_not(reference):
+    _one_thread()
+    from benchmarking import torch_peer
+
+    task, problem, expected = reference
+    peer = torch_peer.Steps(dataclasses.replace(task, variant="eager", exact_padding=False))
+    with pytest.raises(equality.Unequal, match="torch: expected the results of emogan"):
+        equality.check("torch", equality.differences(expected, peer.follow(problem)))
+
+
+def test_a_wrong_gradient_and_a_wrong_loss_are_caught(reference):
+    _, _, expected = reference
+    name = next(name for name in expected["gradients"] if name.endswith("conv1/kernel"))
+    wrong = copy.deepcopy(expected)
+    wrong["gradients"][name] = expected["gradients"][name][::-1]
+    with pytest.raises(equality.Unequal, match="gradients"):
+        equality.check("wrong", equality.differences(expected, wrong))
+    wrong = copy.deepcopy(expected)
+    wrong["losses"][0] = {key: value + 0.01 * abs(value) for key, value in wrong["losses"][0].items()}
+    with pytest.raises(equality.Unequal, match="first_losses"):
+        equality.check("wrong", equality.differences(expected, wrong))
+    del wrong["gradients"][name]
+    with pytest.raises(equality.Unequal, match="same parameters"):
+        equality.differences(expected, wrong)
+
+
+def test_a_result_that_is_no_number_is_caught():
+    found = dict.fromkeys(equality.TOLERANCES, np.nan)
+    with pytest.raises(equality.Unequal):
+        equality.check("nan", found)
+
+
+def _one_thread():
+    # Threads that wait for each other at every tiny layer take longer than one alone.
+    pytest.importorskip("torch").set_num_threads(1)
