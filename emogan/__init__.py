@@ -1,8 +1,27 @@
 """Changing the emotion on a face: GANs in JAX and Flax."""
 
-from emogan.config import Config
-from emogan.edit.loading import EmotionTransfer, load
-from emogan.emotions import EMOTIONS
-from emogan.presets import PRESETS, preset
+import importlib
+from typing import Any
 
-__all__ = ["EMOTIONS", "PRESETS", "Config", "EmotionTransfer", "load", "preset"]
+from emogan.emotions import EMOTIONS
+
+# Imported at first use, so that whoever edits faces waits for nothing that trains.
+_PLACES = {
+    "Config": "emogan.config",
+    "Editor": "emogan.edit.editor",
+    "PRESETS": "emogan.presets",
+    "load": "emogan.edit.loading",
+    "preset": "emogan.presets",
+}
+
+__all__ = ["EMOTIONS", *_PLACES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'emogan' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

@@ -8,69 +8,23 @@ import dataclasses
 import difflib
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
-from emogan.phase_configs import (
-    ClassifierConfig,
-    EncoderConfig,
-    FlowConfig,
-    FlowEditConfig,
-    GanConfig,
-    JointConfig,
-    TranslatorConfig,
-    UNetConfig,
-)
+from emogan.data.data_config import DataConfig
+from emogan.edit import model_file
+from emogan.models.dcgan import ModelConfig
+from emogan.models.flow_edit import FlowEditConfig
+from emogan.models.translator import TranslatorConfig
+from emogan.models.unet import UNetConfig
+from emogan.recipes.classifier import ClassifierConfig
+from emogan.recipes.encoder import EncoderConfig
+from emogan.recipes.flow import FlowConfig
+from emogan.recipes.gan import GanConfig
+from emogan.recipes.joint import JointConfig
 from emogan.util import files, ranges, untrusted
 
-PHASES = ("gan", "encoder", "classifier", "robust", "joint", "flow")
-_CLASSIFIERS = ("classifier", "robust")
-
 # The fields are not frozen because ml_collections overrides them one by one from flags.
-
-
-@dataclasses.dataclass
-class DataConfig:
-    """Which faces a run learns from."""
-
-    name: str = "toyfaces"  # toyfaces, fer2013, folder, or tfds:NAME
-    dir: str = ""  # where FER2013 or the prepared TFDS data lie
-    size: int = 0  # toyfaces: how many faces to draw for each split; 0 means as many as FER2013 has
-    on_bad_row: str = "error"  # FER2013, folder: error, or skip (counts and reports)
-    labels: str = "fer2013"  # the data's own; of FER2013 also ferplus, or auto: ferplus where fer2013new.csv is there
-    ferplus: str = ""  # fer2013new.csv, where it does not lie beside FER2013
-    class_names: str = ""  # folder: what the classes are called, with commas between, in the order of their numbers
-
-    def check(self) -> None:
-        ranges.one_of("data.on_bad_row", self.on_bad_row, ("error", "skip"))
-        ranges.one_of("data.labels", self.labels, ("fer2013", "ferplus", "auto"))
-        ranges.between("data.size", self.size, 0, 10**7)
-        if self.name not in ("toyfaces", "fer2013", "folder") and not self.name.startswith("tfds:"):
-            raise ValueError(f"data.name: expected toyfaces, fer2013, folder or tfds:NAME, found {self.name!r:.100}")
-        if self.labels == "ferplus" and self.name != "fer2013":
-            raise ValueError(f"data.labels: expected ferplus with data.name=fer2013 alone, found {self.name!r:.50}")
-
-
-@dataclasses.dataclass
-class ModelConfig:
-    """The networks; with the defaults they are the paper's."""
-
-    width: int = 64  # features of D's first convolution; the others are 2, 4 and 8 times as wide
-    latent_size: int = 100
-    latent_distribution: str = "uniform"  # uniform on (-1, 1), or normal
-    encoder_labels: bool = False  # E(x, y), as in the authors' code, instead of the paper's E(x)
-    encoder_output: str = "tanh"  # tanh keeps E(x) within the uniform prior; linear is the paper's words
-    batch_norm: bool = True
-    critic_norm: bool = True  # whether D has it, too; a penalty on D's gradients wants none there
-    resampling: str = "strided"  # strided convolutions, or pooled: what the paper says strides improve on
-    precision: str = "float32"  # bfloat16: of features and products in G, D and E; all that is kept stays float32
-
-    def check(self) -> None:
-        ranges.between("model.width", self.width, 1, 1024)
-        ranges.between("model.latent_size", self.latent_size, 1, 4096)
-        ranges.one_of("model.latent_distribution", self.latent_distribution, ("uniform", "normal"))
-        ranges.one_of("model.encoder_output", self.encoder_output, ("tanh", "linear"))
-        ranges.one_of("model.precision", self.precision, ("float32", "bfloat16"))
-        ranges.one_of("model.resampling", self.resampling, ("strided", "pooled"))
 
 
 @dataclasses.dataclass
@@ -145,28 +99,18 @@ class Config:
                 "give it a smaller gan.batch_size"
             )
         phases = self.phases.split(",")
-        if {"joint", "flow"} <= set(phases):
+        if len(models := [name for name in phases if RECIPES[name].whole]) > 1:
             raise ValueError(
-                f"phases: expected joint or flow, since a run has one model, found {self.phases}; leave one of them out"
+                f"phases: expected {' or '.join(models)}, since a run has one model, found {self.phases}; leave one of "
+                "them out"
             )
-        if "joint" not in phases:
-            return
-        if self.joint.guide and not guides(self):
-            raise ValueError(
-                f"joint.guide: expected 0, or one of the phases {' and '.join(_CLASSIFIERS)} in phases, found "
-                f"{self.joint.guide} and {self.phases}"
-            )
-        if self.translator.informed and (self.joint.gradient_penalty or not guides(self)):
-            raise ValueError(
-                "translator.informed: expected false, or a guide and joint.gradient_penalty=0, found true with "
-                f"joint.guide={self.joint.guide}, phases {self.phases} and "
-                f"joint.gradient_penalty={self.joint.gradient_penalty}"
-            )
-        if self.parallel.microbatches > 1:
-            raise ValueError(
-                f"parallel.microbatches: expected 1 with phase joint, found {self.parallel.microbatches}; "
-                "give it a smaller joint.batch_size"
-            )
+        for name in phases:
+            RECIPES[name].check(self)
+
+
+# The phases: fields of a configuration whose class has a recipe.
+RECIPES = {field.name: field.type.recipe for field in dataclasses.fields(Config) if hasattr(field.type, "recipe")}
+PHASES = tuple(RECIPES)
 
 
 _DEVICES = "computed_on"  # in the JSON of a run: no field, since a run may go on elsewhere
@@ -190,7 +134,19 @@ def from_json(text: str) -> Config:
         raise ValueError(f"expected a configuration as JSON, found {error}; train the run again") from error
     if isinstance(values, dict):
         values.pop(_DEVICES, None)
-    return _from_dict(Config, values, "")
+    return ranges.from_dict(Config, values, "")
+
+
+def of(card: Mapping[str, Any]) -> Config:
+    """Returns the configuration of the run that trained a model, by the model's card.
+
+    Raises:
+      ValueError: if the card has none.
+    """
+    text = card.get("config")
+    if not isinstance(text, str):
+        raise ValueError("expected a model whose card has a configuration, found none; export the run again")
+    return from_json(text)
 
 
 def save(config: Config, path: pathlib.Path, devices: str = "") -> None:
@@ -232,9 +188,15 @@ def override(config: Config, name: str, text: str) -> None:
     setattr(owner, field, value)
 
 
-def guides(config: Config) -> tuple[str, ...]:
-    """Returns the phases whose classifiers guide phase `joint`: all of the configuration's, if they are asked to."""
-    return tuple(name for name in config.phases.split(",") if name in _CLASSIFIERS and config.joint.guide)
+def last_phase(config: Config) -> str:
+    """Returns the phase whose checkpoints hold the E and G of a run."""
+    return next((name for name in config.phases.split(",") if RECIPES[name].whole), "encoder")
+
+
+def networks(config: Config) -> model_file.Networks:
+    """Returns which networks the finished E and G of a run are."""
+    kind = RECIPES[last_phase(config)].editor
+    return model_file.Networks(kind, config.model, config.translator, config.unet, config.flow_edit)
 
 
 def share_epochs(config: Config, epochs: float) -> None:
@@ -266,9 +228,16 @@ def differences(old: Config, new: Config) -> list[str]:
     """Returns a line for each field whose change makes `new` another run than `old`, as `model.width: 64 -> 32`."""
     before, after = flatten(old), flatten(new)
     may_change = set(_MAY_CHANGE)
-    # The run's model is that of phase `joint` or `flow` where there is one, and that of `joint` holds its guides.
-    was, now = (set(config.phases.split(",")) & {"joint", "flow"} for config in (old, new))
-    if was and (was != now or ("joint" in was and guides(old) != guides(new))):
+    # A run has one model: that of a phase that trains E and G by itself, where there is one, with what it builds on.
+    was, now = (
+        {
+            (name, RECIPES[name].built_on(config))
+            for name in config.phases.split(",")
+            if name in RECIPES and RECIPES[name].whole
+        }
+        for config in (old, new)
+    )
+    if was and was != now:
         may_change.remove("phases")
     free = ("run.", "flow_edit.")  # what is written, and how a trained flow is used
     return [
@@ -276,24 +245,3 @@ def differences(old: Config, new: Config) -> list[str]:
         for name in before
         if before[name] != after[name] and name not in may_change and not name.startswith(free)
     ]
-
-
-def _from_dict(cls: type, values: Any, prefix: str) -> Any:
-    if not isinstance(values, dict):
-        raise ValueError(f"{prefix or 'config'}: expected an object, found {values!r:.100}")
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    if unknown := sorted(set(values) - set(fields)):
-        name = prefix + untrusted.shown(unknown[0])
-        raise ValueError(f"{name}: expected a field out of {', '.join(fields)}, found another")
-    arguments = {}
-    for name, value in values.items():
-        kind = fields[name].type
-        if dataclasses.is_dataclass(kind):
-            arguments[name] = _from_dict(kind, value, f"{prefix}{name}.")
-            continue
-        if kind is float and type(value) is int and abs(value) < 1 << 63:
-            value = float(value)
-        if type(value) is not kind:
-            raise ValueError(f"{prefix}{name}: expected {kind.__name__}, found {value!r:.100}")
-        arguments[name] = value
-    return cls(**arguments)

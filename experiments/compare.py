@@ -18,7 +18,7 @@ import script
 from absl import flags
 
 from emogan.data import toyfaces
-from emogan.edit import face_files, loading
+from emogan.edit import editor, face_files, loading
 from emogan.evaluation import comparison, jobs, report, report_pictures, run_scores, tables
 from emogan.train import checkpoint, interrupt, loop, writers
 from emogan.util import files, images
@@ -87,7 +87,7 @@ def _side_by_side(folders: list[pathlib.Path], faces: np.ndarray) -> list[report
         if (folder / "checkpoints").is_dir()  # not so where pictures of another program were scored
     }
     # The faces to show have no labels, which an E(x, y) would ask for.
-    models = {name: model for name, model in models.items() if not model.config.model.encoder_labels}
+    models = {name: model for name, model in models.items() if model.encoder_labels != editor.WEAR}
     if not models:
         return []
     caption = "Edits to every label by each run; the first column is the face itself."

@@ -18,13 +18,13 @@ import skimage.data
 from absl import flags
 from benchmarking import machine
 
-from emogan.edit import detection, loading, pretrained
+from emogan.edit import detection, loading, model_file
 from emogan.export import browser, onnx_file, runtime, web
 from emogan.train import writers
 from emogan.util import files
 
 WORKDIR = script.define_path(
-    "workdir", pretrained.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
+    "workdir", model_file.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
 )
 OUTPUT = script.define_path("output", "runs/page", "the folder for the screenshots")
 ROUNDS = flags.DEFINE_integer("rounds", 20, "how often seven edits are timed on each screen", 1)

@@ -16,7 +16,7 @@ import script
 from absl import flags
 
 from emogan import config as config_lib
-from emogan.edit import pretrained
+from emogan.edit import model_file
 from emogan.evaluation import studies, study_answers, study_pictures, study_tables
 from emogan.train import writers
 from emogan.util import files, untrusted
@@ -24,7 +24,7 @@ from emogan.util import files, untrusted
 MAKE = flags.DEFINE_bool("make", False, "make a study")
 SCORE = script.define_paths("score", (), "the files of viewers' answers, .json or .csv: score them")
 OUTPUT = script.define_path("output", "runs/study", "the study's folder")
-MODEL = script.define_paths("model", (), f"with --make: {' or '.join(pretrained.NAMES)}, or files of export_model.py")
+MODEL = script.define_paths("model", (), f"with --make: {' or '.join(model_file.SHIPPED)}, or files of export_model.py")
 WORKDIR = script.define_paths("workdir", (), "with --make: folders of finished runs")
 IMAGES = script.define_paths("images", (), "with --make: edits uint8 [M, 48, 48] of other programs, .npy files")
 LABELS = script.define_paths("labels", (), "with --images: the emotions asked for, int [M], a .npy for each")

@@ -18,11 +18,11 @@ import flag_config
 import script
 from absl import flags
 
-from emogan.edit import face_files, loading, photo_files, pretrained, transfer_files
+from emogan.edit import face_files, loading, model_file, photo_files, transfer_files
 from emogan.train import writers
 
 WORKDIR = script.define_path(
-    "workdir", pretrained.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
+    "workdir", model_file.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
 )
 INPUT = script.define_path("input", None, "an image, a folder of images, or a .npy file uint8 [N,48,48]", required=True)
 EMOTION = flags.DEFINE_string("emotion", None, "an emotion's name, all, or FROM:TO for an animation", required=True)

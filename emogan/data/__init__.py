@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from emogan import config as config_lib
-from emogan.data import dataset, fer2013, folder_source, tfds_source, toyfaces
+from emogan.data import data_config, dataset, fer2013, folder_source, tfds_source, toyfaces
 from emogan.data.fer2013 import ferplus, validation_split
 from emogan.util import files
 
@@ -13,7 +12,7 @@ WHOLE_TRAINING = "training"  # of FER2013: `train` and `valid` together
 
 
 def load(
-    config: config_lib.DataConfig,
+    config: data_config.DataConfig,
     split: str,
     seed: int,
     *,

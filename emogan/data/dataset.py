@@ -78,6 +78,11 @@ class Dataset:
         return digest.hexdigest()
 
 
+def nobody() -> Dataset:
+    """Returns a data set of no faces, for those who want but the shapes of what is made of one."""
+    return Dataset(np.zeros((0, IMAGE_SIZE, IMAGE_SIZE), np.uint8), np.zeros(0, np.int32))
+
+
 def _check_distributions(distributions: np.ndarray, shape: tuple[int, int]) -> None:
     if distributions.dtype != np.float32 or distributions.shape != shape:
         raise ValueError(

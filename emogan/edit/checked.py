@@ -34,6 +34,12 @@ def faces(given: Any) -> np.ndarray:
     return array
 
 
+def strength(given: float) -> None:
+    """Raises ValueError unless the strength of an edit lies in 0..10."""
+    if not 0.0 <= given <= 10.0:
+        raise ValueError(f"expected a strength in 0..10, found {given}")
+
+
 def latents(given: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Returns latents [N, *shape] as float32.
 

@@ -9,14 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from emogan.models import translator
-from emogan.recipes import state as state_lib
 from emogan.util import images, types
 
 LARGEST_BATCH = 256
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def encode(E: nn.Module, variables: state_lib.Variables, faces: jax.Array, labels: types.Labels) -> types.Latents:
+def encode(E: nn.Module, variables: types.Params, faces: jax.Array, labels: types.Labels) -> types.Latents:
     """Returns the latents [B, ...] of faces [B, 48, 48], uint8 or floats in [-1, 1]."""
     faces = images.to_float(faces) if faces.dtype == jnp.uint8 else faces
     return E.apply(variables, faces, labels, train=False)
@@ -24,20 +23,39 @@ def encode(E: nn.Module, variables: state_lib.Variables, faces: jax.Array, label
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames="as_bytes")
 def decode(
-    G: nn.Module, variables: state_lib.Variables, latents: types.Latents, labels: types.Labels, *, as_bytes: bool
+    G: nn.Module,
+    variables: types.Params,
+    latents: types.Latents,
+    labels: types.Labels,
+    *,
+    as_bytes: bool,
+    strength: jax.Array | float | None = None,
 ) -> types.Images | types.ByteImages:
-    """Returns the faces [B, 48, 48, 1] of latents and labels [B], as floats in [-1, 1] or as bytes."""
+    """Returns the faces [B, 48, 48, 1] of latents and labels [B], as floats in [-1, 1] or as bytes.
+
+    A `strength` is one of `translator.Generator.draw`; other generators take none.
+    """
+    drawn = (
+        G.apply(variables, latents, labels, train=False)
+        if strength is None
+        else G.apply(variables, latents, labels, strength=strength, method="draw").faces
+    )
     # Cubic convolution and smoothed paint go beyond the range that they are made of, at hard edges.
-    faces = jnp.clip(G.apply(variables, latents, labels, train=False), -1.0, 1.0)
+    faces = jnp.clip(drawn, -1.0, 1.0)
     return images.to_bytes(faces) if as_bytes else faces
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def flow(
-    G: translator.Generator, variables: state_lib.Variables, latents: types.Latents, labels: types.Labels
+    G: translator.Generator,
+    variables: types.Params,
+    latents: types.Latents,
+    labels: types.Labels,
+    *,
+    strength: jax.Array | float = 1.0,
 ) -> jax.Array:
     """Returns from where G takes the pixels [B, 48, 48, 2] that it then paints on; see `translator.ways`."""
-    _, seen = G.apply(variables, latents, labels, mutable="intermediates")
+    _, seen = G.apply(variables, latents, labels, strength=strength, method="draw", mutable="intermediates")
     return translator.ways(translator.enlarge(seen["intermediates"]["bend"][0]), G.reach)
 
 

@@ -1,20 +1,19 @@
 """E and G of a run: image -> encode -> set the emotion -> decode."""
 
 import functools
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import numpy as np
+import PIL.Image
 
-from emogan import config as config_lib
 from emogan import emotions
 from emogan.data import dataset
-from emogan.edit import checked, compiled, previews
+from emogan.edit import checked, compiled, model_file, previews
 from emogan.models import dcgan, translator
-from emogan.recipes import encoder, gan, translators
-from emogan.recipes import state as state_lib
 from emogan.util import types
 
 ALL = "all"
@@ -26,15 +25,15 @@ WEAR, SHALL_WEAR = "wear now", "shall wear"  # which labels an E(x, y) takes
 _SIZE = dataset.IMAGE_SIZE
 
 
-class EmotionTransfer:
-    """A trained E and G, which set the emotion on faces; `transfer.make` and `transfer.load` return one.
+class Editor:
+    """A trained E and G, which set the emotion on faces; `emogan.load` returns one.
 
     A latent is what E gives: Z numbers after phase `encoder`, a code [12, 12, C] after phase `joint`. Faces are NumPy
     or JAX arrays [N, 48, 48] or [N, 48, 48, 1], uint8 in 0..255 or floats in [-1, 1]; N may be 0. An emotion is a name,
     a label, labels [N], or "all" for every label in its order.
 
     Attributes:
-      config: of the run.
+      networks: which networks E and G are.
       class_names: the emotions' names; a label is an index into them.
       variables: of E and of G.
       bends: whether G bends the face before it paints on it; see `flow`.
@@ -43,16 +42,16 @@ class EmotionTransfer:
 
     def __init__(
         self,
-        config: config_lib.Config,
+        networks: model_file.Networks,
         class_names: Sequence[str],
-        encoder_variables: state_lib.Variables,
-        generator_variables: state_lib.Variables,
+        encoder_variables: types.Params,
+        generator_variables: types.Params,
         card: Mapping[str, Any] | None = None,
     ):
-        self.config = config
+        self.networks = networks
         self.card = dict(card or {})
         self.class_names = tuple(class_names)
-        E, G, self._code_shape, self._encoder_takes = _networks(config, len(class_names))
+        E, G, self._code_shape, self._encoder_takes = _networks(networks, len(class_names))
         on_device = jax.device_put((encoder_variables, generator_variables))
         self._encode = functools.partial(compiled.encode, E, on_device[0])
         self._decode = functools.partial(compiled.decode, G, on_device[1])
@@ -90,7 +89,13 @@ class EmotionTransfer:
         """
         return self._decoded(functools.partial(self._decode, as_bytes=False), latents, emotion)
 
-    def transfer(self, faces: np.ndarray | jax.Array, emotion: Emotion, labels: Emotion | None = None) -> np.ndarray:
+    def faces(
+        self,
+        faces: np.ndarray | jax.Array,
+        emotion: Emotion,
+        labels: Emotion | None = None,
+        strength: float = 1.0,
+    ) -> np.ndarray:
         """Returns the faces with another emotion, or [C, N, ...] with all of them under "all".
 
         Bytes give bytes and floats float32, with a last axis of 1 where the faces have one.
@@ -99,37 +104,67 @@ class EmotionTransfer:
           faces: see the class.
           emotion: see the class.
           labels: the emotions that the faces wear now; only an E(x, y) (`model.encoder_labels`) needs them.
+          strength: from 0, no change beyond what G makes of the face itself, to 1; up to 10, which overdraws. Where G
+            moves and shades the face in the code, it does so by as much; else pixels lie so far on the line from the
+            face to its edit.
 
         Raises:
-          ValueError: if the faces, the emotion or the labels are not those of the class.
+          ValueError: if the faces, the emotion, the labels or the strength are not those of the class.
         """
         faces = checked.faces(faces)
+        checked.strength(strength)
         if not is_all(emotion):
             self._labels(emotion, len(faces))  # a wrong one fails before the work of E
-        answer = self._edits(functools.partial(self._decode, as_bytes=faces.dtype == np.uint8), faces, emotion, labels)
-        return answer.reshape(*answer.shape[: 2 if is_all(emotion) else 1], *faces.shape[1:])
+        options = {} if strength == 1.0 or not self.bends else {"strength": strength}
+        decode = functools.partial(self._decode, as_bytes=faces.dtype == np.uint8, **options)
+        answer = self._edits(decode, faces, emotion, labels)
+        answer = answer.reshape(*answer.shape[: 2 if is_all(emotion) else 1], *faces.shape[1:])
+        return answer if strength == 1.0 or self.bends else _between(faces, answer, strength)
 
-    def flow(self, faces: np.ndarray | jax.Array, emotion: Emotion) -> np.ndarray | None:
-        """Returns from where `transfer` takes the pixels that it then paints on; None for a G that bends nothing.
+    def photo(
+        self,
+        photo: str | pathlib.Path | PIL.Image.Image | np.ndarray,
+        emotion: str,
+        faces: Sequence[int] | None = None,
+        strength: float = 1.0,
+    ) -> PIL.Image.Image:
+        """Returns a photograph in which its faces wear another emotion; needs the extra `photos`.
+
+        Args:
+          photo: a file, an image, or uint8 [H, W] or [H, W, 3].
+          emotion: an emotion's name.
+          faces: which of the faces, counted from 0, from left to right; all if not given.
+          strength: as of `faces`.
+
+        Raises:
+          FileNotFoundError, ValueError: if it is no photograph, has no such face, or the emotion or the strength is
+            not as expected.
+        """
+        from emogan.edit import photo_files  # here, since it is built on this file
+
+        return photo_files.edited(self, photo, emotion, faces, strength)
+
+    def flow(self, faces: np.ndarray | jax.Array, emotion: Emotion, strength: float = 1.0) -> np.ndarray | None:
+        """Returns from where `faces` takes the pixels that it then paints on; None for a G that bends nothing.
 
         float32 [N, 48, 48, 2], or [C, N, 48, 48, 2] under "all": how far down and right of a pixel, in pixels.
 
         Args:
-          faces, emotion: as of `transfer`.
+          faces, emotion, strength: as of `faces`.
 
         Raises:
           ValueError: if they are not those of the class.
         """
-        return self._edits(self._flow, checked.faces(faces), emotion, None) if self.bends else None
+        if not self.bends:
+            return None
+        return self._edits(functools.partial(self._flow, strength=strength), checked.faces(faces), emotion, None)
 
     @property
     def encoder_labels(self) -> str:
         """Which labels E takes beside a face: "" (none), `WEAR` or `SHALL_WEAR`."""
         return self._encoder_takes
 
-    def edit(
-        self, variables: tuple[state_lib.Variables, ...], faces: types.ByteImages, labels: types.Labels
-    ) -> types.Images:
+    def edit(self, variables: tuple[types.Params, ...], faces: types.ByteImages, labels: types.Labels) -> types.Images:
         """Returns faces [B, 48, 48, 1] in [-1, 1] with other emotions: a pure function, to be compiled or exported.
 
         Args:
@@ -198,12 +233,12 @@ class EmotionTransfer:
         return np.broadcast_to(labels.astype(np.int32), (count,))
 
 
-class LatentTransfer(EmotionTransfer):
+class LatentEditor(Editor):
     """One whose G draws faces from a prior over latents: the paper's, of the phases `gan` and `encoder`."""
 
     def sample_latents(self, count: int, seed: int = 0) -> np.ndarray:
         """Returns latents float32 [count, Z] drawn from the prior."""
-        settings = self.config.model
+        settings = self.networks.model
         key = jax.random.key(seed)
         return np.asarray(dcgan.sample_latents(key, count, settings.latent_size, settings.latent_distribution))
 
@@ -218,17 +253,27 @@ class LatentTransfer(EmotionTransfer):
         return self._decoded(functools.partial(self._decode, as_bytes=True), latents, np.reshape(labels, count))
 
 
-def _networks(config: config_lib.Config, classes: int) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
+def _networks(networks: model_file.Networks, classes: int) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
     """Returns E, G, the shape of a latent, and which label E takes, if it takes one."""
-    if "joint" in config.phases.split(","):
-        E = translators.make_finished_encoder(config.translator, classes)
-        G = translators.make_finished_generator(config.translator, classes)
-        label = SHALL_WEAR if config.translator.labels == "encoder" else ""
-        return E, G, translators.code_shape(config.translator), label
-    E, G = encoder.make_encoder(config.model, classes), gan.make_generator(config.model, classes)
-    return E, G, (config.model.latent_size,), WEAR if config.model.encoder_labels else ""
+    if networks.kind == "translator":
+        settings = networks.translator
+        E = translator.make_finished_encoder(settings, classes)
+        G = translator.make_finished_generator(settings, classes)
+        label = SHALL_WEAR if settings.labels == "encoder" else ""
+        return E, G, translator.code_shape(settings), label
+    settings = networks.model
+    E, G = dcgan.make_encoder(settings, classes), dcgan.make_generator(settings, classes)
+    return E, G, (settings.latent_size,), WEAR if settings.encoder_labels else ""
 
 
 def is_all(emotion: Emotion) -> bool:
     """Returns whether an emotion is all of them."""
     return isinstance(emotion, str) and emotion.strip().lower() == ALL
+
+
+def _between(faces: np.ndarray, edits: np.ndarray, strength: float) -> np.ndarray:
+    """Returns what lies on the line from faces to their edits, in their type; 0 is the faces."""
+    between = faces + np.float32(strength) * (edits.astype(np.float32) - faces)
+    if faces.dtype == np.uint8:
+        return np.clip(np.round(between), 0, 255).astype(np.uint8)
+    return np.clip(between, -1.0, 1.0)

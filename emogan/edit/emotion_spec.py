@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from emogan.edit import loading
+from emogan.edit import editor
 
 BETWEEN = ":"
 MOST_FRAMES = 240
@@ -18,7 +18,7 @@ def is_way(emotion: str) -> bool:
     return BETWEEN in emotion
 
 
-def check(model: loading.EmotionTransfer, emotion: str, frames: int) -> None:
+def check(model: editor.Editor, emotion: str, frames: int) -> None:
     """Checks an emotion, a way's number of frames, and that the model needs nothing beside faces.
 
     Raises:
@@ -29,35 +29,35 @@ def check(model: loading.EmotionTransfer, emotion: str, frames: int) -> None:
             model.label(end)
         if not 2 <= frames <= MOST_FRAMES:
             raise ValueError(f"--frames: expected 2 to {MOST_FRAMES}, found {frames}")
-    elif emotion.strip().lower() != loading.ALL:
+    elif emotion.strip().lower() != editor.ALL:
         model.label(emotion)
-    if model.encoder_labels == loading.WEAR:
+    if model.encoder_labels == editor.WEAR:
         raise ValueError(
             "expected a run whose encoder is E(x), found model.encoder_labels=True: files do not say which emotion "
-            "their faces wear; use emogan.load(workdir).transfer(faces, emotion, labels=...)"
+            "their faces wear; use emogan.load(workdir).faces(faces, emotion, labels=...)"
         )
 
 
-def names(model: loading.EmotionTransfer, emotion: str) -> tuple[str, ...]:
+def names(model: editor.Editor, emotion: str) -> tuple[str, ...]:
     """Returns the names of the pictures of each face that `apply` gives, those of a way all being one."""
     if is_way(emotion):
         return (" to ".join(model.class_names[model.label(end)] for end in _ends(emotion)),)
-    if emotion.strip().lower() == loading.ALL:
+    if emotion.strip().lower() == editor.ALL:
         return model.class_names
     return (model.class_names[model.label(emotion)],)
 
 
-def apply(model: loading.EmotionTransfer, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray:
+def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray:
     """Returns the edits uint8 [K, N, 48, 48] of faces uint8 [N, 48, 48]: K is 1, the number of emotions, or of frames.
 
     On a way, pixels change in even steps from the face with the one emotion to that with the other: networks take an
     emotion as one of seven, and know none between.
     """
-    return np.round(_each(functools.partial(model.transfer, faces), emotion, frames)).astype(np.uint8)
+    return np.round(_each(functools.partial(model.faces, faces), emotion, frames)).astype(np.uint8)
 
 
-def flows(model: loading.EmotionTransfer, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray | None:
-    """Returns how the edits of `apply` are bent, float32 [K, N, 48, 48, 2], or None; see `EmotionTransfer.flow`."""
+def flows(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray | None:
+    """Returns how the edits of `apply` are bent, float32 [K, N, 48, 48, 2], or None; see `Editor.flow`."""
     return _each(functools.partial(model.flow, faces), emotion, frames) if model.bends else None
 
 
@@ -70,7 +70,7 @@ def _each(ask: Callable[[str], np.ndarray], emotion: str, frames: int) -> np.nda
     """Returns what a model says of an emotion, of all, or of a way in even steps between its ends, [K, ...]."""
     if not is_way(emotion):
         answer = ask(emotion)
-        return answer if emotion.strip().lower() == loading.ALL else answer[None]
+        return answer if emotion.strip().lower() == editor.ALL else answer[None]
     first, last = (ask(end).astype(np.float32) for end in _ends(emotion))
     return np.stack([first + step * (last - first) for step in np.linspace(0.0, 1.0, frames, dtype=np.float32)])
 

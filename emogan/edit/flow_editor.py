@@ -9,12 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.edit import checked, compiled, editor
+from emogan.edit import checked, compiled, editor, model_file
 from emogan.models import flow_edit, ode, unet
-from emogan.recipes import flow as flow_lib
-from emogan.recipes import state as state_lib
 from emogan.util import images, types
 
 LARGEST_BATCH = 32  # faces, each of which the network is asked about three times at once
@@ -26,33 +23,33 @@ _ROUNDING = 1e-3  # how far from 1 the sum of a distribution may lie
 Wanted = editor.Emotion | np.ndarray
 
 
-class FlowTransfer(editor.EmotionTransfer):
-    """A trained flow; `transfer.make` and `transfer.load` return one.
+class FlowEditor(editor.Editor):
+    """A trained flow; `emogan.load` returns one.
 
     E and G are one network and its ODE (`ode`). A latent is noise [48, 48, 1]. Edits are those of
-    `config.flow_edit`. Beside the emotions of `EmotionTransfer` it takes distributions over them, such as 60 % happy
+    `networks.flow_edit`. Beside the emotions of `Editor` it takes distributions over them, such as 60 % happy
     and 40 % surprised: floats [C] or [N, C] whose sums are 1.
     """
 
     def __init__(
         self,
-        config: config_lib.Config,
+        networks: model_file.Networks,
         class_names: Sequence[str],
-        encoder_variables: state_lib.Variables,
-        generator_variables: state_lib.Variables,
+        encoder_variables: types.Params,
+        generator_variables: types.Params,
         card: Mapping[str, Any] | None = None,
     ):
         # Not that of the base, whose E and G are two networks.
-        self.config, self.card, self.class_names = config, dict(card or {}), tuple(class_names)
+        self.networks, self.card, self.class_names = networks, dict(card or {}), tuple(class_names)
         self.variables = jax.device_put((encoder_variables, generator_variables))
         self.bends, self._encoder_takes = False, ""
-        self._network = flow_lib.make_network(config, len(class_names))
+        self._network = unet.make(networks.unet, len(class_names), networks.model.precision)
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Wanted | None = None) -> np.ndarray:
         """Returns the noise float32 [N, 48, 48, 1] at which the ODE arrives from faces, under no label.
 
         Args:
-          faces: see `EmotionTransfer`.
+          faces: see `Editor`.
           labels: not needed.
 
         Raises:
@@ -71,10 +68,10 @@ class FlowTransfer(editor.EmotionTransfer):
           ValueError: if the latents' shape or type, or the emotion, is not as expected.
         """
         latents = checked.latents(latents, (_SIZE, _SIZE, 1))
-        guidance = 1.0 if emotion is None else self.config.flow_edit.inversion_guidance
+        guidance = 1.0 if emotion is None else self.networks.flow_edit.inversion_guidance
         return self._under_all(lambda x, labels: self._solved(x, 1.0, 0.0, labels, guidance), latents, emotion)
 
-    def transfer(
+    def faces(
         self,
         faces: np.ndarray | jax.Array,
         emotion: Wanted,
@@ -84,10 +81,10 @@ class FlowTransfer(editor.EmotionTransfer):
         """Returns the faces with another emotion, or [C, N, ...] with all of them under "all".
 
         Bytes give bytes and floats float32, with a last axis of 1 where the faces have one. The same face, emotion and
-        `config.flow_edit.seed` have the same noise, in any batch.
+        `networks.flow_edit.seed` have the same noise, in any batch.
 
         Args:
-          faces: see `EmotionTransfer`.
+          faces: see `Editor`.
           emotion: an emotion or a distribution, see the class.
           labels: the emotions, or distributions, of the faces as they are; estimated by `source` if not given.
           strength: from 0, the face itself under the method `difference`, to 1; more overdraws. The label and its
@@ -97,11 +94,10 @@ class FlowTransfer(editor.EmotionTransfer):
           ValueError: if the faces, the emotion, the labels or the strength are not as expected.
         """
         faces = checked.faces(faces)
-        if not 0.0 <= strength <= 10.0:
-            raise ValueError(f"expected a strength in 0..10, found {strength}")
+        checked.strength(strength)
         if not editor.is_all(emotion):
             self._distributions(emotion, len(faces))  # a wrong one fails before the work
-        if self.config.flow_edit.method == "inversion":
+        if self.networks.flow_edit.method == "inversion":
             edits = self._under_all(functools.partial(self._by_inversion, strength), _floats(faces), emotion)
         else:
             own = self._distributions(self.source(faces) if labels is None else labels, len(faces))
@@ -123,7 +119,7 @@ class FlowTransfer(editor.EmotionTransfer):
 
         def errors(x: np.ndarray, own: np.ndarray) -> jax.Array:
             found = [
-                _errors(self._network, self.variables[0], x, t, i, own, self.config.flow_edit.seed)
+                _errors(self._network, self.variables[0], x, t, i, own, self.networks.flow_edit.seed)
                 for i, t in enumerate(np.float32(flow_edit.ESTIMATE_TIMES))
             ]
             return sum(found)
@@ -145,18 +141,18 @@ class FlowTransfer(editor.EmotionTransfer):
         """Raises ValueError: an edit by a flow is many calls of its network, which no export holds yet."""
         raise ValueError(
             "expected a model whose edit is G(E(x) | y), found a flow (phases=flow), which cannot be exported; "
-            "use transfer.py or emogan.load(workdir).transfer"
+            "use transfer.py or emogan.load(workdir).faces"
         )
 
     def _by_inversion(self, strength: float, faces: np.ndarray, target: np.ndarray) -> np.ndarray:
-        settings = self.config.flow_edit
+        settings = self.networks.flow_edit
         noise = self._solved(faces, 0.0, settings.inversion_t_max, np.zeros_like(target), 1.0)
         return self._solved(noise, settings.inversion_t_max, 0.0, target, strength * settings.inversion_guidance)
 
     def _by_difference(
         self, own: np.ndarray, numbers: np.ndarray, strength: float, faces: np.ndarray, target: np.ndarray
     ) -> np.ndarray:
-        settings, times = self.config.flow_edit, len(faces) // max(len(own), 1)
+        settings, times = self.networks.flow_edit, len(faces) // max(len(own), 1)
         own, numbers = np.tile(own, (max(times, 1), 1))[: len(faces)], np.tile(numbers, max(times, 1))[: len(faces)]
         target = own + np.float32(strength) * (target - own)
         guidances = settings.guidance_source + strength * (settings.guidance - settings.guidance_source)
@@ -178,7 +174,7 @@ class FlowTransfer(editor.EmotionTransfer):
 
     def _solved(self, x: np.ndarray, begin: float, end: float, labels: np.ndarray, guidance: float) -> np.ndarray:
         """Returns what the ODE makes of x from one time to another; faces, at 0, lie in [-1, 1]."""
-        settings = self.config.flow_edit
+        settings = self.networks.flow_edit
         path = ode.times(begin, end, settings.inversion_steps)
 
         def solved(x: np.ndarray, labels: np.ndarray) -> jax.Array:
@@ -234,7 +230,7 @@ def _condition(labels: np.ndarray, guidance: float) -> ode.Condition:
 @functools.partial(jax.jit, static_argnums=0, static_argnames="solver")
 def _step(
     module: unet.UNet,
-    variables: state_lib.Variables,
+    variables: types.Params,
     x: jax.Array,
     t: jax.Array,
     after: jax.Array,
@@ -242,13 +238,13 @@ def _step(
     *,
     solver: str,
 ) -> jax.Array:
-    return ode.step(flow_lib.velocity_of(module, variables["params"]), x, t, after, condition, solver)
+    return ode.step(unet.velocity_of(module, variables["params"]), x, t, after, condition, solver)
 
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames=("count", "solver"))
 def _difference(
     module: unet.UNet,
-    variables: state_lib.Variables,
+    variables: types.Params,
     faces: types.Images,
     moved: jax.Array,
     number: jax.Array,
@@ -262,7 +258,7 @@ def _difference(
     count: int,
     solver: str,
 ) -> jax.Array:
-    velocity = flow_lib.velocity_of(module, variables["params"])
+    velocity = unet.velocity_of(module, variables["params"])
     noises = flow_edit.noise(seed, numbers, number, count)
     return flow_edit.step(velocity, faces, moved, t, after, noises, target, source, solver)
 
@@ -270,13 +266,13 @@ def _difference(
 @functools.partial(jax.jit, static_argnums=0)
 def _errors(
     module: unet.UNet,
-    variables: state_lib.Variables,
+    variables: types.Params,
     faces: types.Images,
     t: jax.Array,
     number: jax.Array,
     numbers: jax.Array,
     seed: jax.Array,
 ) -> jax.Array:
-    velocity = flow_lib.velocity_of(module, variables["params"])
+    velocity = unet.velocity_of(module, variables["params"])
     noises = flow_edit.noise(seed, numbers, number, flow_edit.ESTIMATE_NOISES)
     return flow_edit.errors(velocity, faces, t, noises, module.num_classes)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import PIL.Image
 
-from emogan.edit import detection, emotion_spec, face_files, loading, photos, transfer_files
+from emogan.edit import detection, editor, emotion_spec, face_files, photos, transfer_files
 from emogan.util import files, images, untrusted
 
 AUTO, NONE, DETECT = CROPS = ("auto", "none", "detect")
@@ -77,7 +77,7 @@ class Written:
     """
 
     paths: list[pathlib.Path]
-    detection: int
+    faces: int
     remarks: tuple[str, ...]
     edited: int = 1
     skipped: int = 0
@@ -119,7 +119,11 @@ def read(path: pathlib.Path, crop: str) -> Photo:
       ValueError: if there is no image, it is damaged or beyond the bounds of `untrusted`, or the extra `photos` is not
         installed.
     """
-    image = untrusted.read_colour(path)
+    return _found(path, untrusted.read_colour(path), crop)
+
+
+def _found(path: pathlib.Path, image: PIL.Image.Image, crop: str) -> Photo:
+    """Returns an image as a photograph with its faces; see `read`."""
     alpha = np.asarray(image.getchannel("A")) if image.mode == "RGBA" else None
     pixels = np.asarray(image.convert("RGB") if alpha is not None else image)
     photo = Photo(path, pixels, alpha, image.info.get("icc_profile"), (), ())
@@ -133,7 +137,7 @@ def read(path: pathlib.Path, crop: str) -> Photo:
 
 
 def write(
-    model: loading.EmotionTransfer,
+    model: editor.Editor,
     source: pathlib.Path,
     emotion: str,
     output: pathlib.Path,
@@ -170,7 +174,7 @@ def write(
     transfer_files.check_targets(targets, paths)
 
     written, lacking, failed, edited, count, rows, names = [], [], [], 0, 0, [], []
-    strips = a_photo_each and emotion.strip().lower() == loading.ALL
+    strips = a_photo_each and emotion.strip().lower() == editor.ALL
     for i, path in enumerate(paths):
         try:
             photo = read(path, crop)
@@ -205,12 +209,52 @@ def write(
         output.parent.mkdir(parents=True, exist_ok=True)
         every = np.concatenate(rows, axis=1)
         if kind == ".npy":
-            files.write_array(output, every if emotion.strip().lower() == loading.ALL else every[0])
+            files.write_array(output, every if emotion.strip().lower() == editor.ALL else every[0])
         else:
             columns = ("original", *emotion_spec.names(model, emotion))
             transfer_files.save_sheet(output, every[0], every[1:], columns, names, scale=1)
     skipped = len(paths) - edited - len(failed)
     return Written(written, count, (*remarks, *lacking), edited, skipped, tuple(failed))
+
+
+def edited(
+    model: editor.Editor,
+    source: str | pathlib.Path | PIL.Image.Image | np.ndarray,
+    emotion: str,
+    faces: Sequence[int] | None = None,
+    strength: float = 1.0,
+) -> PIL.Image.Image:
+    """Returns a photograph in which faces wear another emotion; see `Editor.photo`.
+
+    Raises:
+      FileNotFoundError, ValueError: as `read`; or if no face is found, or none of such a number.
+    """
+    model.label(emotion)
+    photo = _of(source)
+    count = len(photo.squares)
+    if not count:
+        raise ValueError(_lack(photo))
+    chosen = range(count) if faces is None else faces
+    if wrong := [one for one in chosen if not 0 <= one < count]:
+        raise ValueError(f"{photo.path}: expected faces out of 0 to {count - 1}, found {wrong[0]}")
+    photo = dataclasses.replace(photo, squares=tuple(photo.squares[one] for one in chosen))
+    before = photo.cut()
+    after = model.faces(before, emotion, strength=strength)[None]
+    flows = model.flow(before, emotion, strength=strength)
+    pixels = _edited(photo, _Edits(before, after, None if flows is None else flows[None]), 0)
+    image = PIL.Image.fromarray(pixels if photo.alpha is None else np.dstack([pixels, photo.alpha]))
+    image.info |= images.SYNTHETIC | ({"icc_profile": photo.profile} if photo.profile else {})
+    return image
+
+
+def _of(source: str | pathlib.Path | PIL.Image.Image | np.ndarray) -> Photo:
+    """Returns a photograph with its faces, from a file, an image or an array."""
+    if isinstance(source, str | pathlib.Path):
+        return read(pathlib.Path(source), DETECT)
+    if isinstance(source, np.ndarray) and (source.dtype != np.uint8 or source.shape[2:] not in ((), (3,))):
+        raise ValueError(f"expected a photograph uint8 [H, W(, 3)], found {source.dtype} {list(source.shape)}")
+    image = PIL.Image.fromarray(source) if isinstance(source, np.ndarray) else source
+    return _found(pathlib.Path("photograph"), untrusted.in_colour(image), DETECT)
 
 
 def _lack(photo: Photo) -> str:
@@ -231,7 +275,7 @@ def _targets(folder: pathlib.Path, paths: list[pathlib.Path], emotion: str) -> l
     if emotion_spec.is_way(emotion):
         return transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".gif")
     targets = transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".png")
-    if emotion.strip().lower() == loading.ALL:
+    if emotion.strip().lower() == editor.ALL:
         return targets
     return [target.with_suffix(_becomes(path.suffix.lower())) for target, path in zip(targets, paths, strict=True)]
 
@@ -250,7 +294,7 @@ def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ..
         photo = _shrunk(photo.opaque())
         shown = [_edited(photo, made, k) for k in range(len(made.after))]
         images.save_gif(target, shown, emotion_spec.durations(len(shown)), images.SYNTHETIC)
-    elif emotion.strip().lower() == loading.ALL:
+    elif emotion.strip().lower() == editor.ALL:
         every = _close_ups(photo, made)
         transfer_files.save_sheet(target, every[0], every[1:], ("original", *names), scale=1)
     else:

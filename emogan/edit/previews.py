@@ -15,13 +15,13 @@ def draw(model: Any) -> np.ndarray:
     """Returns a picture uint8 [H, W] of held-out drawn faces, a row a face: the face itself, then its edits.
 
     Args:
-      model: an `emogan.EmotionTransfer`.
+      model: an `emogan.Editor`.
     """
     data = toyfaces.load("valid", size=FACES)
     names = model.class_names[:_MOST]
     targets = np.arange(len(names)).repeat(FACES)
     worn = np.tile(data.labels % len(model.class_names), len(names))  # asked for by an E(x, y) alone
-    edits = model.transfer(np.tile(data.images, (len(names), 1, 1)), targets, worn)
+    edits = model.faces(np.tile(data.images, (len(names), 1, 1)), targets, worn)
     rows = np.concatenate([data.images[None], edits.reshape(len(names), *data.images.shape)]).swapaxes(0, 1)
     return grids.labelled_grid(rows, columns=("face", *names), scale=2)
 

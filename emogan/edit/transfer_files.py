@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from emogan.edit import emotion_spec, face_files, loading
+from emogan.edit import editor, emotion_spec, face_files
 from emogan.util import files, grids, images
 
 MODERN = (".webp", ".avif")  # kinds of pictures that not every Pillow writes
 LARGEST_SHEET = 200  # rows; more make a picture that few programs open
 
 
-def check(model: loading.EmotionTransfer, emotion: str, output: pathlib.Path, frames: int = 2) -> None:
+def check(model: editor.Editor, emotion: str, output: pathlib.Path, frames: int = 2) -> None:
     """Checks what can be checked before any face is read.
 
     Raises:
@@ -35,7 +35,7 @@ def check(model: loading.EmotionTransfer, emotion: str, output: pathlib.Path, fr
 
 
 def write(
-    model: loading.EmotionTransfer,
+    model: editor.Editor,
     faces: face_files.Faces,
     emotion: str,
     output: pathlib.Path,
@@ -69,7 +69,7 @@ def write(
     edited = emotion_spec.apply(model, faces.images, emotion, frames)
     targets[0].parent.mkdir(parents=True, exist_ok=True)
     if found == ".npy":
-        files.write_array(output, edited if emotion.strip().lower() == loading.ALL else edited[0])
+        files.write_array(output, edited if emotion.strip().lower() == editor.ALL else edited[0])
         return targets
     columns = ("original", *emotion_spec.names(model, emotion))
     if found != "folder":

@@ -23,7 +23,7 @@ def measure(model: Any, data: dataset.Dataset, samples: Sequence[pathlib.Path]) 
       data: faces that were not trained on.
       samples: PNG files of the fixed samples, in order.
     """
-    edits = np.asarray(model.transfer(data.images, "all", data.labels))
+    edits = np.asarray(model.faces(data.images, "all", data.labels))
     fidelity = np.stack([reconstructions.psnr(edit, data.images) for edit in edits])
     own = data.labels[None] == np.arange(len(edits))[:, None]
     mean = edits.mean(axis=0, dtype=np.float32)

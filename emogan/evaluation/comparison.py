@@ -162,6 +162,12 @@ def _score(
     return result
 
 
+def _guides(config: config_lib.Config) -> tuple[str, ...]:
+    """Returns the classifiers that the model of a configuration is trained with."""
+    recipe = config_lib.RECIPES[config_lib.last_phase(config)]
+    return recipe.built_on(config) if recipe.whole else ()
+
+
 def take_guides(
     config: config_lib.Config, workdir: pathlib.Path, source: pathlib.Path, say: Callable[[str], None]
 ) -> None:
@@ -171,7 +177,7 @@ def take_guides(
       ValueError: if that run has them not, or trained them otherwise.
     """
     changed = config_lib.differences(run_folder.read_config(source), config)
-    for name in config_lib.guides(config):
+    for name in _guides(config):
         # What decides a classifier, beside its own fields.
         other = [line for line in changed if line.startswith((f"{name}.", "seed:", "data.", "parallel."))]
         if other:

@@ -18,7 +18,7 @@ from jax import flatten_util
 from emogan.data import dataset
 from emogan.evaluation import identity
 from emogan.evaluation import judge as judge_lib
-from emogan.train import checkpoint, weights
+from emogan.util import weights
 
 NAME = "hog"  # how options ask for it
 
@@ -41,7 +41,7 @@ class HogJudge:
         self.class_names = tuple(class_names)
         self.card = dict(card)
         self.variables = weights.in_halves({name: variables[name] for name in ("kernel", "bias", "mean", "scale")})
-        self.checksum = checkpoint.checksum(self.variables)
+        self.checksum = weights.checksum(self.variables)
         self._floats = weights.in_floats(self.variables)
 
     def look(self, faces: np.ndarray) -> judge_lib.Opinion:

@@ -15,7 +15,8 @@ from emogan.evaluation import identity
 from emogan.models import emotion_cnn as classifier_lib
 from emogan.recipes import classifier
 from emogan.recipes import state as state_lib
-from emogan.train import checkpoint, run_folder, weights
+from emogan.train import checkpoint, run_folder
+from emogan.util import weights
 
 BATCH = 256
 FORMAT = 1
@@ -55,7 +56,7 @@ class Judge:
         self.card = dict(card)
         self.width = width
         self.variables = jax.tree.map(np.asarray, dict(variables))
-        self.checksum = checkpoint.checksum(self.variables)
+        self.checksum = weights.checksum(self.variables)
         module = classifier_lib.Classifier(width, len(class_names))
         self._look = functools.partial(_look, module, jax.device_put(weights.in_floats(self.variables)))
 

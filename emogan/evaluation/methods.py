@@ -80,7 +80,7 @@ class Contestant:
 
 
 def of_model(name: str, about: str, transfer: Any, faces: faces_lib.Faces) -> Contestant:
-    """Returns the contestant of a model, an `emogan.EmotionTransfer` or what has its methods.
+    """Returns the contestant of a model, an `emogan.Editor` or what has its methods.
 
     Its edits are the held-out faces under every label; it has samples if it has a method
     `sample(labels, seed) -> uint8 [N, 48, 48]`.
@@ -88,7 +88,7 @@ def of_model(name: str, about: str, transfer: Any, faces: faces_lib.Faces) -> Co
     data = faces.held_out
 
     def edits() -> Edits:
-        made = np.asarray(transfer.transfer(data.images, "all", data.labels))
+        made = np.asarray(transfer.faces(data.images, "all", data.labels))
         classes, count = made.shape[:2]
         identity.check_faces(made.reshape(-1, *made.shape[2:]), f"edits of {name}")
         target, source = np.divmod(np.arange(classes * count), count)

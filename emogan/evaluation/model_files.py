@@ -4,10 +4,10 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from emogan.edit import loading, pretrained
+from emogan import config as config_lib
+from emogan.edit import model_file
 from emogan.evaluation import scoring
-from emogan.train import run_folder
-from emogan.util import images
+from emogan.util import images, weights
 
 
 def write(workdir: pathlib.Path, path: pathlib.Path, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,16 +19,19 @@ def write(workdir: pathlib.Path, path: pathlib.Path, about: Mapping[str, Any]) -
       about: what the card shall say, beside what the run and this machine tell.
 
     Raises:
-      FileNotFoundError: if the folder is no run's.
-      ValueError: if its last phase has not finished, or a file in it is damaged.
+      FileNotFoundError: if the folder is none of a finished run.
+      ValueError: if its model is damaged.
     """
-    model, data = loading.load(workdir), run_folder.read_about_data(workdir)
-    model.config.data.dir = ""  # of this machine
+    model = model_file.read(workdir / model_file.FILE)
+    config = config_lib.of(model.card)
+    config.data.dir = ""  # of this machine
     card = {
         "name": path.stem,
         **images.SYNTHETIC,
-        "data": {name: data[name] for name in ("name", "split", "examples", "fingerprint")},
+        "config": config_lib.to_json(config),
+        "data": {name: model.card["data"][name] for name in ("name", "split", "examples", "fingerprint")},
         "environment": scoring.environment(),
         **about,
     }
-    return pretrained.save(path, model.config, model.class_names, model.variables, card)
+    variables = weights.in_halves(model.encoder), weights.in_halves(model.generator)
+    return model_file.write(path, model.networks, model.class_names, variables, card)

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from emogan.data import duplicates
-from emogan.edit import loading
-from emogan.edit import targets as edits_lib
+from emogan.edit import editor, emotion_spec
 from emogan.evaluation import methods, real_faces
 from emogan.figures import run_figures
 from emogan.util import grids, images
@@ -46,7 +45,7 @@ def edits(model: methods.Contestant, data: real_faces.Faces) -> np.ndarray | Non
     return grids.labelled_grid(rows, columns=("face", *names), rows=[names[labels[face]] for face in chosen], scale=2)
 
 
-def side_by_side(models: Mapping[str, loading.EmotionTransfer], originals: np.ndarray) -> np.ndarray:
+def side_by_side(models: Mapping[str, editor.Editor], originals: np.ndarray) -> np.ndarray:
     """Returns a picture uint8 [H, W] of faces uint8 [N, 48, 48] and their edits to every label, a row a model.
 
     Raises:
@@ -57,8 +56,8 @@ def side_by_side(models: Mapping[str, loading.EmotionTransfer], originals: np.nd
         raise ValueError(f"expected models of the same emotions, found {', '.join(names)} and {', '.join(others[0])}")
     made = []
     for model in models.values():
-        edits_lib.check(model, loading.ALL, 2)
-        edited = edits_lib.apply(model, originals, loading.ALL, 2)
+        emotion_spec.check(model, editor.ALL, 2)
+        edited = emotion_spec.apply(model, originals, editor.ALL, 2)
         made.append(np.concatenate([originals[None], edited]).swapaxes(0, 1))  # a face, its columns
     rows = np.stack(made, axis=1).reshape(-1, 1 + len(names), *originals.shape[1:])
     return grids.labelled_grid(rows, columns=("face", *names), rows=list(models) * len(originals), scale=2)
@@ -86,13 +85,13 @@ def neighbours(model: methods.Contestant, data: real_faces.Faces) -> np.ndarray 
 
 def interpolations(model: methods.Contestant, data: real_faces.Faces) -> np.ndarray | None:
     """Returns a picture uint8 [H, W] of ways from z to z under each label, None without a latent space."""
-    loading: Any = model.model
-    if not hasattr(loading, "sample_latents"):
+    live: Any = model.model
+    if not hasattr(live, "sample_latents"):
         return None
     names = data.held_out.class_names
-    ends = loading.sample_latents(2 * len(names), 1)
+    ends = live.sample_latents(2 * len(names), 1)
     share = np.linspace(0, 1, _STEPS, dtype=np.float32)[None, :, None]
     way = ends[::2, None] * (1 - share) + ends[1::2, None] * share
     labels = np.arange(len(names)).repeat(_STEPS)
-    drawn = np.asarray(images.to_bytes(loading.decode(way.reshape(len(labels), -1), labels)))
+    drawn = np.asarray(images.to_bytes(live.decode(way.reshape(len(labels), -1), labels)))
     return grids.labelled_grid(drawn.reshape(len(names), _STEPS, *drawn.shape[1:]), rows=names, scale=2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.edit import loading, pretrained
+from emogan.edit import editor, loading, model_file
 from emogan.evaluation import (
     detectability,
     edit_accuracy,
@@ -34,7 +34,7 @@ from emogan.evaluation import (
 from emogan.evaluation import judge as judge_lib
 from emogan.evaluation import real_faces as faces_lib
 from emogan.figures import curves
-from emogan.train import checkpoint, pipeline, run_folder
+from emogan.train import pipeline, run_folder
 from emogan.util import files, untrusted
 
 
@@ -80,10 +80,9 @@ def score_run(
     Raises:
       FileNotFoundError, ValueError: if the folder, the data or an option is not as it must be.
     """
-    model, step = loading.read_run(workdir)
-    config = model.config
-    steps = {phase: checkpoint.newest_step(workdir / "checkpoints" / phase) for phase in config.phases.split(",")}
-    steps |= {loading.last_phase(config): step}
+    model = loading.load(workdir)
+    config = config_lib.of(model.card)
+    steps = model.card["steps"]
     done = ", ".join(f"{count} steps of phase {phase}" for phase, count in steps.items())
     about = f"{config.preset}, {done}, seed {config.seed}"
     run = run_folder.read(workdir)
@@ -111,7 +110,8 @@ def score_exported(
       FileNotFoundError, ValueError: if the file, the data or an option is not as it must be.
     """
     name, model, origin, trained_on = read_exported(source)
-    about = f"{model.config.preset}, {origin}, seed {model.config.seed}"
+    config = config_lib.of(model.card)
+    about = f"{config.preset}, {origin}, seed {config.seed}"
     result, shown = _score_model(untrusted.escaped(name), about, model, trained_on, data_dir, options, say)
     cost = model.card.get("cost")  # of a file that compare.py --noscore wrote
     known = [name for name in ("images_seen", "training_time") if isinstance(cost, dict) and name in cost]
@@ -119,16 +119,15 @@ def score_exported(
     return result, shown
 
 
-def read_exported(source: str) -> tuple[str, loading.EmotionTransfer, str, Mapping[str, Any]]:
+def read_exported(source: str) -> tuple[str, editor.Editor, str, Mapping[str, Any]]:
     """Returns the name of one file's model, the model, where it is from, and what its card says of its training data.
 
     Raises:
       FileNotFoundError, ValueError: if `source`, see `score_exported`, is no model, or one without such a card.
     """
-    if source in pretrained.NAMES:
-        name, model, origin = source, loading.shipped(source), "ships with emogan"
-    else:
-        name, model, origin = pathlib.Path(source).stem, loading.from_file(pathlib.Path(source)), "from a file"
+    model = loading.load(source)
+    name = source if source in model_file.SHIPPED else pathlib.Path(source).stem
+    origin = "ships with emogan" if source in model_file.SHIPPED else "from a file"
     trained_on = model.card.get("data")
     if not (isinstance(trained_on, dict) and {"fingerprint", "examples"} <= trained_on.keys()):
         raise ValueError(f"{source}: expected a card that tells its training data, found none; export the run again")
@@ -151,13 +150,13 @@ def check_trained_on(name: str, trained_on: Mapping[str, Any], train: dataset.Da
 def _score_model(
     name: str,
     about: str,
-    model: loading.EmotionTransfer,
+    model: editor.Editor,
     trained_on: Mapping[str, Any],
     data_dir: str,
     options: Options,
     say: Callable[[str], None],
 ) -> tuple[dict[str, Any], list[report.Picture]]:
-    config = model.config
+    config = config_lib.of(model.card)
     if data_dir:
         config.data.dir = data_dir
     faces = load_faces(config, options)

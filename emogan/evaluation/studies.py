@@ -7,7 +7,7 @@ import numpy as np
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.edit import loading
+from emogan.edit import editor, loading
 from emogan.evaluation import methods, run_scores, study_pictures
 from emogan.train import pipeline, run_folder
 from emogan.util import untrusted
@@ -38,12 +38,12 @@ def read(
     found = [run_scores.read_exported(source) for source in models]
     entered = [(untrusted.escaped(name), model, trained_on) for name, model, _, trained_on in found]
     for workdir in workdirs:
-        entered.append((workdir.resolve().name, loading.read_run(workdir)[0], run_folder.read(workdir).about_data))
+        entered.append((workdir.resolve().name, loading.load(workdir), run_folder.read(workdir).about_data))
     for name, model, _ in entered:
         say(f"read {name}")
-        if model.encoder_labels == loading.WEAR:
+        if model.encoder_labels == editor.WEAR:
             say(f"{name}: its encoder is given the emotions that the faces are labelled with")
-    configs = [model.config for _, model, _ in entered] or [config_lib.Config(data=data)]
+    configs = [config_lib.of(model.card) for _, model, _ in entered] or [config_lib.Config(data=data)]
     for config in configs:
         if data.dir:
             config.data.dir = data.dir
@@ -59,12 +59,12 @@ def read(
     return held_out, entrants + [_of_edits(*one, held_out) for one in edits]
 
 
-def _of_model(name: str, model: loading.EmotionTransfer, held_out: dataset.Dataset) -> study_pictures.Entrant:
+def _of_model(name: str, model: editor.Editor, held_out: dataset.Dataset) -> study_pictures.Entrant:
     if model.class_names != held_out.class_names:
         raise ValueError(f"{name}: expected a model of {', '.join(held_out.class_names)}, found another")
 
     def edit(faces: np.ndarray, emotions: np.ndarray) -> np.ndarray:
-        return model.transfer(held_out.images[faces], emotions.astype(np.int32), held_out.labels[faces])
+        return model.faces(held_out.images[faces], emotions.astype(np.int32), held_out.labels[faces])
 
     return study_pictures.Entrant(name, np.ones((len(held_out), len(held_out.class_names)), bool), edit)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from emogan import config as config_lib
 from emogan.data import toyfaces
-from emogan.edit import loading
+from emogan.edit import editor
 from emogan.util import images, untrusted
 
 FORMAT = 1  # of what a file says of itself; another number is another set of fields
@@ -19,14 +19,15 @@ MOST_LABELS = 1000
 Edit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def describe(model: loading.EmotionTransfer, about: Mapping[str, Any]) -> dict[str, Any]:
+def describe(model: editor.Editor, about: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a file says of a model: labels, arrays, value range and model card; JSON.
 
     Args:
       model: the trained E and G.
       about: what else the card shall hold: the data, the commit and the like; JSON.
     """
-    config = config_lib.flatten(model.config)
+    whole = config_lib.of(model.card)
+    config = config_lib.flatten(whole)
     del config["data.dir"]  # of this machine
     return {
         "format": FORMAT,
@@ -44,8 +45,8 @@ def describe(model: loading.EmotionTransfer, about: Mapping[str, Any]) -> dict[s
             "limits": "48x48 gray pixels; it learned from the data below, and does worse on faces unlike those. An "
             "emotion on a picture says nothing of what anyone feels.",
             "license": "Apache-2.0 (emogan)",
-            "phases": model.config.phases,
-            "preset": model.config.preset,
+            "phases": whole.phases,
+            "preset": whole.preset,
             "config": config,
             # A model that ships knows it; of a run, whoever exports it looks into its folder.
             **({"data": model.card["data"]} if "data" in model.card else {}),
@@ -70,7 +71,7 @@ def check(about: Any) -> dict[str, Any]:
     return about
 
 
-def largest_difference(edit: Edit, model: loading.EmotionTransfer) -> float:
+def largest_difference(edit: Edit, model: editor.Editor) -> float:
     """Returns the largest difference between the edits of an export and of the live model, on drawn faces.
 
     Raises:
@@ -78,7 +79,7 @@ def largest_difference(edit: Edit, model: loading.EmotionTransfer) -> float:
     """
     faces = toyfaces.load("valid", size=FACES).images
     labels = np.arange(FACES, dtype=np.int32) % len(model.class_names)
-    worn = labels if model.encoder_labels == loading.SHALL_WEAR else None
+    worn = labels if model.encoder_labels == editor.SHALL_WEAR else None
     live = model.decode(model.encode(faces, worn), labels)
     found = float(np.abs(edit(faces, labels) - live).max())
     if not found <= TOLERANCE:  # nor is it NaN

@@ -25,7 +25,7 @@ import jax.flatten_util
 import numpy as np
 
 from emogan.data import dataset
-from emogan.edit import loading
+from emogan.edit import editor
 from emogan.export import card
 from emogan.models import conv
 from emogan.util import untrusted
@@ -70,7 +70,7 @@ class PortableModel:
         return np.asarray(self._call(faces, labels.astype(np.int32)))
 
 
-def to_bytes(model: loading.EmotionTransfer, about: Mapping[str, Any]) -> bytes:
+def to_bytes(model: editor.Editor, about: Mapping[str, Any]) -> bytes:
     """Returns the file of a model, for batches of every size, on CPU and CUDA.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from emogan.data import dataset
-from emogan.edit import loading
+from emogan.edit import editor
 from emogan.export import card, onnx_graph, onnx_ops
 
 FACES, LABELS, EDITS = "faces", "labels", "edits"  # the names of its arrays
@@ -16,7 +16,7 @@ FACES, LABELS, EDITS = "faces", "labels", "edits"  # the names of its arrays
 _SIZE = dataset.IMAGE_SIZE
 
 
-def to_bytes(model: loading.EmotionTransfer, about: Mapping[str, Any]) -> bytes:
+def to_bytes(model: editor.Editor, about: Mapping[str, Any]) -> bytes:
     """Returns the ONNX file of a model, for batches of every size.
 
     Its metadata are texts in JSON under the names of `card.describe`.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from emogan.edit import loading
+from emogan.edit import editor
 from emogan.export import card, onnx_file, runtime
 from emogan.util import files
 
@@ -28,7 +28,7 @@ def check(output: pathlib.Path) -> None:
 
 def write(
     content: bytes,
-    model: loading.EmotionTransfer,
+    model: editor.Editor,
     about: Mapping[str, Any],
     from_runtime: pathlib.Path,
     output: pathlib.Path,

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from emogan import config as config_lib
-from emogan.models import labeled_conv
-from emogan.recipes import encoder, gan
+from emogan.models import dcgan, labeled_conv
 from emogan.util import types
 
 
@@ -47,12 +46,12 @@ def networks(model: config_lib.ModelConfig, num_classes: int) -> dict[str, Graph
     label, z, image = f"label y [{num_classes}]", f"z [{model.latent_size}]", "face [48 x 48 x 1]"
     bound = ", in (-1, 1) by tanh" if model.encoder_output == "tanh" else ""
     made = (
-        ("generator", "Generator G", gan.make_generator, latent, f"{z} and {label}", f"{image}, in [-1, 1] by tanh"),
-        ("discriminator", "Discriminator D", gan.make_discriminator, face, f"{image} and {label}", "one logit"),
+        ("generator", "Generator G", dcgan.make_generator, latent, f"{z} and {label}", f"{image}, in [-1, 1] by tanh"),
+        ("discriminator", "Discriminator D", dcgan.make_discriminator, face, f"{image} and {label}", "one logit"),
         (
             "encoder",
             "Encoder E",
-            encoder.make_encoder,
+            dcgan.make_encoder,
             face,
             f"{image} and {label}" if model.encoder_labels else image,
             f"{z}{bound}",

@@ -11,7 +11,7 @@ import numpy as np
 from emogan import config as config_lib
 from emogan import data as data_lib
 from emogan.data import dataset, toyfaces
-from emogan.edit import loading
+from emogan.edit import loading, model_file
 from emogan.figures import curves, graphs
 from emogan.train import checkpoint, run_folder
 from emogan.util import files, grids, images
@@ -48,10 +48,7 @@ def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
     if samples and "gan" in per_epoch:  # not yet before the first checkpoint
         picture = samples_picture({step: images.load_png(path) for step, path in samples.items()}, per_epoch["gan"])
         paths.append(_save(picture, folder / "fig5_samples.png"))
-    last = loading.last_phase(config)
-    newest, settings = checkpoint.newest_step(workdir / "checkpoints" / last), getattr(config, last)
-    # A phase that was never trained may have batches larger than the data.
-    if newest and newest >= dataset.total_steps(settings.epochs, run.examples, settings.batch_size):
+    if (workdir / model_file.FILE).exists():
         paths += _draw_transfers(config, loading.load(workdir), folder)
     return paths
 
@@ -169,7 +166,7 @@ def _draw_transfers(config: config_lib.Config, model: Any, folder: pathlib.Path)
     names = data.class_names
     chosen = choose_faces(data.labels, _PAIRS[0] * _PAIRS[1])
     faces, labels = data.images[chosen], data.labels[chosen]
-    edits = np.asarray(model.transfer(faces, "all", labels))
+    edits = np.asarray(model.faces(faces, "all", labels))
     paths = []
     if "happy" in names:
         picture = happy_picture(faces, edits[names.index("happy")], which)

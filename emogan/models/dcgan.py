@@ -4,12 +4,37 @@ G: a latent and a label become a face. D: is a face with its label from the data
 drawn a face. D and E share the form of their convolutions, `Trunk`, and no weights.
 """
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from emogan.models import labeled_conv, normalisation
-from emogan.util import types
+from emogan.util import ranges, types
+
+
+@dataclasses.dataclass
+class ModelConfig:
+    """The networks; with the defaults they are the paper's."""
+
+    width: int = 64  # features of D's first convolution; the others are 2, 4 and 8 times as wide
+    latent_size: int = 100
+    latent_distribution: str = "uniform"  # uniform on (-1, 1), or normal
+    encoder_labels: bool = False  # E(x, y), as in the authors' code, instead of the paper's E(x)
+    encoder_output: str = "tanh"  # tanh keeps E(x) within the uniform prior; linear is the paper's words
+    batch_norm: bool = True
+    critic_norm: bool = True  # whether D has it, too; a penalty on D's gradients wants none there
+    resampling: str = "strided"  # strided convolutions, or pooled: what the paper says strides improve on
+    precision: str = "float32"  # bfloat16: of features and products in G, D and E; all that is kept stays float32
+
+    def check(self) -> None:
+        ranges.between("model.width", self.width, 1, 1024)
+        ranges.between("model.latent_size", self.latent_size, 1, 4096)
+        ranges.one_of("model.latent_distribution", self.latent_distribution, ("uniform", "normal"))
+        ranges.one_of("model.encoder_output", self.encoder_output, ("tanh", "linear"))
+        ranges.one_of("model.precision", self.precision, ("float32", "bfloat16"))
+        ranges.one_of("model.resampling", self.resampling, ("strided", "pooled"))
 
 
 class Trunk(nn.Module):
@@ -151,3 +176,29 @@ class Encoder(nn.Module):
             features
         )
         return jnp.tanh(latents) if self.output == "tanh" else latents
+
+
+def make_generator(model: ModelConfig, num_classes: int, axis_name: str | None = None):
+    """Returns the module G of a configuration."""
+    return Generator(model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision)
+
+
+def make_discriminator(model: ModelConfig, num_classes: int, axis_name: str | None = None):
+    """Returns the module D of a configuration."""
+    return Discriminator(
+        model.width, num_classes, model.batch_norm and model.critic_norm, model.resampling, axis_name, model.precision
+    )
+
+
+def make_encoder(model: ModelConfig, num_classes: int, axis_name: str | None = None):
+    """Returns the module E of a configuration."""
+    return Encoder(
+        model.width,
+        model.latent_size,
+        num_classes if model.encoder_labels else 0,
+        model.batch_norm,
+        model.resampling,
+        model.encoder_output,
+        axis_name,
+        model.precision,
+    )

@@ -8,6 +8,7 @@ and z moves by v(z_t, t, y) - v(z_s, t, y_s), where y is the wanted label and y_
 labels disagree on changes.
 """
 
+import dataclasses
 import hashlib
 
 import jax
@@ -15,7 +16,39 @@ import jax.numpy as jnp
 import numpy as np
 
 from emogan.models import ode
-from emogan.util import images, types
+from emogan.util import images, ranges, types
+
+
+@dataclasses.dataclass
+class FlowEditConfig:
+    """How a trained flow edits faces. A guidance of 1 is none: v is that of the label."""
+
+    method: str = "difference"  # of two flows (Kulikov et al. 2024), or inversion: to noise and back
+    t_max: float = 0.85  # the share of noise at which an edit begins; less keeps more of the face
+    steps: int = 14
+    solver: str = "euler"  # or heun, which asks the network twice a step
+    guidance: float = 5.0  # of the wanted label
+    guidance_source: float = 1.0  # of the face's own label
+    noises: int = 1  # averaged in each step of a difference
+    seed: int = 0  # of the noise; the same face and seed have the same noise
+    inversion_steps: int = 12  # of E and of G, from a face to noise or back
+    inversion_solver: str = "heun"
+    inversion_guidance: float = 2.5  # of the wanted label, in G
+    inversion_t_max: float = 0.8  # as t_max, of an edit by inversion
+
+    def check(self) -> None:
+        ranges.one_of("flow_edit.method", self.method, ("difference", "inversion"))
+        for name in ("t_max", "inversion_t_max"):
+            ranges.between(f"flow_edit.{name}", getattr(self, name), 0.01, 1.0)
+        for name in ("steps", "inversion_steps"):
+            ranges.between(f"flow_edit.{name}", getattr(self, name), 1, 1000)
+        for name in ("solver", "inversion_solver"):
+            ranges.one_of(f"flow_edit.{name}", getattr(self, name), ("euler", "heun"))
+        for name in ("guidance", "guidance_source", "inversion_guidance"):
+            ranges.between(f"flow_edit.{name}", getattr(self, name), 0.0, 100.0)
+        ranges.between("flow_edit.noises", self.noises, 1, 64)
+        ranges.between("flow_edit.seed", self.seed, 0, 2**31 - 1)
+
 
 # Where the source emotion is estimated: at these times, with so many noises each.
 ESTIMATE_TIMES = (0.4, 0.6, 0.8)

@@ -1,5 +1,6 @@
 """E and G of a joint training: a face becomes a spatial code, and a code and a label a face again."""
 
+import dataclasses
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -7,7 +8,47 @@ import jax
 import jax.numpy as jnp
 
 from emogan.models import conv
-from emogan.util import types
+from emogan.util import ranges, types
+
+
+@dataclasses.dataclass
+class TranslatorConfig:
+    """The networks of phase `joint`."""
+
+    width: int = 32  # channels of E and G at 24 pixels; at 12, where the code is, three times as many
+    blocks: int = 2  # residual blocks at 12 pixels, of E and of G each
+    labels: str = "generator"  # where the wanted emotion enters: generator, as G(E(x) | y), or encoder, as StarGAN
+    skip: bool = True  # whether the code holds the face itself, of which G changes a part under a mask
+    reach: int = 4  # under `skip`: how many pixels the face in the code can be bent by; 0 leaves it as it is
+    strength: str = "1"  # of finished networks' bending, in that of training; or one for each emotion, as 1.1,1,...
+    mirrored: bool = False  # whether finished networks see the mirror image of a face, too, and draw the mean of both
+    critic_width: int = 48  # channels of D's first convolution; the others are 2, 4 and 8 times as wide
+    projection: bool = True  # whether D is told the label, or only names it
+    informed: bool = False  # whether D sees the features that the first guide has of a face, beside the face
+
+    def check(self) -> None:
+        ranges.between("translator.width", self.width, 1, 1024)
+        ranges.between("translator.blocks", self.blocks, 1, 64)
+        ranges.one_of("translator.labels", self.labels, ("generator", "encoder"))
+        ranges.between("translator.reach", self.reach, 0, 24)
+        for strength in self.strengths():
+            ranges.between("translator.strength", strength, 0.0, 10.0)
+        ranges.between("translator.critic_width", self.critic_width, 1, 1024)
+
+    def strengths(self) -> tuple[float, ...]:
+        """Returns `strength` as numbers: one, or one for each emotion.
+
+        Raises:
+          ValueError: if it is something else.
+        """
+        try:
+            return tuple(float(number) for number in self.strength.split(","))
+        except ValueError as error:
+            raise ValueError(
+                "translator.strength: expected a number, or one for each emotion with commas between them, found "
+                f"{self.strength!r:.100}"
+            ) from error
+
 
 CODE_SIZE = 12  # pixels of the code's sides
 _FOLD = 48 // CODE_SIZE
@@ -216,8 +257,21 @@ class Generator(nn.Module):
         return self.draw(codes, labels).faces
 
     @nn.compact
-    def draw(self, codes: jax.Array, labels: types.Labels, opening: jax.Array | float = 1.0) -> Drawing:
-        """Returns the faces and what was done to those in the codes; the mask is multiplied by `opening`."""
+    def draw(
+        self,
+        codes: jax.Array,
+        labels: types.Labels,
+        opening: jax.Array | float = 1.0,
+        strength: jax.Array | float | None = None,
+    ) -> Drawing:
+        """Returns the faces and what was done to those in the codes.
+
+        Args:
+          codes: [B, 12, 12, C].
+          labels: [B].
+          opening: a factor of the mask.
+          strength: a factor of the flow and of the mask, from 0, which leaves the face in the code as it is.
+        """
         blocks = [Block(self.num_classes, name=f"block{i}") for i in range(self.blocks)]
         up0 = conv.ConvTranspose(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name="up0")
         norm0 = InstanceNorm(self.num_classes, name="norm0")
@@ -245,6 +299,8 @@ class Generator(nn.Module):
         nothing = jnp.zeros(drawn.shape[:1])
         if not self.skip:
             return Drawing(drawn, nothing, nothing)
+        if strength is not None:
+            flow, opening = strength * flow, strength * opening
         source, roughness = unfold(codes[..., : _FOLD * _FOLD]), nothing
         if self.bends:
             slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
@@ -309,3 +365,48 @@ class Critic(nn.Module):
             one_hot = jax.nn.one_hot(labels, self.num_classes, dtype=x.dtype)
             logits += jnp.sum(features * (one_hot @ table), axis=-1)
         return logits, emotions
+
+
+def make_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:
+    """Returns the module E of a configuration."""
+    told = num_classes if settings.labels == "encoder" else 0
+    return Encoder(settings.width, settings.blocks, told, settings.skip)
+
+
+def make_generator(settings: TranslatorConfig, num_classes: int) -> Generator:
+    """Returns the module G of a configuration."""
+    told = num_classes if settings.labels == "generator" else 0
+    return Generator(settings.width, settings.blocks, told, settings.skip, settings.reach)
+
+
+def make_finished_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:
+    """Returns the module E of a configuration as edits are made with it: it sees the mirror image too, if it shall."""
+    return make_encoder(settings, num_classes).clone(mirrored=settings.mirrored)
+
+
+def make_finished_generator(settings: TranslatorConfig, num_classes: int) -> Generator:
+    """Returns the module G of a configuration as edits are made with it: it bends as strongly as `strength` says.
+
+    Its codes are those of `make_finished_encoder`.
+
+    Raises:
+      ValueError: if that has neither one number nor one for each of the classes.
+    """
+    strengths = settings.strengths()
+    if len(strengths) not in (1, num_classes):
+        raise ValueError(
+            f"translator.strength: expected 1 number or {num_classes}, one for each emotion, found {len(strengths)}; "
+            "--config.translator.strength=1 bends all as in training"
+        )
+    return make_generator(settings, num_classes).clone(strength=strengths, mirrored=settings.mirrored)
+
+
+def make_discriminator(settings: TranslatorConfig, num_classes: int) -> Critic:
+    """Returns the module D of a configuration."""
+    return Critic(settings.critic_width, num_classes, settings.projection)
+
+
+def code_shape(settings: TranslatorConfig) -> tuple[int, int, int]:
+    """Returns the shape of a code of the finished E."""
+    views = 2 if settings.mirrored else 1
+    return CODE_SIZE, CODE_SIZE, views * 3 * settings.width + (16 if settings.skip else 0)

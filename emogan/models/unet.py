@@ -1,13 +1,42 @@
 """A class-conditional U-Net: a velocity for each pixel of a noisy face, its time and its label."""
 
+import dataclasses
 import math
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from emogan.models import conv
-from emogan.util import types
+from emogan.models import conv, ode
+from emogan.util import ranges, types
+
+
+@dataclasses.dataclass
+class UNetConfig:
+    """The network of phase `flow`."""
+
+    widths: str = "64,128,224"  # channels at 24, 12, 6 and, where there is a fourth number, 3 pixels
+    blocks: int = 2  # residual blocks at each size on the way down; one more on the way up
+    attention: bool = True  # self-attention at the smallest size
+
+    def check(self) -> None:
+        for width in self.channels():
+            ranges.between("unet.widths", width, 8, 1024)
+        ranges.between("unet.blocks", self.blocks, 1, 64)
+
+    def channels(self) -> tuple[int, ...]:
+        """Returns `widths` as numbers.
+
+        Raises:
+          ValueError: if they are not one to four multiples of 8.
+        """
+        numbers = tuple(int(text) if text.isdecimal() else 0 for text in self.widths.split(","))
+        if len(numbers) > 4 or any(number % 8 or not number for number in numbers):
+            raise ValueError(
+                f"unet.widths: expected one to four multiples of 8 with commas between them, found {self.widths!r:.100}"
+            )
+        return numbers
+
 
 UNSHUFFLE = 2  # each pixel at 24x24 holds 2x2 of the face
 _GROUPS = 8  # channels a group norm takes together are 1/8 of all
@@ -204,3 +233,13 @@ def grow(x: jax.Array) -> jax.Array:
     batch, height, width, channels = x.shape
     x = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
     return x.reshape(batch, 2 * height, 2 * width, channels)
+
+
+def make(settings: UNetConfig, num_classes: int, precision: str) -> UNet:
+    """Returns the network of a configuration."""
+    return UNet(settings.channels(), settings.blocks, settings.attention, num_classes, jnp.dtype(precision))
+
+
+def velocity_of(module: UNet, params: types.Params) -> ode.Velocity:
+    """Returns the velocity that a network with these parameters has learnt."""
+    return lambda x, t, labels: module.apply({"params": params}, x, t, labels)

@@ -4,17 +4,20 @@ Berthelot et al. 2017 (arXiv:1703.10717), with the labels joined to both network
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from emogan import config as config_lib
 from emogan.models import dcgan
 from emogan.recipes import gan
 from emogan.recipes import state as state_lib
 from emogan.util import images, types
+
+if TYPE_CHECKING:
+    from emogan import config as config_lib
 
 _BALANCE_RATE = 0.001  # lambda_k of section 3.4
 
@@ -38,7 +41,7 @@ class BeganState:
 class AutoEncoder(nn.Module):
     """D: an encoder as E, and a decoder as G, which is told the label (section 3.5)."""
 
-    model: config_lib.ModelConfig
+    model: dcgan.ModelConfig
     num_classes: int
     axis_name: str | None = None
 
@@ -55,7 +58,7 @@ class AutoEncoder(nn.Module):
         )
 
 
-def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
+def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
     """Returns phase `gan` of a configuration whose `gan.loss` is began."""
     model, settings = config.model, config.gan
     optimizer = gan.make_optimizer(settings)
@@ -73,7 +76,7 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
     ) -> tuple[BeganState, types.Metrics]:
         real, labels = images.to_float(batch["image"]), batch["label"]
         norm_axis = state_lib.norm_axis(config.parallel, axis_name)
-        G, D = gan.make_generator(model, num_classes, norm_axis), AutoEncoder(model, num_classes, norm_axis)
+        G, D = dcgan.make_generator(model, num_classes, norm_axis), AutoEncoder(model, num_classes, norm_axis)
         latents = state_lib.own_share(
             lambda count: dcgan.sample_latents(key, count, model.latent_size, model.latent_distribution),
             len(labels),

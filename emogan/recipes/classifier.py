@@ -1,18 +1,50 @@
 """Phases `classifier` and `robust`: a judge learns to name emotions on real faces, changed at random in every step."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 
-from emogan import config as config_lib
 from emogan.data import augment, dataset
 from emogan.models import emotion_cnn as classifier_lib
 from emogan.recipes import state as state_lib
-from emogan.util import images, types
+from emogan.util import images, ranges, types
+
+if TYPE_CHECKING:
+    from emogan import config as config_lib
+
+
+@dataclasses.dataclass
+class ClassifierConfig:
+    """Phase `classifier`: the judge, which names the emotion on a face. Phase `robust`: another, under attack."""
+
+    recipe: ClassVar[state_lib.Recipe]
+    width: int = 32  # channels at 24 pixels; 1.7 million parameters
+    epochs: float = 40.0  # the learning rate falls to 0 over them
+    batch_size: int = 64
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    ema_decay: float = 0.999  # of the averaged network, which is the judge
+    attack: float = 0.0  # length of the change against it that every face is given, over all pixels; see `attack`
+
+    def check(self, name: str = "classifier") -> None:
+        ranges.between(f"{name}.attack", self.attack, 0.0, 100.0)
+        ranges.between(f"{name}.width", self.width, 1, 1024)
+        ranges.between(f"{name}.epochs", self.epochs, 1e-6, 1e5)
+        ranges.between(f"{name}.batch_size", self.batch_size, 2, 2**16)
+        ranges.between(f"{name}.learning_rate", self.learning_rate, 1e-8, 10.0)
+        ranges.between(f"{name}.momentum", self.momentum, 0.0, 0.9999)
+        ranges.between(f"{name}.weight_decay", self.weight_decay, 0.0, 1.0)
+        ranges.between(f"{name}.label_smoothing", self.label_smoothing, 0.0, 0.99)
+        ranges.between(f"{name}.ema_decay", self.ema_decay, 0.0, 0.999999)
+
 
 _SURE = 8  # faces shown of each class
 _WARM_UP = 0.1  # share of the steps in which the learning rate rises
@@ -29,7 +61,7 @@ class ClassifierState:
 
 
 def make_classifier(
-    settings: config_lib.ClassifierConfig, num_classes: int, axis_name: str | None = None
+    settings: ClassifierConfig, num_classes: int, axis_name: str | None = None
 ) -> classifier_lib.Classifier:
     """Returns the module of a configuration."""
     return classifier_lib.Classifier(settings.width, num_classes, axis_name)
@@ -66,7 +98,7 @@ def attack(slopes: jax.Array, length: float) -> jax.Array:
 
 
 def make(
-    config: config_lib.Config,
+    config: "config_lib.Config",
     num_classes: int,
     total_steps: int,
     valid: dataset.Dataset,
@@ -150,3 +182,40 @@ def make(
         del metrics
 
     return state_lib.Phase(name, init, step, sample, (), diagnose, synthetic=False)
+
+
+def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
+    return make(run.config, run.num_classes, run.steps[name], run.held_out(), name), {}
+
+
+def _begin(config: "config_lib.Config", num_classes: int, name: str, key: jax.Array) -> ClassifierState:
+    return make(config, num_classes, 1, dataset.nobody(), name).init(key)
+
+
+def _networks(config: "config_lib.Config", name: str, num_classes: int) -> dict[str, types.Params]:
+    module = make_classifier(getattr(config, name), num_classes)
+    title = "classifier" if name == "classifier" else f"{name} classifier"
+    return {title: state_lib.shapes(module, (1, 48, 48, 1), train=False)}
+
+
+ClassifierConfig.recipe = state_lib.Recipe(
+    build=_build,
+    begin=_begin,
+    networks=_networks,
+    curves=(
+        state_lib.Panel("loss", "cross-entropy", (state_lib.Line("loss", "on changed faces"),)),
+        state_lib.Panel(
+            "accuracy",
+            "share of right verdicts",
+            (
+                state_lib.Line("accuracy", "training batches, changed"),
+                state_lib.Line("valid_accuracy", "valid, averaged network", sampled=True),
+            ),
+        ),
+        state_lib.Panel(
+            "balanced accuracy",
+            "mean share over the classes",
+            (state_lib.Line("valid_balanced", "valid, averaged network", sampled=True),),
+        ),
+    ),
+)

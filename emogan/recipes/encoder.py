@@ -1,19 +1,46 @@
 """Phase `encoder`: E learns to invert the finished G (section 2.2.2 of the paper)."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 
-from emogan import config as config_lib
 from emogan import emotions, losses
 from emogan.models import dcgan
 from emogan.recipes import gan
 from emogan.recipes import state as state_lib
-from emogan.util import images, types
+from emogan.util import images, ranges, types
+
+if TYPE_CHECKING:
+    from emogan import config as config_lib
+
+
+@dataclasses.dataclass
+class EncoderConfig:
+    """Phase `encoder`: E learns to invert the finished G. Section 2.2.2 of the paper."""
+
+    recipe: ClassVar[state_lib.Recipe]
+    epochs: float = 50.0
+    batch_size: int = 64
+    learning_rate: float = 2e-4
+    b1: float = 0.5
+    ema_decay: float = 0.999  # of the averaged E that edits are made with; 0 switches it off
+    image_loss: float = 1.0  # weight of eq. (14), |x - G(E(x) given y)|^2
+    latent_loss: float = 0.0  # weight of eq. (13), |z - E(G(z given y))|^2
+
+    def check(self) -> None:
+        state_lib.check_optimisation("encoder", self)
+        ranges.between("encoder.ema_decay", self.ema_decay, 0.0, 0.999999)
+        ranges.between("encoder.image_loss", self.image_loss, 0.0, 1e6)
+        ranges.between("encoder.latent_loss", self.latent_loss, 0.0, 1e6)
+        if self.image_loss == self.latent_loss == 0:
+            raise ValueError("encoder.image_loss and encoder.latent_loss: expected one above 0, found both 0")
+
 
 SAMPLES = 16
 EDGE = 0.95  # a uniform prior has a twentieth of its mass beyond it
@@ -35,40 +62,30 @@ class EncoderState:
         return self.average if self.average else self.encoder.variables
 
 
-def make_encoder(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
-    """Returns the module E of a configuration."""
-    return dcgan.Encoder(
-        model.width,
-        model.latent_size,
-        num_classes if model.encoder_labels else 0,
-        model.batch_norm,
-        model.resampling,
-        model.encoder_output,
-        axis_name,
-        model.precision,
-    )
-
-
 def edits(
-    model: config_lib.ModelConfig, num_classes: int, generator: state_lib.Variables, latents: types.Latents
+    model: dcgan.ModelConfig, num_classes: int, generator: state_lib.Variables, latents: types.Latents
 ) -> jax.Array:
     """Returns the faces of latents [B, Z] under every label, [num_classes, B, 48, 48, 1] in [-1, 1]."""
     count = len(latents)
-    faces = gan.make_generator(model, num_classes).apply(
+    faces = dcgan.make_generator(model, num_classes).apply(
         generator, jnp.tile(latents, (num_classes, 1)), jnp.repeat(jnp.arange(num_classes), count), train=False
     )
     return faces.reshape(num_classes, count, 48, 48, 1)
 
 
-def make(config: config_lib.Config, num_classes: int, generator: state_lib.Variables) -> state_lib.Phase:
+def make(config: "config_lib.Config", num_classes: int, generator: state_lib.Variables) -> state_lib.Phase:
     """Returns phase `encoder` of a configuration, for the variables of a finished G."""
     model, settings = config.model, config.encoder
     optimizer = optax.adam(settings.learning_rate, b1=settings.b1)
-    G = gan.make_generator(model, num_classes)  # in inference mode it needs no axis
+    G = dcgan.make_generator(model, num_classes)  # in inference mode it needs no axis
 
     def init(key: jax.Array) -> EncoderState:
         network = state_lib.initialise(
-            make_encoder(model, num_classes), optimizer, key, jnp.zeros((1, 48, 48, 1)), jnp.zeros((1,), jnp.int32)
+            dcgan.make_encoder(model, num_classes),
+            optimizer,
+            key,
+            jnp.zeros((1, 48, 48, 1)),
+            jnp.zeros((1,), jnp.int32),
         )
         average = jax.tree.map(jnp.copy, dict(network.variables)) if settings.ema_decay else {}
         # A copy, because the training donates its state and the caller may still want its G.
@@ -78,7 +95,7 @@ def make(config: config_lib.Config, num_classes: int, generator: state_lib.Varia
         state: EncoderState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
     ) -> tuple[EncoderState, types.Metrics]:
         faces, labels = images.to_float(batch["image"]), batch["label"]
-        E = make_encoder(model, num_classes, state_lib.norm_axis(config.parallel, axis_name))
+        E = dcgan.make_encoder(model, num_classes, state_lib.norm_axis(config.parallel, axis_name))
         latents = state_lib.own_share(
             lambda count: dcgan.sample_latents(key, count, model.latent_size, model.latent_distribution),
             len(labels),
@@ -127,7 +144,7 @@ def make(config: config_lib.Config, num_classes: int, generator: state_lib.Varia
         del key
         faces = images.to_float(batch["image"][:SAMPLES])
         labels = batch["label"][:SAMPLES]
-        latents = make_encoder(model, num_classes).apply(state.best_encoder, faces, labels, train=False)
+        latents = dcgan.make_encoder(model, num_classes).apply(state.best_encoder, faces, labels, train=False)
         edited = edits(model, num_classes, state.generator, latents)
         own = edited[labels, jnp.arange(len(labels))]
         metrics = {
@@ -144,3 +161,51 @@ def make(config: config_lib.Config, num_classes: int, generator: state_lib.Varia
 
     names = emotions.EMOTIONS if num_classes == len(emotions.EMOTIONS) else tuple(map(str, range(num_classes)))
     return state_lib.Phase("encoder", init, step, sample, ("face", "own label", *names), diagnose)
+
+
+def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
+    step, generator = run.finished("gan", lambda state: state.best_generator)
+    return make(run.config, run.num_classes, generator), {"gan_step": step}
+
+
+def _begin(config: "config_lib.Config", num_classes: int, name: str, key: jax.Array) -> EncoderState:
+    generator = gan.make_by_loss(config, num_classes).init(key).best_generator
+    return make(config, num_classes, generator).init(key)
+
+
+def _networks(config: "config_lib.Config", name: str, num_classes: int) -> dict[str, types.Params]:
+    model = config.model
+    E, G = dcgan.make_encoder(model, num_classes), dcgan.make_generator(model, num_classes)
+    dtypes = (jnp.float32, jnp.int32)
+    return {
+        "generator": state_lib.shapes(G, (1, model.latent_size), (1,), dtypes=dtypes, train=False),
+        "encoder": state_lib.shapes(E, (1, 48, 48, 1), (1,), dtypes=dtypes, train=False),
+    }
+
+
+EncoderConfig.recipe = state_lib.Recipe(
+    build=_build,
+    begin=_begin,
+    networks=_networks,
+    curves=(
+        state_lib.Panel("loss", "squared error a face", (state_lib.Line("loss", "E"),)),
+        state_lib.Panel(
+            "reconstruction under the own label",
+            "PSNR, dB",
+            (
+                state_lib.Line("psnr", "training batches"),
+                state_lib.Line("sample_psnr", "the 16 sampled faces", sampled=True),
+            ),
+        ),
+        state_lib.Panel(
+            "does the label matter?",
+            "share, or spread of [-1, 1]",
+            (
+                state_lib.Line("edge", "share of z at the prior's edge"),
+                state_lib.Line("edit_spread", "spread of a face's seven edits", sampled=True),
+            ),
+        ),
+    ),
+    built_on=lambda config: ("gan",),
+    editor="dcgan",
+)

@@ -1,18 +1,50 @@
 """Phase `flow`: a network learns the velocity between faces and noise, under a label or none."""
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 
-from emogan import config as config_lib
 from emogan.data import augment, dataset
 from emogan.models import flow_edit, ode, unet
 from emogan.recipes import state as state_lib
-from emogan.util import images, types
+from emogan.util import images, ranges, types
+
+if TYPE_CHECKING:
+    from emogan import config as config_lib
+
+
+@dataclasses.dataclass
+class FlowConfig:
+    """Phase `flow`: a class-conditional rectified flow (Liu et al. 2023; Lipman et al. 2023)."""
+
+    recipe: ClassVar[state_lib.Recipe]
+    epochs: float = 100.0
+    batch_size: int = 64
+    learning_rate: float = 5e-4  # constant after the warm-up, so that a run can be prolonged
+    b1: float = 0.9
+    b2: float = 0.99
+    warm_up: int = 500  # steps in which the learning rate rises from 0
+    clip: float = 1.0  # the largest norm of all gradients together
+    ema_decay: float = 0.9995  # of the averaged network that samples and edits are made with; 0 switches it off
+    label_dropout: float = 0.15  # share of the faces that are shown without their label, as guidance needs
+    time_mean: float = 0.0  # of the normal distribution of log(t / (1 - t)) (Esser et al. 2024)
+    time_spread: float = 1.0  # its standard deviation
+
+    def check(self) -> None:
+        state_lib.check_optimisation("flow", self)
+        ranges.between("flow.b2", self.b2, 0.0, 0.999999)
+        ranges.between("flow.warm_up", self.warm_up, 0, 10**6)
+        ranges.between("flow.clip", self.clip, 1e-6, 1e6)
+        ranges.between("flow.ema_decay", self.ema_decay, 0.0, 0.999999)
+        ranges.between("flow.label_dropout", self.label_dropout, 0.0, 1.0)
+        ranges.between("flow.time_mean", self.time_mean, -5.0, 5.0)
+        ranges.between("flow.time_spread", self.time_spread, 0.01, 5.0)
+
 
 BANDS = 4  # of time, whose losses are told apart
 DRAWN, EDITED = 2, 4  # rows of a sample
@@ -44,18 +76,7 @@ class FlowState:
         return {}
 
 
-def make_network(config: config_lib.Config, num_classes: int) -> unet.UNet:
-    """Returns the network of a configuration."""
-    settings, dtype = config.unet, jnp.dtype(config.model.precision)
-    return unet.UNet(settings.channels(), settings.blocks, settings.attention, num_classes, dtype)
-
-
-def velocity_of(module: unet.UNet, params: types.Params) -> ode.Velocity:
-    """Returns the velocity that a network with these parameters has learnt."""
-    return lambda x, t, labels: module.apply({"params": params}, x, t, labels)
-
-
-def draw_times(key: jax.Array, count: int, settings: config_lib.FlowConfig) -> jax.Array:
+def draw_times(key: jax.Array, count: int, settings: FlowConfig) -> jax.Array:
     """Returns times [count] in (0, 1) whose logits are normal (Esser et al. 2024, section 3.1).
 
     They are spread evenly over the distribution's quantiles, from one random offset (Kingma et al. 2021, appendix I.1):
@@ -83,7 +104,7 @@ def losses_of(
     return jnp.mean(jnp.square(answers - (noises - faces)), axis=(1, 2, 3))
 
 
-def make(config: config_lib.Config, num_classes: int, held_out: dataset.Dataset) -> state_lib.Phase:
+def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Dataset) -> state_lib.Phase:
     """Returns phase `flow` of a configuration.
 
     Adam without weight decay: over such a training the decay would shrink no weight by much, most are followed by a
@@ -95,7 +116,7 @@ def make(config: config_lib.Config, num_classes: int, held_out: dataset.Dataset)
       held_out: faces that every sample edits; they take no part in training.
     """
     settings, edits = config.flow, config.flow_edit
-    module = make_network(config, num_classes)
+    module = unet.make(config.unet, num_classes, config.model.precision)
     rate = (
         optax.linear_schedule(0.0, settings.learning_rate, settings.warm_up)
         if settings.warm_up
@@ -130,7 +151,7 @@ def make(config: config_lib.Config, num_classes: int, held_out: dataset.Dataset)
 
         def gradients_of(faces, noises, times, labels):
             def loss(params):
-                found = losses_of(velocity_of(module, params), faces, noises, times, labels)
+                found = losses_of(unet.velocity_of(module, params), faces, noises, times, labels)
                 band = jax.nn.one_hot((BANDS * times).astype(jnp.int32), BANDS)
                 return jnp.mean(found), (jnp.mean(found), found @ band / len(found), jnp.mean(band, axis=0))
 
@@ -152,7 +173,7 @@ def make(config: config_lib.Config, num_classes: int, held_out: dataset.Dataset)
     def sample(state: FlowState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
         """Rows of generated faces, then of edits; the first column is without a label, and the unedited face."""
         del batch
-        velocity = velocity_of(module, state.best_params)
+        velocity = unet.velocity_of(module, state.best_params)
         every = jnp.concatenate([jnp.zeros((1, num_classes)), jnp.eye(num_classes)])
         noises = jnp.repeat(jax.random.normal(key, (DRAWN, 48, 48, 1)), len(every), axis=0)
         wanted = ode.Condition(jnp.tile(every, (DRAWN, 1)), jnp.full(len(noises), _SAMPLE_GUIDANCE))
@@ -181,3 +202,41 @@ def make(config: config_lib.Config, num_classes: int, held_out: dataset.Dataset)
 
 def _norm(tree: Any) -> jax.Array:
     return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
+
+
+def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
+    return make(run.config, run.num_classes, run.held_out()), {}
+
+
+def _begin(config: "config_lib.Config", num_classes: int, name: str, key: jax.Array) -> FlowState:
+    return make(config, num_classes, dataset.nobody()).init(key)
+
+
+def _networks(config: "config_lib.Config", name: str, num_classes: int) -> dict[str, types.Params]:
+    module = unet.make(config.unet, num_classes, config.model.precision)
+    return {"flow": state_lib.shapes(module, (1, 48, 48, 1), (1,), (1, num_classes))}
+
+
+FlowConfig.recipe = state_lib.Recipe(
+    build=_build,
+    begin=_begin,
+    networks=_networks,
+    curves=(
+        state_lib.Panel("loss", "squared error a pixel", (state_lib.Line("loss", "velocity"),)),
+        state_lib.Panel(
+            "loss by time",
+            "squared error a pixel",
+            (
+                state_lib.Line("loss_t0", "t below 1/4, near faces"),
+                state_lib.Line("loss_t3", "t above 3/4, near noise"),
+            ),
+        ),
+        state_lib.Panel(
+            "loss between, where emotions are decided",
+            "squared error a pixel",
+            (state_lib.Line("loss_t1", "t from 1/4 to 1/2"), state_lib.Line("loss_t2", "t from 1/2 to 3/4")),
+        ),
+    ),
+    editor="flow",
+    whole=True,
+)

@@ -1,20 +1,71 @@
 """Phase `gan`: the conditional DCGAN, G against D (section 2.2.1 of the paper)."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 
-from emogan import config as config_lib
 from emogan import losses
 from emogan.models import dcgan
 from emogan.recipes import state as state_lib
-from emogan.util import images, types
+from emogan.util import images, ranges, types
+
+if TYPE_CHECKING:
+    from emogan import config as config_lib
+
+
+@dataclasses.dataclass
+class GanConfig:
+    """Phase `gan`: G against D. Section 2.2.1 of the paper."""
+
+    recipe: ClassVar[state_lib.Recipe]
+    epochs: float = 50.0
+    batch_size: int = 64
+    learning_rate: float = 2e-4
+    b1: float = 0.5
+    b2: float = 0.999
+    optimizer: str = "adam"  # or rmsprop, which has no b1 and b2
+    loss: str = "cross_entropy"  # or another of `losses.ADVERSARIAL`, or began
+    diversity: float = 0.5  # gamma of BEGAN: the error of generated faces in that of real ones
+    penalty: str = "none"  # clip: D's weights; gradient: WGAN-GP's
+    penalty_weight: float = 0.0  # of the gradient penalty, or where weights are clipped
+    critic_steps: int = 1  # updates of D, each on its own part of the batch, before G's
+    generator_steps: int = 1  # updates of G, all on the last of those parts
+    ema_decay: float = 0.999  # of the averaged G that samples and edits are drawn with; 0 switches it off
+    collapse_steps: int = 500  # so many steps in which D tells nothing apart count as a collapse; 0 never checks
+    on_collapse: str = "stop"  # stop, or warn
+
+    def check(self) -> None:
+        state_lib.check_optimisation("gan", self)
+        ranges.between("gan.b2", self.b2, 0.0, 0.999999)
+        ranges.one_of("gan.optimizer", self.optimizer, ("adam", "rmsprop"))
+        ranges.one_of("gan.loss", self.loss, (*losses.ADVERSARIAL, "began"))
+        ranges.between("gan.diversity", self.diversity, 0.0, 1.0)
+        ranges.one_of("gan.penalty", self.penalty, ("none", "clip", "gradient"))
+        ranges.between("gan.penalty_weight", self.penalty_weight, 0.0, 1000.0)
+        if (self.penalty != "none") != (self.penalty_weight > 0):
+            raise ValueError(
+                "gan.penalty_weight: expected above 0 with a penalty and 0 without, found "
+                f"{self.penalty_weight} with {self.penalty}"
+            )
+        state_lib.check_parts("gan", self)
+        ranges.between("gan.generator_steps", self.generator_steps, 1, 100)
+        if self.loss == "began":
+            for name, value in (("critic_steps", 1), ("generator_steps", 1), ("penalty", "none")):
+                if getattr(self, name) != value:
+                    raise ValueError(
+                        f"gan.{name}: expected {value} with gan.loss=began, found {getattr(self, name)}; leave it out"
+                    )
+        ranges.between("gan.ema_decay", self.ema_decay, 0.0, 0.999999)
+        ranges.between("gan.collapse_steps", self.collapse_steps, 0, 10**6)
+        ranges.one_of("gan.on_collapse", self.on_collapse, ("stop", "warn"))
+
 
 SAMPLES = 64
 # A D that tells nothing apart answers every face with a logit near 0: its two cross-entropies are ln 2 each.
@@ -37,26 +88,14 @@ class GanState:
         return self.average if self.average else self.generator.variables
 
 
-def make_generator(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
-    """Returns the module G of a configuration."""
-    return dcgan.Generator(model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision)
-
-
-def make_discriminator(model: config_lib.ModelConfig, num_classes: int, axis_name: str | None = None):
-    """Returns the module D of a configuration."""
-    return dcgan.Discriminator(
-        model.width, num_classes, model.batch_norm and model.critic_norm, model.resampling, axis_name, model.precision
-    )
-
-
-def make_optimizer(settings: config_lib.GanConfig) -> optax.GradientTransformation:
+def make_optimizer(settings: GanConfig) -> optax.GradientTransformation:
     """Returns the optimiser of a configuration."""
     if settings.optimizer == "rmsprop":
         return optax.rmsprop(settings.learning_rate, decay=0.99)
     return optax.adam(settings.learning_rate, b1=settings.b1, b2=settings.b2)
 
 
-def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
+def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
     """Returns phase `gan` of a configuration, for labels in 0..num_classes - 1."""
     model, settings, parts = config.model, config.gan, config.parallel.microbatches
     optimizer, adversarial = make_optimizer(settings), losses.ADVERSARIAL.get(settings.loss)
@@ -65,10 +104,18 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
         generator_key, discriminator_key = jax.random.split(key)
         labels = jnp.zeros((1,), jnp.int32)
         generator = state_lib.initialise(
-            make_generator(model, num_classes), optimizer, generator_key, jnp.zeros((1, model.latent_size)), labels
+            dcgan.make_generator(model, num_classes),
+            optimizer,
+            generator_key,
+            jnp.zeros((1, model.latent_size)),
+            labels,
         )
         discriminator = state_lib.initialise(
-            make_discriminator(model, num_classes), optimizer, discriminator_key, jnp.zeros((1, 48, 48, 1)), labels
+            dcgan.make_discriminator(model, num_classes),
+            optimizer,
+            discriminator_key,
+            jnp.zeros((1, 48, 48, 1)),
+            labels,
         )
         # The average is a copy, because donating a state with one buffer in two places is an error.
         average = jax.tree.map(jnp.copy, dict(generator.variables)) if settings.ema_decay else {}
@@ -79,8 +126,8 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
     ) -> tuple[GanState, types.Metrics]:
         real, labels = images.to_float(batch["image"]), batch["label"]
         norm_axis = state_lib.norm_axis(config.parallel, axis_name)
-        G = make_generator(model, num_classes, norm_axis)
-        D = make_discriminator(model, num_classes, norm_axis)
+        G = dcgan.make_generator(model, num_classes, norm_axis)
+        D = dcgan.make_discriminator(model, num_classes, norm_axis)
         # One batch of z, with the labels of the real batch, serves both updates, D's first.
         latents = state_lib.own_share(
             lambda count: dcgan.sample_latents(key, count, model.latent_size, model.latent_distribution),
@@ -182,7 +229,7 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
         latents = dcgan.sample_latents(key, SAMPLES, model.latent_size, model.latent_distribution)
         # The labels of the first 64 faces, over again if there are fewer.
         labels = jnp.resize(batch["label"], (SAMPLES,))
-        faces = make_generator(model, num_classes).apply(state.best_generator, latents, labels, train=False)
+        faces = dcgan.make_generator(model, num_classes).apply(state.best_generator, latents, labels, train=False)
         return images.to_bytes(faces).reshape(8, 8, 48, 48), {}
 
     def diagnose(metrics: Mapping[str, float]) -> state_lib.Diagnosis | None:
@@ -205,6 +252,43 @@ def make(config: config_lib.Config, num_classes: int) -> state_lib.Phase:
     return state_lib.Phase("gan", init, step, sample, (), diagnose)
 
 
-def parameter_count(variables: Any) -> int:
-    """Returns how many numbers a tree of parameters holds."""
-    return sum(leaf.size for leaf in jax.tree.leaves(variables))
+def make_by_loss(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
+    """Returns phase `gan` of a configuration: that of this file or, with the loss `began`, BEGAN's."""
+    from emogan.recipes import began  # here, since it builds on this file
+
+    return began.make(config, num_classes) if config.gan.loss == "began" else make(config, num_classes)
+
+
+def _networks(config: "config_lib.Config", name: str, num_classes: int) -> dict[str, types.Params]:
+    model, dtypes = config.model, (jnp.float32, jnp.int32)
+    generator = dcgan.make_generator(model, num_classes)
+    discriminator = dcgan.make_discriminator(model, num_classes)
+    return {
+        "generator": state_lib.shapes(generator, (1, model.latent_size), (1,), dtypes=dtypes, train=False),
+        "discriminator": state_lib.shapes(discriminator, (1, 48, 48, 1), (1,), dtypes=dtypes, train=False),
+    }
+
+
+GanConfig.recipe = state_lib.Recipe(
+    build=lambda run, name: (make_by_loss(run.config, run.num_classes), {}),
+    begin=lambda config, num_classes, name, key: make_by_loss(config, num_classes).init(key),
+    networks=_networks,
+    curves=(
+        state_lib.Panel(
+            "losses",
+            "cross-entropy",
+            (
+                state_lib.Line("discriminator_loss", "D, real + generated"),
+                state_lib.Line("generator_loss", "G"),
+            ),
+        ),
+        state_lib.Panel(
+            "what D answers",
+            "mean logit",
+            (state_lib.Line("real_logit", "real faces"), state_lib.Line("fake_logit", "generated faces")),
+        ),
+        state_lib.Panel(
+            "how far D tells faces apart", "standard deviation", (state_lib.Line("logit_spread", "D's logits"),)
+        ),
+    ),
+)

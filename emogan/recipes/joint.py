@@ -1,23 +1,90 @@
 """Phase `joint`: E, G and D learn together to set the emotion on real faces."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
 
-from emogan import config as config_lib
 from emogan import losses
 from emogan.data import augment
 from emogan.models import emotion_cnn as classifier_lib
 from emogan.models import translator
 from emogan.recipes import state as state_lib
-from emogan.recipes import translators
-from emogan.util import images, types
+from emogan.util import images, ranges, types
+
+if TYPE_CHECKING:
+    from emogan import config as config_lib
+
+
+CLASSIFIERS = ("classifier", "robust")  # the phases whose classifiers may guide
+_WEIGHTS = (
+    *("adversarial", "gradient_penalty", "slope_penalty", "classification", "guide"),
+    *("reconstruction", "keep", "cycle", "paint", "roughness"),
+)
+
+
+@dataclasses.dataclass
+class JointConfig:
+    """Phase `joint`: E, G and D together. Weights of 0 leave a term out of the step."""
+
+    recipe: ClassVar[state_lib.Recipe]
+    epochs: float = 20.0
+    batch_size: int = 64
+    learning_rate: float = 1e-3  # falls to a twentieth, as half a cosine
+    critic_rate: float = 1.0  # D's learning rate in that of E and G
+    b1: float = 0.5
+    b2: float = 0.99
+    ema_decay: float = 0.998  # of the averaged E and G that edits are made with; 0 switches it off
+    loss: str = "relativistic"  # or another of `losses.ADVERSARIAL`
+    critic_steps: int = 1  # updates of D, each on its own part of the batch, before that of E and G
+    adversarial: float = 1.0  # weight of E's and G's adversarial loss
+    gradient_penalty: float = 0.0  # weight of WGAN-GP's, between real and edited faces
+    slope_penalty: float = 1.0  # of R1 and R2: at real and at edited faces, on a quarter of them
+    classification: float = 1.0  # weight of the emotion that D names: on real faces for D, on edits for E and G
+    guide: float = 2.0  # weight of the emotion that the classifiers of this run, taken together, name on the edits
+    confidence: float = 1.0  # of D and of the classifiers in the wanted emotion, beyond which an edit gains nothing
+    reconstruction: float = 10.0  # weight of |x - x'| per pixel where the wanted emotion is the face's own
+    keep: float = 1.0  # weight of the same where it is not
+    paint: float = 40.0  # weight of what G paints on the bent face, squared, so that shades cost less than spots
+    bend_first: float = 0.0  # share of the steps before the first paint: spots please the guide sooner than motion
+    roughness: float = 0.3  # weight of how far neighbouring points of the flow part, in square pixels
+    cycle: float = 0.0  # weight of |x - G(E(x') | y)| per pixel
+    own_share: float = 0.25  # of the batch whose wanted emotion is the face's own
+    balanced: bool = True  # whether the other wanted emotions are uniform, or as frequent as in the data
+    augment: bool = True  # whether D and the classifiers see faces changed at random
+
+    def check(self) -> None:
+        state_lib.check_optimisation("joint", self)
+        ranges.between("joint.critic_rate", self.critic_rate, 0.01, 100.0)
+        ranges.between("joint.b2", self.b2, 0.0, 0.999999)
+        ranges.between("joint.ema_decay", self.ema_decay, 0.0, 0.999999)
+        ranges.one_of("joint.loss", self.loss, tuple(losses.ADVERSARIAL))
+        state_lib.check_parts("joint", self)
+        ranges.between("joint.own_share", self.own_share, 0.0, 1.0)
+        ranges.between("joint.bend_first", self.bend_first, 0.0, 1.0)
+        ranges.between("joint.confidence", self.confidence, 0.01, 1.0)
+        for name in _WEIGHTS:
+            ranges.between(f"joint.{name}", getattr(self, name), 0.0, 1000.0)
+
+
+def guide_phases(config: "config_lib.Config") -> tuple[str, ...]:
+    """Returns the phases whose classifiers guide phase `joint`: all of the configuration's, if they are asked to."""
+    return tuple(name for name in config.phases.split(",") if name in CLASSIFIERS and config.joint.guide)
+
+
+def told_size(config: "config_lib.Config") -> int:
+    """Returns how many features of a face D is told by the first guide, 0 if none."""
+    names = guide_phases(config)
+    if not (config.translator.informed and names):  # a configuration without phase `joint` may have no guide
+        return 0
+    return classifier_lib.STAGES[-1] * getattr(config, names[0]).width
+
 
 SHOWN = 8  # faces of a sample
 _LAST_RATE = 0.05  # of the first learning rate
@@ -53,7 +120,7 @@ class JointState:
         return {"params": self.best_params["generator"]}
 
 
-def draw_guides(config: config_lib.Config, num_classes: int, key: jax.Array) -> dict[str, state_lib.Variables]:
+def draw_guides(config: "config_lib.Config", num_classes: int, key: jax.Array) -> dict[str, state_lib.Variables]:
     """Returns the first variables of the classifiers that a configuration asks for as guides."""
     begin = lambda module, key: module.init(key, jnp.zeros((1, 48, 48, 1)), train=False)  # noqa: E731
     modules = _namers(config, num_classes)
@@ -61,13 +128,13 @@ def draw_guides(config: config_lib.Config, num_classes: int, key: jax.Array) -> 
     return {name: begin(module, own) for (name, module), own in zip(modules.items(), keys, strict=False)}
 
 
-def _namers(config: config_lib.Config, num_classes: int) -> dict[str, classifier_lib.Classifier]:
-    names = config_lib.guides(config)
+def _namers(config: "config_lib.Config", num_classes: int) -> dict[str, classifier_lib.Classifier]:
+    names = guide_phases(config)
     return {name: classifier_lib.Classifier(getattr(config, name).width, num_classes) for name in names}
 
 
 def make(
-    config: config_lib.Config,
+    config: "config_lib.Config",
     num_classes: int,
     total_steps: int,
     class_counts: Any,
@@ -83,8 +150,8 @@ def make(
       guides: the variables of the classifiers of `config.guides`, by their phases.
     """
     settings, sizes = config.joint, config.translator
-    E, G = translators.make_encoder(sizes, num_classes), translators.make_generator(sizes, num_classes)
-    D = translators.make_discriminator(sizes, num_classes)
+    E, G = translator.make_encoder(sizes, num_classes), translator.make_generator(sizes, num_classes)
+    D = translator.make_discriminator(sizes, num_classes)
     namers = _namers(config, num_classes)
     adversarial = losses.ADVERSARIAL[settings.loss]
     schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, _LAST_RATE)
@@ -112,7 +179,7 @@ def make(
 
         params = jax.jit(begin)()
         both = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
-        told = [jnp.zeros((1, size))] if (size := translators.told_size(config)) else []
+        told = [jnp.zeros((1, size))] if (size := told_size(config)) else []
         critic = jax.jit(D.init)(keys[2], face, label, *told)["params"]
         average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
         return JointState(
@@ -284,3 +351,81 @@ def draw_wanted(key: jax.Array, count: int, num_classes: int, balanced: bool, fr
     if balanced:
         return jax.random.randint(key, (count,), 0, num_classes)
     return jax.random.categorical(key, jnp.log(jnp.maximum(frequency, 1e-6)), shape=(count,)).astype(jnp.int32)
+
+
+def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
+    guides = {guide: run.finished(guide, lambda state: state.average)[1] for guide in guide_phases(run.config)}
+    return make(run.config, run.num_classes, run.steps[name], run.class_counts, guides), {}
+
+
+def _begin(config: "config_lib.Config", num_classes: int, name: str, key: jax.Array) -> JointState:
+    guides = draw_guides(config, num_classes, key)
+    return make(config, num_classes, 1, [1] * num_classes, guides).init(key)
+
+
+def _networks(config: "config_lib.Config", name: str, num_classes: int) -> dict[str, types.Params]:
+    sizes, dtypes = config.translator, (jnp.float32, jnp.int32)
+    told = [(1, size)] if (size := told_size(config)) else []
+    # E and G as edits are made with them have the same parameters; G refuses a wrong number of strengths in time.
+    E, G = (make(sizes, num_classes) for make in (translator.make_finished_encoder, translator.make_finished_generator))
+    D = translator.make_discriminator(sizes, num_classes)
+    code = (1, *translator.code_shape(sizes))
+    return {
+        "joint encoder": state_lib.shapes(E, (1, 48, 48, 1), (1,), dtypes=dtypes, train=False),
+        "joint generator": state_lib.shapes(G, code, (1,), dtypes=dtypes, train=False),
+        "joint discriminator": state_lib.shapes(D, (1, 48, 48, 1), (1,), *told, dtypes=dtypes, train=False),
+    }
+
+
+def _check(config: "config_lib.Config") -> None:
+    settings = config.joint
+    if settings.guide and not guide_phases(config):
+        raise ValueError(
+            f"joint.guide: expected 0, or one of the phases {' and '.join(CLASSIFIERS)} in phases, found "
+            f"{settings.guide} and {config.phases}"
+        )
+    if config.translator.informed and (settings.gradient_penalty or not guide_phases(config)):
+        raise ValueError(
+            "translator.informed: expected false, or a guide and joint.gradient_penalty=0, found true with "
+            f"joint.guide={settings.guide}, phases {config.phases} and "
+            f"joint.gradient_penalty={settings.gradient_penalty}"
+        )
+    if config.parallel.microbatches > 1:
+        raise ValueError(
+            f"parallel.microbatches: expected 1 with phase joint, found {config.parallel.microbatches}; "
+            "give it a smaller joint.batch_size"
+        )
+
+
+JointConfig.recipe = state_lib.Recipe(
+    build=_build,
+    begin=_begin,
+    networks=_networks,
+    curves=(
+        state_lib.Panel(
+            "losses",
+            "loss",
+            (
+                state_lib.Line("discriminator_loss", "D, real + edited"),
+                state_lib.Line("generator_loss", "E and G"),
+            ),
+        ),
+        state_lib.Panel(
+            "emotions named",
+            "share",
+            (
+                state_lib.Line("edit_accuracy", "wanted ones, on edits"),
+                state_lib.Line("discriminator_accuracy", "by D, on real faces"),
+            ),
+        ),
+        state_lib.Panel(
+            "distance to the source",
+            "gray levels a pixel",
+            (state_lib.Line("reconstruction", "under the own label"), state_lib.Line("change", "under another")),
+        ),
+    ),
+    built_on=guide_phases,
+    check=_check,
+    editor="translator",
+    whole=True,
+)

@@ -1,8 +1,9 @@
 """What a phase carries from step to step, and the pieces that all steps share."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import flax.linen as nn
 import jax
@@ -10,8 +11,11 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from emogan import config as config_lib
-from emogan.util import types
+from emogan.data import dataset
+from emogan.util import ranges, types
+
+if TYPE_CHECKING:
+    from emogan import config as config_lib
 
 Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}
 # {"image": uint8 [B, 48, 48], "label": int32 [B]}, and "distribution": float32 [B, C] where the data have them
@@ -63,6 +67,78 @@ class Phase:
     synthetic: bool = True
 
 
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One training curve: its metric, its name in the legend, and whether it is known at the samples only."""
+
+    metric: str
+    name: str
+    sampled: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One pair of axes of the training curves: its title, what its height means, and its curves."""
+
+    title: str
+    unit: str
+    lines: tuple[Line, ...]
+
+
+class Run(Protocol):
+    """What a run gives to the phase that is to be built: its configuration, its data, and its earlier phases."""
+
+    config: "config_lib.Config"
+    num_classes: int
+    class_counts: Any  # training faces of each label, [C]
+    steps: Mapping[str, int]  # of each phase, and of those that it builds on
+
+    def held_out(self) -> dataset.Dataset:
+        """Returns the faces kept from training, on which samples are judged."""
+
+    def finished(self, name: str, part: Callable[[Any], Any]) -> tuple[int, Any]:
+        """Returns the last step of a finished phase, and a part of its last state, in the host's memory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that others need to know of a phase: the class of its settings has one as `recipe`.
+
+    Attributes:
+      build: (run, name) -> the phase, and what its checkpoints say of what it was built on.
+      begin: (config, num_classes, name, key) -> its first state, with the phases that it builds on not yet trained;
+        of which the shapes alone are wanted.
+      networks: (config, name, num_classes) -> the shapes of the parameters of its networks, by their names.
+      curves: of its training.
+      built_on: config -> the names of the phases whose finished states it needs.
+      check: raises ValueError if the configuration does not fit the phase; only called where it is to be trained.
+      editor: which kind of editor its last state is (`edit.editor.KINDS`); empty if it is none. The state then has
+        `best_encoder` and `generator`, the variables of E and G.
+      whole: whether it trains E and G by itself, so that a run has no other phase whose state is an editor.
+    """
+
+    build: Callable[[Run, str], tuple[Phase, dict[str, Any]]]
+    begin: Callable[..., Any]
+    networks: Callable[..., dict[str, Any]]
+    curves: tuple[Panel, ...]
+    built_on: Callable[[Any], tuple[str, ...]] = lambda config: ()
+    check: Callable[[Any], None] = lambda config: None
+    editor: str = ""
+    whole: bool = False
+
+
+def shapes(module: nn.Module, *inputs: tuple[int, ...], dtypes: Sequence[Any] = (), **options: Any) -> types.Params:
+    """Returns the shapes of a module's parameters for inputs of these shapes, float32 unless told otherwise."""
+    dtypes = (*dtypes, *(jnp.float32,) * (len(inputs) - len(dtypes)))
+    given = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in zip(inputs, dtypes, strict=True)]
+    return jax.eval_shape(functools.partial(module.init, **options), jax.random.key(0), *given)["params"]
+
+
+def parameter_count(variables: Any) -> int:
+    """Returns how many numbers a tree of parameters holds."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables))
+
+
 def initialise(
     module: nn.Module, optimizer: optax.GradientTransformation, key: jax.Array, *inputs: jax.Array
 ) -> NetworkState:
@@ -95,7 +171,7 @@ def mean_over(tree: Any, axis_name: str | None) -> Any:
     return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
 
 
-def norm_axis(parallel: config_lib.ParallelConfig, axis_name: str | None) -> str | None:
+def norm_axis(parallel: "config_lib.ParallelConfig", axis_name: str | None) -> str | None:
     """Returns the device axis over which batch norm averages, where the steps have the axis `axis_name`."""
     return axis_name if parallel.batch_norm == "global" else None
 
@@ -134,3 +210,22 @@ def moving_average(average: Any, new: Any, decay: float, step: jax.Array) -> Any
     """
     decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
     return jax.tree.map(lambda a, n: decay * a + (1.0 - decay) * n, average, new)
+
+
+def check_optimisation(name: str, settings: Any) -> None:
+    """Raises ValueError unless a phase's epochs, batch size and Adam's constants lie in their ranges."""
+    ranges.between(f"{name}.epochs", settings.epochs, 1e-6, 1e5)
+    # Batch norm over a single example would send every feature to its offset.
+    ranges.between(f"{name}.batch_size", settings.batch_size, 2, 2**16)
+    ranges.between(f"{name}.learning_rate", settings.learning_rate, 1e-8, 1.0)
+    ranges.between(f"{name}.b1", settings.b1, 0.0, 0.9999)
+
+
+def check_parts(name: str, settings: Any) -> None:
+    """Raises ValueError unless a batch divides into the parts of D's updates."""
+    ranges.between(f"{name}.critic_steps", settings.critic_steps, 1, 100)
+    if settings.batch_size < 2 * settings.critic_steps or settings.batch_size % settings.critic_steps:
+        raise ValueError(
+            f"{name}.batch_size: expected a multiple of {name}.critic_steps, {settings.critic_steps}, with at least 2 "
+            f"faces a part, found {settings.batch_size}"
+        )

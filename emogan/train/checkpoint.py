@@ -18,11 +18,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 from emogan.train import hosts, writers
-from emogan.util import untrusted
+from emogan.util import untrusted, weights
 
 _ABANDONED_SECONDS = 0.2  # within which reads of local files end
 
@@ -97,7 +96,7 @@ class Checkpoints:
           OSError: if this save, or the one before, cannot be written, as on a full disk.
         """
         # Orbax loads a flipped byte silently, so the checksum is ours to keep.
-        metadata = {"checksum": _sealed(checksum(state), about), **about}
+        metadata = {"checksum": _sealed(weights.checksum(state), about), **about}
         with self._writing():
             self._settle()
             self._saving = self._checkpointer.save_async(step, state, force=True, custom_metadata=metadata)
@@ -222,7 +221,7 @@ def _load(where: pathlib.Path, target: Any) -> Saved:
     about = _about(where)
     kept = about.pop("checksum")
     state = ocp.load(where, target)
-    found = checksum(state)
+    found = weights.checksum(state)
     if kept not in (_sealed(found, about), found):  # once, the checksum was of the state alone
         raise CheckpointError("expected the bytes that were saved, found others")
     return Saved(int(where.name), state, about)
@@ -277,27 +276,10 @@ def _steps(directory: pathlib.Path) -> list[int]:
     return sorted(int(child.name) for child in directory.iterdir() if child.name.isdigit() and child.is_dir())
 
 
-def checksum(state: Any) -> str:
-    """Returns a SHA-256 over the names, shapes, types and bytes of a state's arrays."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        array = np.asarray(_gathered(leaf))
-        digest.update(f"{jax.tree_util.keystr(path)}{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
 def is_finite(state: Any) -> bool:
     """Returns whether all floats of a state are numbers."""
-    arrays = (np.asarray(_gathered(leaf)) for leaf in jax.tree.leaves(state))
+    arrays = (np.asarray(weights.gathered(leaf)) for leaf in jax.tree.leaves(state))
     return all(np.isfinite(array).all() for array in arrays if jnp.issubdtype(array.dtype, jnp.floating))
-
-
-def _gathered(leaf: Any) -> Any:
-    """Returns an array whole, which may lie in parts on the devices of several processes."""
-    if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
-        return multihost_utils.process_allgather(leaf, tiled=True)
-    return leaf
 
 
 def newest_step(directory: pathlib.Path) -> int:

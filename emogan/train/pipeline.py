@@ -2,9 +2,10 @@
 
 import contextlib
 import errno
+import functools
 import pathlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -12,24 +13,24 @@ import jax
 from emogan import config as config_lib
 from emogan import data as data_lib
 from emogan.data import dataset
-from emogan.recipes import classifier, encoder, flow, joint, registry
+from emogan.edit import model_file
 from emogan.recipes import state as state_lib
 from emogan.train import checkpoint, hosts, interrupt, lock, loop, plans, run_folder, writers
 from emogan.train import layout as layout_lib
-from emogan.util import files, untrusted
+from emogan.util import files, images, untrusted
 
 
 def phases_of(config: config_lib.Config, phase: str = "all") -> tuple[str, ...]:
     """Returns the phases that `phase` names: itself or, for `all`, those of the configuration.
 
     Raises:
-      ValueError: if there is no such phase, or it is `joint` or `flow` in a configuration without it, whose model is
-        another.
+      ValueError: if there is no such phase, or it trains E and G by itself in a configuration without it, whose
+        model is another.
     """
     if phase != "all" and phase not in config_lib.PHASES:
         raise ValueError(f"--phase: expected all, {' or '.join(config_lib.PHASES)}, found {phase!r}")
     phases = tuple(config.phases.split(","))
-    if phase in ("joint", "flow") and phase not in phases:
+    if phase != "all" and config_lib.RECIPES[phase].whole and phase not in phases:
         raise ValueError(f"--phase={phase}: expected {phase} in --config.phases, found {config.phases}")
     return phases if phase == "all" else (phase,)
 
@@ -93,35 +94,81 @@ def _run(
     )
     writers.say(f"computing on {layout.devices}")
     writers.say(f"writing to {workdir}; stop at any time, the same command continues")
-    rates = {}
+    rates, building = {}, _Run(config, workdir, data, sizes, layout)
+    last = config_lib.last_phase(config)
     for name in phases:
-        made, about = _phase(name, config, workdir, data, sizes, layout)
+        made, about = building.build(name)
         traces = workdir / "profile" / name if profile else None
+        if hosts.is_first() and checkpoint.newest_step(workdir / "checkpoints" / name) < sizes.steps[name]:
+            (workdir / model_file.FILE).unlink(missing_ok=True)  # of what was trained before
         rates[name] = _train(made, config, workdir, data, sizes, about, traces, layout, signals)
+    if last in phases:
+        _write_model(building, last, data, workdir)
     return {name: rate for name, rate in rates.items() if rate}
 
 
-def _phase(
-    name: str,
-    config: config_lib.Config,
-    workdir: pathlib.Path,
-    data: dataset.Dataset,
-    sizes: plans.Plan,
-    layout: layout_lib.Layout,
-) -> tuple[state_lib.Phase, dict]:
-    """Returns a phase, and what its checkpoints say of what it was built on."""
-    classes = len(sizes.class_names)
-    if name == "gan":
-        return registry.make_gan(config, classes), {}
-    if name == "encoder":
-        step, generator = load_generator(config, workdir, sizes, layout)
-        return encoder.make(config, classes, generator), {"gan_step": step}
-    if name == "joint":
-        guides = load_guides(config, workdir, data, sizes, layout)
-        return joint.make(config, classes, sizes.steps[name], data.class_counts(), guides), {}
-    if name == "flow":
-        return flow.make(config, classes, load_data(config, "valid")), {}
-    return classifier.make(config, classes, sizes.steps[name], load_data(config, "valid"), name), {}
+def _write_model(run: "_Run", last: str, data: dataset.Dataset, workdir: pathlib.Path) -> None:
+    """Writes E and G of a finished run as one file."""
+    config = run.config
+    step, variables = run.finished(last, lambda state: (state.best_encoder, state.generator))
+    if not hosts.is_first():
+        return
+    folder = workdir / "checkpoints"
+    steps = {name: checkpoint.newest_step(folder / name) for name in config.phases.split(",")} | {last: step}
+    about = {
+        "name": workdir.resolve().name,
+        "config": config_lib.to_json(config),
+        "data": _about_data(data),
+        "steps": steps,
+        **images.SYNTHETIC,
+    }
+    model_file.write(workdir / model_file.FILE, config_lib.networks(config), data.class_names, variables, about)
+    writers.say(f"wrote {workdir / model_file.FILE}")
+
+
+class _Run:
+    """What a phase is built on: see `state.Run`."""
+
+    def __init__(
+        self,
+        config: config_lib.Config,
+        workdir: pathlib.Path,
+        data: dataset.Dataset,
+        sizes: plans.Plan,
+        layout: layout_lib.Layout,
+    ):
+        self.config, self.steps = config, sizes.steps
+        self.num_classes, self.class_counts = len(sizes.class_names), data.class_counts()
+        self._workdir, self._layout, self._name = workdir, layout, ""
+
+    def build(self, name: str) -> tuple[state_lib.Phase, dict[str, Any]]:
+        """Returns a phase, and what its checkpoints say of what it was built on."""
+        self._name = name
+        return config_lib.RECIPES[name].build(self, name)
+
+    def held_out(self) -> dataset.Dataset:
+        return load_data(self.config, "valid")
+
+    def finished(self, name: str, part: Callable[[Any], Any]) -> tuple[int, Any]:
+        """Returns the last step of a finished phase, and a part of its last state, in the host's memory.
+
+        The optimiser's part may lie with other processes, so no more than the part is taken to the host.
+
+        Raises:
+          ValueError: if the phase has not finished there, or its last checkpoint is damaged.
+        """
+        folder, wanted = self._workdir / "checkpoints" / name, self.steps[name]
+        done = checkpoint.newest_step(folder)
+        if done >= wanted:
+            begin = functools.partial(config_lib.RECIPES[name].begin, self.config, self.num_classes, name)
+            saved = checkpoint.read(folder, self._layout.target(jax.eval_shape(begin, jax.random.key(0))))
+            if saved.step >= wanted:
+                return saved.step, jax.device_get(part(saved.state))
+            done = saved.step
+        raise ValueError(
+            f"--phase={self._name}: expected a finished phase {name} in {self._workdir} ({wanted} steps), "
+            f"found {done} steps; run --phase={name} (or --phase=all) with the same flags first"
+        )
 
 
 def load_data(config: config_lib.Config, split: str) -> dataset.Dataset:
@@ -132,64 +179,6 @@ def load_data(config: config_lib.Config, split: str) -> dataset.Dataset:
         config.seed,
         progress=writers.Progress(f"reading {config.data.name}"),
         report=lambda line: writers.say(f"{config.data.name}: {line}"),
-    )
-
-
-def load_generator(
-    config: config_lib.Config, workdir: pathlib.Path, sizes: plans.Plan, layout: layout_lib.Layout
-) -> tuple[int, Any]:
-    """Returns after which step the finished G of a run is, and its variables, in the host's memory.
-
-    Raises:
-      ValueError: if phase `gan` has not finished there, or its last checkpoint is damaged.
-    """
-    phase = registry.make_gan(config, len(sizes.class_names))
-    saved = _finished(phase, "encoder", config, workdir, sizes, layout)
-    return saved.step, jax.device_get(saved.state.best_generator)
-
-
-def load_guides(
-    config: config_lib.Config,
-    workdir: pathlib.Path,
-    data: dataset.Dataset,
-    sizes: plans.Plan,
-    layout: layout_lib.Layout,
-) -> dict[str, Any]:
-    """Returns the variables of a run's finished classifiers by their phases, in the host's memory.
-
-    Raises:
-      ValueError: if one of the phases has not finished there.
-    """
-
-    def load(name: str) -> Any:
-        phase = classifier.make(config, len(sizes.class_names), sizes.steps[name], data, name)
-        return jax.device_get(_finished(phase, "joint", config, workdir, sizes, layout).state.average)
-
-    return {name: load(name) for name in config_lib.guides(config)}
-
-
-def _finished(
-    phase: state_lib.Phase,
-    wanted_by: str,
-    config: config_lib.Config,
-    workdir: pathlib.Path,
-    sizes: plans.Plan,
-    layout: layout_lib.Layout,
-) -> checkpoint.Saved:
-    """Returns the last state of a phase that another one builds on, as `layout` places it.
-
-    The optimiser's part may lie with other processes, so whoever wants a part takes that to the host, and no more.
-    """
-    name, folder = phase.name, workdir / "checkpoints" / phase.name
-    done = checkpoint.newest_step(folder)
-    if done >= sizes.steps[name]:
-        saved = checkpoint.read(folder, layout.target(jax.eval_shape(phase.init, jax.random.key(0))))
-        if saved.step >= sizes.steps[name]:
-            return saved
-        done = saved.step
-    raise ValueError(
-        f"--phase={wanted_by}: expected a finished phase {name} in {workdir} ({sizes.steps[name]} steps), "
-        f"found {done} steps; run --phase={name} (or --phase=all) with the same flags first"
     )
 
 

@@ -1,4 +1,9 @@
-"""Checks of values against their ranges; each names the field, the range, and what was found."""
+"""Settings that come from files and flags: their types and ranges. Each error names the field and what was found."""
+
+import dataclasses
+from typing import Any
+
+from emogan.util import untrusted
 
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -11,3 +16,34 @@ def between(name: str, value: float, low: float, high: float) -> None:
     """Raises ValueError unless a number lies in low..high, both included."""
     if not low <= value <= high:
         raise ValueError(f"{name}: expected {low} to {high}, found {value}")
+
+
+def from_dict(cls: type, values: Any, prefix: str) -> Any:
+    """Returns the dataclass of settings whose fields, and those of the dataclasses in it, are in a dictionary.
+
+    Args:
+      cls: the dataclass.
+      values: what a file says; anything.
+      prefix: of the fields' names in errors, such as "gan.".
+
+    Raises:
+      ValueError: if a field is unknown, or a value is of another type.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{prefix or 'config'}: expected an object, found {values!r:.100}")
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    if unknown := sorted(set(values) - set(fields)):
+        name = prefix + untrusted.shown(unknown[0])
+        raise ValueError(f"{name}: expected a field out of {', '.join(fields)}, found another")
+    arguments = {}
+    for name, value in values.items():
+        kind = fields[name].type
+        if dataclasses.is_dataclass(kind):
+            arguments[name] = from_dict(kind, value, f"{prefix}{name}.")
+            continue
+        if kind is float and type(value) is int and abs(value) < 1 << 63:
+            value = float(value)
+        if type(value) is not kind:
+            raise ValueError(f"{prefix}{name}: expected {kind.__name__}, found {value!r:.100}")
+        arguments[name] = value
+    return cls(**arguments)

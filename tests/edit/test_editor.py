@@ -2,7 +2,6 @@
 
 import functools
 import io
-import json
 import shutil
 import time
 
@@ -12,16 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
+from support import models
 
 import emogan
 from emogan import config as config_lib
 from emogan.data import toyfaces
-from emogan.edit import compiled, loading, previews
-from emogan.recipes import encoder, gan
+from emogan.edit import compiled, previews
+from emogan.models import dcgan
 from emogan.util import grids, images
 
 
-def make_model(class_names=emogan.EMOTIONS, **model) -> emogan.EmotionTransfer:
+def make_model(class_names=emogan.EMOTIONS, **model) -> emogan.Editor:
     """Untrained networks with weights so large that faces and labels make a great difference."""
     config = config_lib.Config(model=config_lib.ModelConfig(width=2, latent_size=8, **model))
     labels = jnp.zeros((1,), jnp.int32)
@@ -34,11 +34,11 @@ def make_model(class_names=emogan.EMOTIONS, **model) -> emogan.EmotionTransfer:
         return generator.normal(0.0, 0.2, leaf.shape).astype(np.float32)
 
     variables = []
-    for make, x in ((encoder.make_encoder, jnp.zeros((1, 48, 48, 1))), (gan.make_generator, jnp.zeros((1, 8)))):
+    for make, x in ((dcgan.make_encoder, jnp.zeros((1, 48, 48, 1))), (dcgan.make_generator, jnp.zeros((1, 8)))):
         module = make(config.model, len(class_names))
         shapes = jax.eval_shape(functools.partial(module.init, train=False), jax.random.key(0), x, labels)
         variables.append(jax.tree_util.tree_map_with_path(draw, shapes))
-    return loading.make(config, class_names, *variables)
+    return models.make(config, class_names, *variables)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def floats(faces):
 
 
 def test_faces_and_labels_make_a_difference(model, faces):
-    edited = model.transfer(faces[:3], "all").astype(float)
+    edited = model.faces(faces[:3], "all").astype(float)
     assert np.abs(edited[:, 0] - edited[:, 1]).mean() > 1
     assert np.abs(edited[0] - edited[1]).mean() > 1
 
@@ -67,35 +67,35 @@ def test_faces_and_labels_make_a_difference(model, faces):
 @pytest.mark.parametrize("make", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
 @pytest.mark.parametrize("last", [(), (1,)], ids=["without_channel", "with_channel"])
 def test_bytes_give_bytes_of_the_same_shape(model, faces, make, last):
-    edited = model.transfer(make(faces[:3].reshape(3, 48, 48, *last)), "happy")
+    edited = model.faces(make(faces[:3].reshape(3, 48, 48, *last)), "happy")
     assert edited.dtype == np.uint8
     assert edited.shape == (3, 48, 48, *last)
-    np.testing.assert_array_equal(edited.reshape(3, 48, 48), model.transfer(faces[:3], "happy"))
+    np.testing.assert_array_equal(edited.reshape(3, 48, 48), model.faces(faces[:3], "happy"))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, jnp.bfloat16])
 @pytest.mark.parametrize("last", [(), (1,)], ids=["without_channel", "with_channel"])
 def test_floats_give_float32_of_the_same_shape(model, floats, dtype, last):
-    edited = model.transfer(floats.reshape(3, 48, 48, *last).astype(dtype), "happy")
+    edited = model.faces(floats.reshape(3, 48, 48, *last).astype(dtype), "happy")
     assert edited.dtype == np.float32
     assert edited.shape == (3, 48, 48, *last)
     assert np.abs(edited).max() <= 1.0
     coarse = {np.float16: 0.05, jnp.bfloat16: 0.3}.get(dtype, 1e-5)
-    np.testing.assert_allclose(edited.reshape(floats.shape), model.transfer(floats, "happy"), atol=coarse)
+    np.testing.assert_allclose(edited.reshape(floats.shape), model.faces(floats, "happy"), atol=coarse)
 
 
 def test_bytes_and_floats_agree(model, faces, floats):
     np.testing.assert_allclose(model.encode(faces[:3]), model.encode(floats), atol=1e-6)
-    expected = np.asarray(images.to_bytes(model.transfer(floats, "sad"))).astype(int)
-    assert np.abs(model.transfer(faces[:3], "sad").astype(int) - expected).max() <= 1  # ties round either way
+    expected = np.asarray(images.to_bytes(model.faces(floats, "sad"))).astype(int)
+    assert np.abs(model.faces(faces[:3], "sad").astype(int) - expected).max() <= 1  # ties round either way
 
 
 def test_transfer_decodes_what_was_encoded(model, floats):
     latents = model.encode(floats)
     assert latents.shape == (3, 8)
     assert latents.dtype == np.float32
-    np.testing.assert_array_equal(model.transfer(floats, "happy"), model.decode(latents, 3))
-    np.testing.assert_array_equal(model.transfer(floats, 3), model.decode(latents, np.array([3, 3, 3])))
+    np.testing.assert_array_equal(model.faces(floats, "happy"), model.decode(latents, 3))
+    np.testing.assert_array_equal(model.faces(floats, 3), model.decode(latents, np.array([3, 3, 3])))
 
 
 def test_edit_is_a_pure_function_of_variables_faces_and_labels(model, faces):
@@ -108,10 +108,10 @@ def test_edit_is_a_pure_function_of_variables_faces_and_labels(model, faces):
 
 def test_networks_get_the_faces_latents_and_labels(model, floats):
     labels = jnp.array([6, 0, 2])
-    E, G = encoder.make_encoder(model.config.model, 7), gan.make_generator(model.config.model, 7)
+    E, G = dcgan.make_encoder(model.networks.model, 7), dcgan.make_generator(model.networks.model, 7)
     latents = jax.jit(functools.partial(E.apply, train=False))(*variables_of(model._encode), floats, labels)
     expected = jax.jit(functools.partial(G.apply, train=False))(*variables_of(model._decode), latents, labels)
-    np.testing.assert_allclose(model.transfer(floats, labels), expected, atol=1e-5)
+    np.testing.assert_allclose(model.faces(floats, labels), expected, atol=1e-5)
 
 
 def variables_of(function):
@@ -119,10 +119,10 @@ def variables_of(function):
 
 
 def test_all_has_every_label_in_its_order(model, faces):
-    edited = model.transfer(faces[:3], "all")
+    edited = model.faces(faces[:3], "all")
     assert edited.shape == (7, 3, 48, 48)
     for label, name in enumerate(emogan.EMOTIONS):
-        np.testing.assert_array_equal(edited[label], model.transfer(faces[:3], name))
+        np.testing.assert_array_equal(edited[label], model.faces(faces[:3], name))
 
 
 @pytest.mark.parametrize("count", [3, 5])
@@ -139,7 +139,7 @@ def images_of(model, faces):
 def test_no_faces_give_no_faces(model):
     assert model.encode(np.zeros((0, 48, 48), np.uint8)).shape == (0, 8)
     assert model.decode(np.zeros((0, 8), np.float32), "all").shape == (7, 0, 48, 48, 1)
-    assert model.transfer(np.zeros((0, 48, 48, 1), np.float32), []).shape == (0, 48, 48, 1)
+    assert model.faces(np.zeros((0, 48, 48, 1), np.float32), []).shape == (0, 48, 48, 1)
 
 
 def test_batches_up_to_a_power_of_two_share_a_compilation(model, faces):
@@ -175,7 +175,7 @@ def test_either_naming_of_the_seven_is_known(model):
 )
 def test_wrong_emotions_are_refused(model, faces, emotion, message):
     with pytest.raises(ValueError, match=message):
-        model.transfer(faces[:3], emotion)
+        model.faces(faces[:3], emotion)
     with pytest.raises(ValueError, match=message):
         model.decode(np.zeros((3, 8), np.float32), emotion)
 
@@ -193,7 +193,7 @@ def test_wrong_emotions_are_refused(model, faces, emotion, message):
 )
 def test_wrong_faces_are_refused(model, wrong, message):
     with pytest.raises(ValueError, match=message):
-        model.transfer(wrong, "happy")
+        model.faces(wrong, "happy")
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 9), np.float32), np.zeros(8, np.float32), np.zeros((2, 8), np.int32)])
@@ -205,7 +205,7 @@ def test_wrong_latents_are_refused(model, wrong):
 def test_an_encoder_of_labels_needs_them(faces):
     model = make_model(encoder_labels=True)
     with pytest.raises(ValueError, match=r"expected labels=\.\.\., the emotions that the faces wear now"):
-        model.transfer(faces[:3], "happy")
+        model.faces(faces[:3], "happy")
     angry, sad = model.encode(faces[:3], "angry"), model.encode(faces[:3], [4, 4, 4])
     assert np.abs(angry - sad).max() > 0.01
 
@@ -223,7 +223,7 @@ def test_jupyter_shows_drawn_faces_under_all_emotions_and_says_that_they_are_syn
     picture = shown(model)
     assert picture.info == images.SYNTHETIC
     faces = toyfaces.load("valid", size=previews.FACES).images
-    edits = model.transfer(faces, "all")
+    edits = model.faces(faces, "all")
     rows = np.concatenate([faces[None], edits]).swapaxes(0, 1)
     expected = grids.labelled_grid(rows, columns=("face", *emogan.EMOTIONS), scale=2)
     assert np.abs(np.asarray(picture).astype(int) - expected).max() <= 1  # another batch rounds otherwise
@@ -245,11 +245,11 @@ def workdir(trained_workdir, tmp_path):
 
 def test_a_loaded_run_edits_as_it_did_in_training(trained_workdir, tiny_config):
     model = emogan.load(str(trained_workdir))
-    assert model.config == tiny_config
+    assert config_lib.of(model.card) == tiny_config
     assert model.class_names == emogan.EMOTIONS
     drawn = images.untile(images.load_png(trained_workdir / "figures" / "samples" / "encoder_000008.png"))
     originals, edits = drawn[:, 0], drawn[:, 2:].swapaxes(0, 1)  # the second column has the faces' own labels
-    edited = model.transfer(originals, "all")
+    edited = model.faces(originals, "all")
     assert np.abs(edited.astype(int) - edits).max() <= 1
     assert (edited[:-1] != edited[1:]).mean() > 0.1
 
@@ -262,67 +262,39 @@ def test_loading_leaves_the_folder_as_it_is(workdir):
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(FileNotFoundError, match=r"expected a run's folder, found no config.json in it; make one"):
+        with pytest.raises(FileNotFoundError, match=r"expected fer2013, the folder of a finished run, or a model's"):
             emogan.load(folder)
 
 
-def test_a_run_without_encoder_says_which_phase_to_run(workdir):
-    shutil.rmtree(workdir / "checkpoints" / "encoder")
-    with pytest.raises(ValueError, match=r"finished phase encoder \(8 steps\), found no steps; run .*--phase=encoder"):
-        emogan.load(workdir)
-    assert not (workdir / "checkpoints" / "encoder").exists()
-
-
-def test_an_unfinished_encoder_is_refused(workdir):
-    config = config_lib.from_json((workdir / "config.json").read_text())
-    config.encoder.epochs = 3
-    config_lib.save(config, workdir / "config.json")
-    with pytest.raises(ValueError, match=r"finished phase encoder \(24 steps\), found 8 steps"):
+def test_a_run_without_a_finished_model_says_how_to_get_one(workdir):
+    (workdir / "model.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"expected model.npz of a finished run, found none; run .*train.py"):
         emogan.load(workdir)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("config.json", "{", "config.json: expected a configuration as JSON"),
-        ("config.json", '{"seed": -1}', "config.json: seed: expected 0 to"),
-        ("data.json", "[]", "data.json: expected class_names and examples as JSON"),
-        ("data.json", json.dumps({"class_names": ["a"]}), "data.json: expected class_names and examples as JSON"),
-        (
-            "data.json",
-            json.dumps({"class_names": ["a"], "examples": 8, "name": "toyfaces", "split": "train"}),
-            "data.json: expected a text fingerprint in JSON, found None; train the run again",
-        ),
-    ],
-)
-def test_damaged_descriptions_are_refused(workdir, name, content, message):
-    (workdir / name).write_text(content)
-    with pytest.raises(ValueError, match=message):
+def test_a_model_needs_nothing_of_its_run_but_the_file(workdir, tmp_path):
+    shutil.copy(workdir / "model.npz", tmp_path / "mine.npz")
+    faces = toyfaces.load("valid", 0, 2).images
+    expected = emogan.load(workdir).faces(faces, "all")
+    shutil.rmtree(workdir / "checkpoints")
+    for source in (workdir, tmp_path / "mine.npz"):
+        np.testing.assert_array_equal(emogan.load(source).faces(faces, "all"), expected)
+
+
+def test_a_damaged_model_is_refused(workdir):
+    content = (workdir / "model.npz").read_bytes()
+    (workdir / "model.npz").write_bytes(content[:-100])
+    with pytest.raises(ValueError, match=r"model.npz: expected a model, found .*; copy it again"):
         emogan.load(workdir)
 
 
-# Both fail before Orbax has begun to read; what it abandons later would be blamed on other tests.
-
-
-def test_a_damaged_checkpoint_is_refused(workdir):
-    shutil.rmtree(workdir / "checkpoints" / "encoder" / "8" / "state")
-    with pytest.raises(ValueError, match=r"expected a whole checkpoint of this model, found in .*8 "):
-        emogan.load(workdir)
-
-
-def test_the_checkpoint_before_a_damaged_one_is_used_and_said(workdir, capsys):
-    folder = workdir / "checkpoints" / "encoder"
-    expected = emogan.load(workdir).encode(np.zeros((1, 48, 48), np.uint8))
-    shutil.copytree(folder / "8", folder / "9")
-    shutil.rmtree(folder / "9" / "state")
-    assert (emogan.load(workdir).encode(np.zeros((1, 48, 48), np.uint8)) == expected).all()
-    assert f"warning: {folder / '9'}: damaged, passed over for step 8; " in capsys.readouterr().err
-    assert loading.read_run(workdir)[1] == 8
-
-
-def test_networks_of_another_kind_are_refused(workdir):
-    config = config_lib.from_json((workdir / "config.json").read_text())
-    config.model.batch_norm = False
-    config_lib.save(config, workdir / "config.json")
-    with pytest.raises(ValueError, match=r"expected a whole checkpoint of this model, found in .*8 "):
-        emogan.load(workdir)
+@pytest.mark.parametrize("last", [(), (1,)], ids=["without_channel", "with_channel"])
+def test_strength_goes_from_the_face_to_its_edit_and_beyond(model, faces, floats, last):
+    for given in (faces[:3].reshape(3, 48, 48, *last), floats.reshape(3, 48, 48, *last)):
+        whole = model.faces(given, "happy").astype(float)
+        np.testing.assert_array_equal(model.faces(given, "happy", strength=0.0), given)
+        half = model.faces(given, "happy", strength=0.5)
+        assert half.dtype == (np.uint8 if given.dtype == np.uint8 else np.float32)
+        np.testing.assert_allclose(half, (given + whole) / 2, atol=0.5 if given.dtype == np.uint8 else 1e-6)
+    with pytest.raises(ValueError, match=r"expected a strength in 0..10, found -1"):
+        model.faces(faces[:3], "happy", strength=-1)

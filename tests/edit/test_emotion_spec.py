@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from support import models
 
 import emogan
 from emogan import config as config_lib
 from emogan.data import toyfaces
-from emogan.edit import emotion_spec, loading
+from emogan.edit import emotion_spec
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_one_emotion_is_one_picture_and_all_are_one_each(model, faces):
 def test_a_way_goes_in_even_steps_from_the_one_face_to_the_other(model, faces):
     way = emotion_spec.apply(model, faces, "neutral : happy", 5)
     assert way.dtype == np.uint8
-    first, last = (model.transfer(faces, name) for name in ("neutral", "happy"))
+    first, last = (model.faces(faces, name) for name in ("neutral", "happy"))
     np.testing.assert_array_equal(way[0], first)
     np.testing.assert_array_equal(way[4], last)
     assert np.abs(way[1] - (0.75 * first + 0.25 * last)).max() <= 0.5
@@ -41,7 +42,7 @@ def test_a_way_goes_in_even_steps_from_the_one_face_to_the_other(model, faces):
 def test_only_an_encoder_that_is_told_what_a_face_wears_is_refused():
     for phases in ("joint", "gan,encoder"):
         config = config_lib.Config(phases=phases, model=config_lib.ModelConfig(width=4, encoder_labels=True))
-        model = loading.make(config, emogan.EMOTIONS, {}, {})
+        model = models.make(config, emogan.EMOTIONS, {}, {})
         if phases == "joint":  # whose E has no use for it
             emotion_spec.check(model, "happy", 2)
             continue

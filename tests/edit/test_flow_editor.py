@@ -6,16 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import models
 
 import emogan
 from emogan import config as config_lib
 from emogan import presets
 from emogan.data import toyfaces
-from emogan.edit import flow_editor, loading, pretrained
+from emogan.edit import flow_editor, loading, model_file
+from emogan.figures import run_figures
 from emogan.models import unet
-from emogan.recipes import flow
 from emogan.train import pipeline, plans
-from emogan.util import images
+from emogan.util import images, weights
 
 
 def tiny_config(**edits):
@@ -32,13 +33,13 @@ def tiny_config(**edits):
 def params(quick_compilation):
     """Of an untrained network in which everything has an effect."""
     random = np.random.default_rng(1)
-    first = unet.initialise(flow.make_network(tiny_config(), 7), jax.random.key(0))
+    first = unet.initialise(unet.make(tiny_config().unet, 7, "float32"), jax.random.key(0))
     return jax.tree.map(lambda leaf: leaf + random.normal(0, 0.1, leaf.shape).astype(np.float32), first)
 
 
 @pytest.fixture(scope="module")
 def model_of(params):
-    return lambda **edits: loading.make(tiny_config(**edits), emogan.EMOTIONS, {"params": params}, {})
+    return lambda **edits: models.make(tiny_config(**edits), emogan.EMOTIONS, {"params": params}, {})
 
 
 @pytest.fixture(scope="module")
@@ -52,30 +53,30 @@ def faces():
 
 
 def test_bytes_and_floats_give_the_same_in_their_own_type(model, faces):
-    edited = model.transfer(faces, "happy", labels=[0, 1, 2])
+    edited = model.faces(faces, "happy", labels=[0, 1, 2])
     assert edited.dtype == np.uint8
     assert edited.shape == faces.shape
     assert np.abs(edited.astype(float) - faces).mean() > 1
     floats = np.asarray(images.to_float(faces))
-    exact = model.transfer(floats, "happy", labels=[0, 1, 2])
+    exact = model.faces(floats, "happy", labels=[0, 1, 2])
     assert exact.dtype == np.float32
     assert exact.shape == (3, 48, 48, 1)
     assert np.abs(np.asarray(images.to_bytes(exact)).astype(int) - edited).max() <= 1
-    assert model.transfer(faces[..., None], 3).shape == (3, 48, 48, 1)
-    assert model.transfer(faces[:0], "all").shape == (7, 0, 48, 48)
+    assert model.faces(faces[..., None], 3).shape == (3, 48, 48, 1)
+    assert model.faces(faces[:0], "all").shape == (7, 0, 48, 48)
 
 
 def test_all_has_every_label_in_its_order_and_faces_do_not_depend_on_their_batch(model, faces):
-    every = model.transfer(faces, "all", labels=[0, 1, 2]).astype(int)
+    every = model.faces(faces, "all", labels=[0, 1, 2]).astype(int)
     assert every.shape == (7, 3, 48, 48)
-    one = model.transfer(faces[1:2], "sad", labels=1).astype(int)
+    one = model.faces(faces[1:2], "sad", labels=1).astype(int)
     assert np.abs(every[emogan.EMOTIONS.index("sad"), 1:2] - one).max() <= 1
 
 
 @pytest.mark.parametrize("method", ["difference", "inversion"])
 def test_label_strength_and_method_make_a_difference(model_of, faces, method):
     model = model_of(method=method)
-    edit = lambda *given, **options: model.transfer(faces, *given, labels=0, **options).astype(int)  # noqa: E731
+    edit = lambda *given, **options: model.faces(faces, *given, labels=0, **options).astype(int)  # noqa: E731
     full = edit("happy")
     for other in (edit("sad"), edit("happy", strength=0.5), edit(np.float32([0, 0, 0, 0.5, 0.5, 0, 0]))):
         assert np.abs(other - full).mean() > 0.1
@@ -86,29 +87,29 @@ def test_own_label_at_equal_guidance_and_strength_0_are_the_face_itself(model_of
     labels = [0, 3, 6]
     for guidance in (1.0, 4.0):
         equal = model_of(guidance=guidance, guidance_source=guidance, solver=solver)
-        np.testing.assert_array_equal(equal.transfer(faces, labels, labels), faces)
+        np.testing.assert_array_equal(equal.faces(faces, labels, labels), faces)
         own = np.float32([[0.6, 0.4, 0, 0, 0, 0, 0]] * 3)
-        np.testing.assert_array_equal(equal.transfer(faces, own, own), faces)
+        np.testing.assert_array_equal(equal.faces(faces, own, own), faces)
     model = model_of(solver=solver)
-    np.testing.assert_array_equal(model.transfer(faces, "happy", labels, strength=0.0), faces)
-    assert np.abs(model.transfer(faces, labels, labels).astype(int) - faces).mean() > 0.1
+    np.testing.assert_array_equal(model.faces(faces, "happy", labels, strength=0.0), faces)
+    assert np.abs(model.faces(faces, labels, labels).astype(int) - faces).mean() > 0.1
 
 
 def test_strength_has_no_jump(model, faces):
-    way = [model.transfer(faces, "happy", 0, strength=s).astype(int) for s in np.linspace(0, 1, 9)]
+    way = [model.faces(faces, "happy", 0, strength=s).astype(int) for s in np.linspace(0, 1, 9)]
     whole = np.abs(way[-1] - way[0]).mean()
     assert max(np.abs(a - b).mean() for a, b in zip(way[1:], way[:-1], strict=True)) < 0.5 * whole
 
 
 def test_seed_is_that_of_the_configuration(model, model_of, faces):
-    np.testing.assert_array_equal(model.transfer(faces, "sad", 0), model_of().transfer(faces, "sad", 0))
-    assert np.abs(model_of(seed=1).transfer(faces, "sad", 0).astype(int) - model.transfer(faces, "sad", 0)).max() > 1
+    np.testing.assert_array_equal(model.faces(faces, "sad", 0), model_of().faces(faces, "sad", 0))
+    assert np.abs(model_of(seed=1).faces(faces, "sad", 0).astype(int) - model.faces(faces, "sad", 0)).max() > 1
 
 
 def test_inverse_holds_to_40_dB_at_the_default_steps(params, faces):
     # A velocity of random weights is rough where a face is nearly flat; a learnt one is smoother.
     gentle = {**params, "velocity": jax.tree.map(lambda leaf: 0.3 * leaf, params["velocity"])}
-    model = loading.make(tiny_config(), emogan.EMOTIONS, {"params": gentle}, {})
+    model = models.make(tiny_config(), emogan.EMOTIONS, {"params": gentle}, {})
     noise = model.encode(faces)
     assert noise.shape == (3, 48, 48, 1)
     assert np.abs(noise - np.asarray(images.to_float(faces))).mean() > 0.05
@@ -122,7 +123,7 @@ def test_source_is_the_label_of_least_error(model, faces):
     assert found.dtype == np.int32
     assert found.shape == (3,)
     np.testing.assert_array_equal(model.source(faces[1:2]), found[1:2])
-    np.testing.assert_array_equal(model.transfer(faces, "sad"), model.transfer(faces, "sad", found))
+    np.testing.assert_array_equal(model.faces(faces, "sad"), model.faces(faces, "sad", found))
 
 
 def test_samples_are_faces_by_label_and_seed(model):
@@ -148,7 +149,7 @@ def test_samples_are_faces_by_label_and_seed(model):
 )
 def test_what_is_given_wrong_is_refused_in_one_line(model, faces, given, message):
     with pytest.raises(ValueError, match=message) as caught:
-        model.transfer(faces, **given)
+        model.faces(faces, **given)
     assert "\n" not in str(caught.value)
 
 
@@ -159,10 +160,11 @@ def test_export_is_refused_in_one_line(model):
 
 
 def test_file_of_a_model_gives_it_back(model, faces, tmp_path):
-    pretrained.save(tmp_path / "flow.npz", model.config, model.class_names, model.variables, {})
-    again = loading.from_file(tmp_path / "flow.npz")
-    assert isinstance(again, flow_editor.FlowTransfer)
-    apart = again.transfer(faces, "happy", 0).astype(int) - model.transfer(faces, "happy", 0)
+    variables = [weights.in_halves(part) for part in model.variables]
+    model_file.write(tmp_path / "flow.npz", model.networks, model.class_names, variables, {})
+    again = loading.load(tmp_path / "flow.npz")
+    assert isinstance(again, flow_editor.FlowEditor)
+    apart = again.faces(faces, "happy", 0).astype(int) - model.faces(faces, "happy", 0)
     assert np.abs(apart).max() <= 3  # of float16
 
 
@@ -170,14 +172,15 @@ def test_run_trains_goes_on_bit_for_bit_and_edits_with_the_average(tmp_path, qui
     config = tiny_config()
     assert plans.make(config, toyfaces.load("train", 0, 16), ("flow",)).steps == {"flow": 2}
     pipeline.run(config, tmp_path / "whole")
+    run_figures.draw(tmp_path / "whole")
     half = copy.deepcopy(config)
     half.flow.epochs = 0.5
     pipeline.run(half, tmp_path / "twice")
     pipeline.run(config, tmp_path / "twice")
     one, other = (loading.load(tmp_path / name) for name in ("whole", "twice"))
     jax.tree.map(np.testing.assert_array_equal, one.variables, other.variables)
-    assert isinstance(one, flow_editor.FlowTransfer)
+    assert isinstance(one, flow_editor.FlowEditor)
     assert (tmp_path / "whole" / "figures" / "samples" / "flow_000002.png").exists()
     assert (tmp_path / "whole" / "figures" / "fig7_emotions.png").exists()
     faces = jnp.asarray(toyfaces.load("valid", 0, 2).images)
-    assert one.transfer(faces, "happy").shape == (2, 48, 48)
+    assert one.faces(faces, "happy").shape == (2, 48, 48)

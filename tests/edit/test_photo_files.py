@@ -204,7 +204,7 @@ def test_an_array_gets_what_the_networks_say_of_the_cut_faces(model, folder, tmp
     assert every.shape == (7, 3, 48, 48)
     np.testing.assert_array_equal(every[3], happy)
     cut = np.concatenate([photo_files.read(folder / name, "auto").cut() for name in ("a.jpg", "b.png", "c.png")])
-    np.testing.assert_array_equal(happy, model.transfer(cut, "happy"))
+    np.testing.assert_array_equal(happy, model.faces(cut, "happy"))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ class Perfect:
     def __init__(self, train):
         self.train = train
 
-    def transfer(self, faces, emotion, labels):
+    def faces(self, faces, emotion, labels):
         assert emotion == "all"
         return toyfaces.true_transfers("valid", 0, len(faces))
 
@@ -28,8 +28,8 @@ class Perfect:
 class Contrary(Perfect):
     """Draws the right person with the next emotion."""
 
-    def transfer(self, faces, emotion, labels):
-        return np.roll(super().transfer(faces, emotion, labels), -1, axis=0)
+    def faces(self, faces, emotion, labels):
+        return np.roll(super().faces(faces, emotion, labels), -1, axis=0)
 
     def sample(self, labels, seed):
         return super().sample((labels + 1) % 7, seed)
@@ -38,8 +38,8 @@ class Contrary(Perfect):
 class Stranger(Perfect):
     """Draws the right emotion on another person."""
 
-    def transfer(self, faces, emotion, labels):
-        return np.roll(super().transfer(faces, emotion, labels), 1, axis=1)
+    def faces(self, faces, emotion, labels):
+        return np.roll(super().faces(faces, emotion, labels), 1, axis=1)
 
 
 @pytest.fixture(scope="session")

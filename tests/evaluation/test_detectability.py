@@ -19,7 +19,7 @@ KEY = jax.random.key(0)
 class Painter:
     """Edits that are the face itself under a white bar across the eyes."""
 
-    def transfer(self, faces, emotion, labels):
+    def faces(self, faces, emotion, labels):
         assert emotion == "all"
         painted = faces.copy()
         painted[:, 16:22, 8:40] = 255
@@ -98,7 +98,7 @@ def test_too_few_faces_of_an_emotion_leave_it_out(quick_compilation, toy, train_
     happy = np.flatnonzero(toy.held_out.labels != 3)
     asked = methods.of_edits(
         "happy alone",
-        Painter().transfer(toy.held_out.images[happy], "all", None)[3],
+        Painter().faces(toy.held_out.images[happy], "all", None)[3],
         np.full(len(happy), 3),
         happy,
         toy,

@@ -18,7 +18,7 @@ SERVER = pathlib.Path(__file__).with_name("script_server.py")
 
 @pytest.fixture(scope="session")
 def call_script(tmp_path_factory):
-    """(name in experiments/ or its lab/, *arguments, cwd, timeout, environment) -> the finished process, with its output.
+    """(name in experiments/ or its lab/, *arguments, cwd, timeout, environment) -> the finished process and its output.
 
     It is forked from one that has imported JAX already: what JAX or Python reads at its start cannot be changed.
     """

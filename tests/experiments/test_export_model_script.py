@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import emogan
-from emogan.edit import pretrained
+from emogan.edit import model_file
 
 
 def result(split, judge):
@@ -43,7 +43,7 @@ def test_a_runs_networks_are_written_with_what_the_notes_say(call_script, traine
     flags = [f"--workdir={trained_workdir}", "--notes=notes.json", "--command=train", "--output=mine.npz"]
     done = call_script("export_model.py", *flags, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    found, card = pretrained.from_file(tmp_path / "mine.npz"), json.loads((tmp_path / "mine.json").read_text())
+    found, card = model_file.read(tmp_path / "mine.npz"), json.loads((tmp_path / "mine.json").read_text())
     assert found.card == card
     assert (card["name"], card["limits"], card["command"], card["scores"]) == ("mine", "many", "train", {})
     for one, other in ((found.encoder, 0), (found.generator, 1)):

@@ -171,7 +171,7 @@ def test_arrays_are_the_networks_answers_in_class_order(good, outputs, faces, tr
     every = np.load(outputs / "all.npy")
     assert every.dtype == np.uint8
     assert every.shape == (7, 5, 48, 48)
-    np.testing.assert_array_equal(every, emogan.load(trained_workdir).transfer(faces, "all"))
+    np.testing.assert_array_equal(every, emogan.load(trained_workdir).faces(faces, "all"))
     np.testing.assert_array_equal(np.load(outputs / "happy.npy"), every[3])
     assert np.load(outputs / "none.npy").shape == (7, 0, 48, 48)
 

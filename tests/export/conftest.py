@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import models
 
 import emogan
 from emogan import config as config_lib
 from emogan.data import toyfaces
-from emogan.edit import loading
 from emogan.export import browser, runtime
-from emogan.recipes import encoder, gan, translators
+from emogan.models import dcgan, translator
 from emogan.util import files
 
 KINDS = {
@@ -29,15 +29,15 @@ KINDS = {
 }
 
 
-def make_model(config: config_lib.Config) -> emogan.EmotionTransfer:
+def make_model(config: config_lib.Config) -> emogan.Editor:
     """Untrained networks with weights so large that faces and labels make a difference."""
     sizes = config.translator if config.phases == "joint" else config.model
     makers = (
-        (translators.make_finished_encoder, translators.make_finished_generator)
+        (translator.make_finished_encoder, translator.make_finished_generator)
         if config.phases == "joint"
-        else (encoder.make_encoder, gan.make_generator)
+        else (dcgan.make_encoder, dcgan.make_generator)
     )
-    code = translators.code_shape(sizes) if config.phases == "joint" else (config.model.latent_size,)
+    code = translator.code_shape(sizes) if config.phases == "joint" else (config.model.latent_size,)
     random = np.random.default_rng(1)
 
     def draw(path, leaf):
@@ -54,7 +54,7 @@ def make_model(config: config_lib.Config) -> emogan.EmotionTransfer:
         init = functools.partial(make(sizes, 7).init, train=False)
         shapes = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *shape)), jnp.zeros((1,), jnp.int32))
         variables.append(jax.tree_util.tree_map_with_path(draw, shapes))
-    return loading.make(config, emogan.EMOTIONS, *variables)
+    return models.make(config, emogan.EMOTIONS, *variables)
 
 
 @pytest.fixture(scope="session", params=KINDS)

@@ -9,12 +9,12 @@ import jax
 import jax.export
 import numpy as np
 import pytest
+from support import models
 
 import emogan
 from emogan import config as config_lib
-from emogan.edit import loading
 from emogan.export import card, jax_file, onnx_file
-from emogan.recipes import translators
+from emogan.models import translator
 
 ALONE = """
 import json, sys
@@ -71,13 +71,15 @@ def test_a_file_tells_of_itself(content, main_model):
     assert about["value_range"] == [-1.0, 1.0]
     assert about["card"]["commit"] == "abc"
     assert about["card"]["Source"].startswith("synthetic")
-    config = config_lib.flatten(main_model.config)
+    config = config_lib.flatten(config_lib.of(main_model.card))
     del config["data.dir"]
     assert about["card"]["config"] == json.loads(json.dumps(config))
 
 
 def test_where_the_data_lay_is_told_to_nobody(main_model, monkeypatch):
-    monkeypatch.setattr(main_model.config.data, "dir", "/home/someone/faces")
+    config = config_lib.of(main_model.card)
+    config.data.dir = "/home/someone/faces"
+    monkeypatch.setitem(main_model.card, "config", config_lib.to_json(config))
     assert "someone" not in json.dumps(card.describe(main_model, {}))
 
 
@@ -106,10 +108,10 @@ def test_wrong_arrays_are_refused(content, faces, labels, message):
 
 
 def test_an_encoder_of_worn_labels_is_refused(main_model):
-    if main_model.config.phases == "joint":
+    if main_model.networks.kind == "translator":
         pytest.skip("it has no such encoder")
     config = config_lib.Config(model=config_lib.ModelConfig(width=4, latent_size=8, encoder_labels=True))
-    model = loading.make(config, emogan.EMOTIONS, *main_model.variables)
+    model = models.make(config, emogan.EMOTIONS, *main_model.variables)
     with pytest.raises(ValueError, match=r"expected a model that edits a face without .*, found an encoder E\(x, y\)"):
         jax_file.to_bytes(model, {})
 
@@ -179,7 +181,7 @@ def test_edits_stay_in_their_range_where_cubic_convolution_does_not(joint_model,
     model, (_, labels) = joint_model, asked
     stripes = np.zeros((100, 48, 48), np.uint8)
     stripes[:, :, ::3] = 255
-    G, codes = translators.make_generator(model.config.translator, 7), model.encode(stripes)
+    G, codes = translator.make_generator(model.networks.translator, 7), model.encode(stripes)
     assert np.abs(G.apply(model.variables[1], codes, labels)).max() > 1.01
     live = model.decode(codes, labels)
     assert np.abs(live).max() == 1
@@ -187,5 +189,5 @@ def test_edits_stay_in_their_range_where_cubic_convolution_does_not(joint_model,
         edits = made.from_bytes(made.to_bytes(model, {}))(stripes, labels)
         assert np.abs(edits).max() == 1
         np.testing.assert_allclose(edits, live, atol=1e-5)
-    again = model.transfer(live, "sad")
+    again = model.faces(live, "sad")
     assert np.isfinite(again).all()

@@ -64,7 +64,7 @@ def test_the_seven_pictures_are_pythons(browser, photo, main_model):
     browser.edit("#file", photo)
     face = np.asarray(PIL.Image.open(photo))
     np.testing.assert_array_equal(pixels(browser, "li:not([data-label]) canvas")[0], face)
-    expected = main_model.transfer(face[None], "all")[:, 0]
+    expected = main_model.faces(face[None], "all")[:, 0]
     drawn = pixels(browser)
     assert drawn.shape == (7, 48, 48)
     assert np.abs(drawn.astype(int) - expected).max() <= 1

@@ -7,7 +7,7 @@ import pytest
 
 from emogan import config as config_lib
 from emogan.models import dcgan
-from emogan.recipes import encoder, gan
+from emogan.recipes import encoder
 from emogan.util import images
 
 KEY = jax.random.key(5)
@@ -47,7 +47,7 @@ def test_state_copies_the_generator_so_that_it_may_be_donated(encoder_phase, gen
 
 
 def test_loss_and_gradient_are_those_of_equation_14(config, encoder_state, stepped, generator_variables, batch):
-    E, G = encoder.make_encoder(config.model, 7), gan.make_generator(config.model, 7)
+    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7)
     faces = images.to_float(batch["image"])
 
     @jax.jit
@@ -78,7 +78,7 @@ def test_latent_loss_is_that_of_equation_13_and_weighted(config, encoder_state, 
     settings = variant(config, image_loss=0.5, latent_loss=3.0)
     step = jax.jit(encoder.make(settings, 7, generator_variables).step)
     _, metrics = step(encoder_state, batch, KEY)
-    E, G = encoder.make_encoder(config.model, 7), gan.make_generator(config.model, 7)
+    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7)
     drawn = dcgan.sample_latents(KEY, 8, config.model.latent_size, "uniform")
     generated = G.apply(generator_variables, drawn, batch["label"], train=False)
     estimates, _ = E.apply(
@@ -129,7 +129,7 @@ def test_without_average_the_encoder_itself_is_the_best(config, generator_variab
 
 @pytest.mark.parametrize("encoder_labels", [False, True])
 def test_label_reaches_the_encoder_only_where_asked_for(config, encoder_labels, batch):
-    module = encoder.make_encoder(variant(config, encoder_labels=encoder_labels).model, 7)
+    module = dcgan.make_encoder(variant(config, encoder_labels=encoder_labels).model, 7)
     faces = images.to_float(batch["image"])
     variables = jax.jit(lambda key: module.init(key, faces, batch["label"], train=False))(jax.random.key(0))
     answers = [module.apply(variables, faces, label, train=False) for label in (batch["label"], 6 - batch["label"])]
@@ -145,7 +145,7 @@ def test_sample_shows_faces_their_own_labels_and_all_edits(config, encoder_phase
     labels = np.asarray(batch["label"])
     np.testing.assert_array_equal(picture[:, 0], batch["image"])
     np.testing.assert_array_equal(picture[:, 1], picture[np.arange(8), 2 + labels])
-    E, G = encoder.make_encoder(config.model, 7), gan.make_generator(config.model, 7)
+    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7)
     faces = images.to_float(batch["image"])
     latents = E.apply(encoder_state.best_encoder, faces, batch["label"], train=False)
     edits = np.stack(
@@ -165,7 +165,7 @@ def test_encoder_is_never_told_sick(encoder_phase):
 
 
 def test_other_labels_than_the_seven_emotions_are_numbered(config):
-    G = gan.make_generator(config.model, 3)
+    G = dcgan.make_generator(config.model, 3)
     latents, labels = jnp.zeros((1, config.model.latent_size)), jnp.zeros((1,), jnp.int32)
     shapes = jax.eval_shape(lambda: G.init(jax.random.key(0), latents, labels, train=False))
     assert encoder.make(config, 3, shapes).sample_columns == ("face", "own label", "0", "1", "2")

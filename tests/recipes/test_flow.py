@@ -14,7 +14,7 @@ from emogan.figures import curves
 from emogan.models import unet
 from emogan.recipes import flow
 from emogan.train import checkpoint, layout, parallel
-from emogan.util import images
+from emogan.util import images, weights
 
 KEY = jax.random.key(5)
 NOBODY = dataset.Dataset(np.zeros((0, 48, 48), np.uint8), np.zeros(0, np.int32))
@@ -184,7 +184,7 @@ def test_resumed_steps_are_the_uninterrupted_ones_bit_for_bit(tmp_path):
         checkpoints.wait()
         restored = checkpoints.restore(layout.single().target(jax.eval_shape(phase.init, KEY)))
     again, later = chunk(restored, data, KEY, 3)
-    assert checkpoint.checksum(again) == checkpoint.checksum(whole)
+    assert weights.checksum(again) == weights.checksum(whole)
     for name in metrics:
         np.testing.assert_array_equal(later[name][:3], metrics[name][2:])
 

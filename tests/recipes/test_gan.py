@@ -33,7 +33,7 @@ def train_mode(module, params, stats, *inputs):
 @pytest.fixture(scope="module")
 def reference(config, batch):
     """Losses of D and of G as functions of their parameters, each with gradients, statistics and logits."""
-    G, D = gan.make_generator(config.model, 7), gan.make_discriminator(config.model, 7)
+    G, D = dcgan.make_generator(config.model, 7), dcgan.make_discriminator(config.model, 7)
     real, labels = images.to_float(batch["image"]), batch["label"]
     latents = dcgan.sample_latents(KEY, len(labels), config.model.latent_size, "uniform")
 
@@ -153,7 +153,7 @@ def test_sample_is_64_faces_of_the_average_under_the_first_labels(config, gan_ph
     sample = jax.jit(gan_phase.sample)
     faces, metrics = sample(gan_state, batch, KEY)
     assert (faces.shape, faces.dtype, dict(metrics)) == ((8, 8, 48, 48), jnp.uint8, {})
-    G = gan.make_generator(config.model, 7)
+    G = dcgan.make_generator(config.model, 7)
     latents = dcgan.sample_latents(KEY, 64, config.model.latent_size, "uniform")
     expected = G.apply(gan_state.average, latents, jnp.tile(batch["label"], 8), train=False)
     np.testing.assert_allclose(faces.reshape(64, 48, 48).astype(int), images.to_bytes(expected).astype(int), atol=1)

@@ -9,7 +9,7 @@ import pytest
 
 from emogan import config as config_lib
 from emogan.models import dcgan
-from emogan.recipes import began, gan, registry
+from emogan.recipes import began, gan
 from emogan.recipes import state as state_lib
 from emogan.util import images
 
@@ -22,7 +22,7 @@ def config_of(**options):
 
 
 def begin(config):
-    phase = registry.make_gan(config, 7)
+    phase = gan.make_by_loss(config, 7)
     grow = lambda tree: jax.tree.map(lambda leaf: 8 * leaf if leaf.ndim > 1 else leaf, tree)  # noqa: E731
     state = phase.init(jax.random.key(0))
     networks = {name: getattr(state, name) for name in ("generator", "discriminator")}
@@ -31,7 +31,7 @@ def begin(config):
 
 def fakes(state, labels):
     latents = dcgan.sample_latents(KEY, len(labels), 6, "uniform")
-    return lambda params: gan.make_generator(MODEL, 7).apply({"params": params}, latents, labels, train=True)
+    return lambda params: dcgan.make_generator(MODEL, 7).apply({"params": params}, latents, labels, train=True)
 
 
 def first_gradients(network, b1=0.5):
@@ -45,7 +45,7 @@ def assert_close(found, expected, rtol=2e-3):
 
 
 def critic_of(params, labels):
-    D = gan.make_discriminator(MODEL, 7)
+    D = dcgan.make_discriminator(MODEL, 7)
     return lambda faces: D.apply({"params": params}, faces, labels, train=True)
 
 

@@ -11,7 +11,8 @@ from emogan import config as config_lib
 from emogan import losses
 from emogan.data import augment, toyfaces
 from emogan.figures import curves
-from emogan.recipes import joint, translators
+from emogan.models import translator
+from emogan.recipes import joint
 from emogan.util import images
 
 KEY = jax.random.key(5)
@@ -68,7 +69,7 @@ def turned(batch):
 
 
 def draw(config, params, faces, labels):
-    E, G = translators.make_encoder(config.translator, 7), translators.make_generator(config.translator, 7)
+    E, G = translator.make_encoder(config.translator, 7), translator.make_generator(config.translator, 7)
     codes = E.apply({"params": params["encoder"]}, faces, labels)
     return G.apply({"params": params["generator"]}, codes, labels, method="draw")
 
@@ -121,7 +122,7 @@ def stepped(faces):
 
 def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces, stepped):
     config, state, new, metrics = stepped
-    D, real, labels = translators.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = translator.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
     fake = edit(config, state.translator.params, real, wanted)
 
@@ -150,7 +151,7 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, inf
         phase, state = begin(config)
         new, metrics = jax.jit(phase.step)(state, faces, KEY)
     confidence = config.joint.confidence
-    D, real, labels = translators.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = translator.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
     other = np.asarray(wanted != labels)
     assert 0 < other.sum() < 8
@@ -191,7 +192,7 @@ def test_several_critic_steps_see_a_part_each(faces):
     config = config_of(guided=False, critic_steps=2, slope_penalty=0.0, gradient_penalty=0.0)
     phase, state = begin(config, total_steps=4)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
-    D, real, labels = translators.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = translator.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
 
     @jax.jit
@@ -224,7 +225,7 @@ def test_critic_sees_changed_faces_and_has_its_slopes_between_them_held_at_one(f
     config = config_of(guided=False, slope_penalty=0.0, gradient_penalty=10.0, augment=True)
     phase, state = begin(config)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
-    D, real, labels = translators.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = translator.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted, keys = draws(faces, config), jax.random.split(KEY, 5)
     mix, looks = jax.random.uniform(keys[2], (8,)), jax.random.split(keys[3], (8, 3))
 

@@ -17,6 +17,7 @@ import pytest
 from emogan.recipes import encoder
 from emogan.recipes import state as state_lib
 from emogan.train import checkpoint
+from emogan.util import weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -77,7 +78,7 @@ def test_newest_few_are_kept_and_the_newest_is_restored(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["5", "9"]
     with checkpoint.Checkpoints(folder) as checkpoints:
         assert checkpoints.latest_step == 9
-        assert checkpoint.checksum(checkpoints.restore(blank(make_state()))) == checkpoint.checksum(make_state(9))
+        assert weights.checksum(checkpoints.restore(blank(make_state()))) == weights.checksum(make_state(9))
 
 
 def test_what_is_told_about_a_state_comes_back(tmp_path):
@@ -88,12 +89,12 @@ def test_what_is_told_about_a_state_comes_back(tmp_path):
 
 def test_arrays_may_be_donated_as_soon_as_save_returns(tmp_path):
     state, double = make_state(), jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf * 2, tree), donate_argnums=0)
-    expected = checkpoint.checksum(state)
+    expected = weights.checksum(state)
     with checkpoint.Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(1, state, {})
         jax.block_until_ready(double(state))
         checkpoints.wait()
-        assert checkpoint.checksum(checkpoints.restore(blank(make_state()))) == expected
+        assert weights.checksum(checkpoints.restore(blank(make_state()))) == expected
 
 
 def flip(folder, where=0.5):
@@ -128,7 +129,7 @@ def test_damaged_checkpoint_is_named_and_passed_over_for_the_one_before(tmp_path
     assert checkpoint.read(folder, blank(make_state())).step == 4
     assert contents(folder) == before  # who only reads changes nothing
     with checkpoint.Checkpoints(folder) as checkpoints:
-        assert checkpoint.checksum(checkpoints.restore(blank(make_state()))) == checkpoint.checksum(make_state(4))
+        assert weights.checksum(checkpoints.restore(blank(make_state()))) == weights.checksum(make_state(4))
         assert checkpoints.latest_step == 4
         assert checkpoints.about()["step"] == 4
         said = capfd.readouterr().err.splitlines()
@@ -136,7 +137,7 @@ def test_damaged_checkpoint_is_named_and_passed_over_for_the_one_before(tmp_path
         assert all(line.startswith(f"warning: {folder / '8'}: damaged, passed over for step 4; ") for line in said)
         checkpoints.save(8, make_state(8), {})
     assert sorted(path.name for path in folder.iterdir()) == ["4", "8"]
-    assert checkpoint.checksum(checkpoint.read(folder, blank(make_state())).state) == checkpoint.checksum(make_state(8))
+    assert weights.checksum(checkpoint.read(folder, blank(make_state())).state) == weights.checksum(make_state(8))
 
 
 def test_without_a_whole_checkpoint_each_is_named_and_none_deleted(tmp_path):
@@ -181,7 +182,7 @@ def test_save_that_cannot_be_written_raises_and_those_before_are_whole(tmp_path)
     assert str(caught.value).startswith(f"{folder}: expected to write a checkpoint, found: File too large; ")
     with checkpoint.Checkpoints(folder) as checkpoints:
         assert checkpoints.latest_step == 4
-        assert checkpoint.checksum(checkpoints.restore(blank(make_state()))) == checkpoint.checksum(make_state(4))
+        assert weights.checksum(checkpoints.restore(blank(make_state()))) == weights.checksum(make_state(4))
         checkpoints.save(8, make_state(8), {})
     assert sorted(path.name for path in folder.iterdir()) == ["4", "8"]
 
@@ -293,5 +294,5 @@ def test_checksum_tells_values_names_types_and_shapes_apart():
         {"a": np.zeros(4, np.int32)},
         {"a": np.zeros((2, 2), np.float32)},
     ]
-    assert len({checkpoint.checksum(state) for state in states}) == 5
-    assert checkpoint.checksum(states[0]) == checkpoint.checksum({"a": jnp.zeros(4)})
+    assert len({weights.checksum(state) for state in states}) == 5
+    assert weights.checksum(states[0]) == weights.checksum({"a": jnp.zeros(4)})

@@ -15,6 +15,7 @@ import pytest
 from emogan import config as config_lib
 from emogan.recipes import encoder, gan
 from emogan.train import checkpoint
+from emogan.util import weights
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 DEADLINE = 900.0  # seconds, for a machine that does much else
@@ -121,7 +122,7 @@ def final_checksums(workdir):
         with checkpoint.Checkpoints(workdir / "checkpoints" / name) as checkpoints:
             state = checkpoints.restore(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
             assert checkpoints.latest_step == int(state.step) == STEPS
-        found[name] = checkpoint.checksum(state)
+        found[name] = weights.checksum(state)
     return found
 
 

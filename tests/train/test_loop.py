@@ -15,6 +15,7 @@ from emogan.data import dataset
 from emogan.recipes import state as state_lib
 from emogan.train import checkpoint, interrupt, loop, writers
 from emogan.train import layout as layout_lib
+from emogan.util import weights
 
 DATA = dataset.Dataset(np.zeros((10, 48, 48), np.uint8), np.arange(10, dtype=np.int32) % 7)
 
@@ -100,7 +101,7 @@ def test_steps_samples_and_checkpoints_come_at_their_times(tmp_path):
 def test_how_often_a_run_samples_and_saves_never_changes_its_result(tmp_path):
     one = train(tmp_path / "one", walk_phase(), 13)
     other = train(tmp_path / "other", walk_phase(), 13, sample_every=5, checkpoint_every=13)
-    assert checkpoint.checksum(one) == checkpoint.checksum(other)
+    assert weights.checksum(one) == weights.checksum(other)
     assert rows(tmp_path / "one") == rows(tmp_path / "other")
 
 
@@ -109,7 +110,7 @@ def test_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, stops):
     whole = train(tmp_path / "whole", walk_phase(), 13)
     for stop in (*stops, 13):
         resumed = train(tmp_path / "resumed", walk_phase(), stop)
-    assert checkpoint.checksum(resumed) == checkpoint.checksum(whole)
+    assert weights.checksum(resumed) == weights.checksum(whole)
     assert rows(tmp_path / "resumed") == rows(tmp_path / "whole")
     # A run that ended early sampled there too; all other samples are the same.
     samples = [row for row in rows(tmp_path / "resumed", "sampled_at") if row["sampled_at"] not in stops]
@@ -123,7 +124,7 @@ def test_lines_beyond_the_checkpoint_are_written_anew(tmp_path):
     assert kept(tmp_path / "stopped")[-1] == 6
     assert steps(tmp_path / "stopped")[-1] == 8
     again = train(tmp_path / "stopped", walk_phase(), 8)
-    assert checkpoint.checksum(again) == checkpoint.checksum(whole)
+    assert weights.checksum(again) == weights.checksum(whole)
     assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
 
 
@@ -131,7 +132,7 @@ def test_finished_run_trains_no_more(tmp_path):
     first = train(tmp_path, walk_phase(), 5)
     before = (tmp_path / "metrics.jsonl").read_text()
     again = train(tmp_path, walk_phase(nan_after=5), 5)
-    assert checkpoint.checksum(again) == checkpoint.checksum(first)
+    assert weights.checksum(again) == weights.checksum(first)
     assert (tmp_path / "metrics.jsonl").read_text() == before
 
 
@@ -142,7 +143,7 @@ def test_damaged_checkpoint_is_passed_over_and_its_steps_are_made_again(tmp_path
     again = train(tmp_path / "damaged", walk_phase(), 11)
     damaged = tmp_path / "damaged" / "checkpoints" / "8"
     assert f"warning: {damaged}: damaged, passed over for step 6; " in capsys.readouterr().err
-    assert checkpoint.checksum(again) == checkpoint.checksum(whole)
+    assert weights.checksum(again) == weights.checksum(whole)
     assert rows(tmp_path / "damaged") == rows(tmp_path / "whole")
     assert kept(tmp_path / "damaged") == [9, 11]
 
@@ -150,7 +151,7 @@ def test_damaged_checkpoint_is_passed_over_and_its_steps_are_made_again(tmp_path
 def test_damaged_checkpoint_of_a_finished_run_is_made_again(tmp_path):
     whole = train(tmp_path, walk_phase(), 8)
     (tmp_path / "checkpoints" / "8" / "_CHECKPOINT_METADATA").write_text("{")
-    assert checkpoint.checksum(train(tmp_path, walk_phase(), 8)) == checkpoint.checksum(whole)
+    assert weights.checksum(train(tmp_path, walk_phase(), 8)) == weights.checksum(whole)
     assert kept(tmp_path) == [6, 8]
 
 
@@ -170,7 +171,7 @@ def test_signal_ends_after_the_chunk_with_a_checkpoint(tmp_path, capsys, number)
     assert 5 <= step <= 6
     assert f"walk     {number.name}: stopping at step {step}, with a checkpoint" in capsys.readouterr().out
     again = train(tmp_path / "stopped", walk_phase(), 13)
-    assert checkpoint.checksum(again) == checkpoint.checksum(whole)
+    assert weights.checksum(again) == weights.checksum(whole)
     assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
 
 

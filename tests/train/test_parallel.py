@@ -11,8 +11,9 @@ from flax import struct
 
 from emogan.data import toyfaces
 from emogan.recipes import state as state_lib
-from emogan.train import checkpoint, parallel
 from emogan.train import layout as layout_lib
+from emogan.train import parallel
+from emogan.util import weights
 
 KEY = jax.random.key(9)
 
@@ -78,7 +79,7 @@ def test_cutting_into_chunks_changes_no_bit_and_compiles_nothing_twice(lengths, 
     whole, metrics = run(chunk, phase.init(KEY), data, [11])
     before = len(traced)
     found, found_metrics = run(chunk, phase.init(KEY), data, lengths)
-    assert checkpoint.checksum(found) == checkpoint.checksum(whole)
+    assert weights.checksum(found) == weights.checksum(whole)
     np.testing.assert_array_equal(found_metrics["noise"], metrics["noise"])
     assert len(set(metrics["noise"].tolist())) == 11
     assert len(traced) == before > 0
@@ -90,7 +91,7 @@ def test_one_dispatch_and_one_a_step_give_the_same():
         run(parallel.make_chunk(phase, 10, 3, 11, one_dispatch=way), phase.init(KEY), data, [7, 4])
         for way in (True, False)
     )
-    assert checkpoint.checksum(one) == checkpoint.checksum(other)
+    assert weights.checksum(one) == weights.checksum(other)
 
 
 def test_metrics_beyond_the_count_are_zero():
@@ -142,7 +143,7 @@ def test_chunks_of_phase_gan_are_bit_identical_and_compiled_once(gan_phase, gan_
     before = len(traced)
     for state, lengths in zip(copies[1:], ([1] * 5, [2, 3]), strict=True):
         found, found_metrics = run(chunk, state, data, lengths)
-        assert checkpoint.checksum(found) == checkpoint.checksum(whole)
+        assert weights.checksum(found) == weights.checksum(whole)
         for name in metrics:
             np.testing.assert_array_equal(found_metrics[name], metrics[name])
     assert int(whole.step) == 5

@@ -6,7 +6,7 @@ import sys
 COMPILE = """
 import pathlib, sys, warnings
 import jax, jax.numpy as jnp
-from emogan import process
+from emogan.util import process
 process.keep_compiled(pathlib.Path(sys.argv[1]))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 found = []
@@ -19,7 +19,7 @@ print("hit" if "/jax/compilation_cache/cache_hits" in found else "miss")
 
 FAULTS = """
 import ctypes, resource, sys
-from emogan import process
+from emogan.util import process
 if sys.argv[1] == "keep":
     process.keep_memory()
 libc = ctypes.CDLL(None)

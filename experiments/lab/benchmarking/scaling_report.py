@@ -36,8 +36,8 @@ def to_markdown(result: dict[str, Any]) -> str:
         "Compute: the same step on the same devices without its averages. Communication: what the whole step takes "
         "longer, round by round; all-reduces, waiting, and what the compiler does otherwise around them "
         "(experiments/lab/benchmarking/scaling.py). All-reduces are counted in the program of the step: bytes that a "
-        "device puts in, rounds that wait for one another, and those of them in which batch norm waits. Losses: the largest "
-        "relative difference from one device with the same batch, in the first step and in the two after it.",
+        "device puts in, rounds that wait for one another, and those of them in which batch norm waits. Losses: the "
+        "largest relative difference from one device with the same batch, in the first step and in the two after it.",
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 

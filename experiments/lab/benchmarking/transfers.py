@@ -10,8 +10,9 @@ import numpy as np
 from benchmarking import ours
 from benchmarking import settings as settings_lib
 
+from emogan import config as config_lib
 from emogan import emotions
-from emogan.edit import loading
+from emogan.edit import loading, model_file
 from emogan.recipes import encoder, gan
 
 EMOTION = "happy"
@@ -46,14 +47,13 @@ class Transfer:
         generator = gan.make(config, classes).init(key).generator.variables
         state = encoder.make(config, classes, generator).init(key)
         self._variables = {"encoder": dict(state.encoder.variables), "generator": dict(generator)}
-        self._transfer = loading.make(
-            config, emotions.EMOTIONS, self._variables["encoder"], self._variables["generator"]
-        )
+        variables = self._variables["encoder"], self._variables["generator"]
+        self._transfer = loading.of(model_file.Model(config_lib.networks(config), emotions.EMOTIONS, *variables, {}))
         self._faces = faces(self._settings)
 
     def run(self, steps: int) -> float:
         """Returns the seconds of so many edits of all faces."""
-        return timed(lambda: self._transfer.transfer(self._faces, EMOTION), steps, len(self._faces) == 1)
+        return timed(lambda: self._transfer.faces(self._faces, EMOTION), steps, len(self._faces) == 1)
 
     def device_memory(self) -> dict[str, float]:
         """See `ours.device_memory`."""
@@ -63,4 +63,4 @@ class Transfer:
         """Returns the weights, and the edited faces as bytes."""
         self.build()
         weights = jax.tree.map(np.asarray, self._variables)
-        return weights, self._transfer.transfer(self._faces, EMOTION)
+        return weights, self._transfer.faces(self._faces, EMOTION)

@@ -11,14 +11,16 @@ import skimage.color
 import skimage.data
 import skimage.transform
 from scipy import ndimage
+from support import models
 
 import emogan
 from emogan import config as config_lib
 from emogan import presets
 from emogan.data import toyfaces
-from emogan.edit import loading, pretrained
+from emogan.edit import loading, model_file
 from emogan.export import card
 from emogan.recipes import joint
+from emogan.util import weights
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -32,27 +34,29 @@ def model():
         joint=config_lib.JointConfig(guide=0.0),
     )
     state = joint.make(config, 7, 1, np.ones(7), {}).init(jax.random.key(0))
-    return loading.make(config, emogan.EMOTIONS, state.best_encoder, state.generator)
+    return models.make(config, emogan.EMOTIONS, state.best_encoder, state.generator)
 
 
 @pytest.fixture(scope="module")
 def path(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("shipped") / "tiny.npz"
-    card = pretrained.save(path, model.config, model.class_names, model.variables, {"license": "of the test"})
+    about = {**model.card, "license": "of the test"}
+    variables = [weights.in_halves(part) for part in model.variables]
+    card = model_file.write(path, model.networks, model.class_names, variables, about)
     assert card["license"] == "of the test"
     return path
 
 
 def test_a_model_comes_back_from_its_file_in_half_precision(model, path):
-    found = pretrained.from_file(path)
-    assert found.config == model.config
+    found = model_file.read(path)
+    assert found.networks == model.networks
+    assert config_lib.of(found.card) == config_lib.of(model.card)
     assert found.class_names == model.class_names
-    again = loading.make(found.config, found.class_names, found.encoder, found.generator, found.card)
+    again = loading.of(found)
     assert again.card["license"] == "of the test"
     faces = np.random.default_rng(0).integers(0, 256, (2, 48, 48), dtype=np.uint8)
-    apart = again.transfer(faces, "happy").astype(int) - model.transfer(faces, "happy")
+    apart = again.faces(faces, "happy").astype(int) - model.faces(faces, "happy")
     assert np.abs(apart).max() <= 1
-    assert model.card == {}
 
 
 def test_damage_ends_in_one_line(path, tmp_path):
@@ -61,23 +65,23 @@ def test_damage_ends_in_one_line(path, tmp_path):
         damaged = tmp_path / "damaged.npz"
         damaged.write_bytes(content)
         with pytest.raises(ValueError, match=r"damaged.npz: expected a model, found .*; copy it again"):
-            pretrained.from_file(damaged)
+            model_file.read(damaged)
     with np.load(path) as file:
         arrays = dict(file)
     name = next(name for name in arrays if name.endswith("conv0/kernel"))
     np.savez(tmp_path / "changed.npz", **{**arrays, name: arrays[name] + np.float16(1)})
     with pytest.raises(ValueError, match=r"expected weights with checksum .* found others"):
-        pretrained.from_file(tmp_path / "changed.npz")
+        model_file.read(tmp_path / "changed.npz")
     card = json.loads(arrays["card"].tobytes()) | {"class_names": 7}
     np.savez(tmp_path / "card.npz", **{**arrays, "card": np.frombuffer(json.dumps(card).encode(), np.uint8)})
     with pytest.raises(ValueError, match=r"expected a model, found TypeError"):
-        pretrained.from_file(tmp_path / "card.npz")
+        model_file.read(tmp_path / "card.npz")
     with pytest.raises(FileNotFoundError, match=r"absent.npz: expected a model's .npz, found none"):
-        pretrained.from_file(tmp_path / "absent.npz")
+        model_file.read(tmp_path / "absent.npz")
 
 
 def test_the_model_that_ships_edits_a_portrait_and_says_what_it_is():
-    model = emogan.load(pretrained.DEFAULT)
+    model = emogan.load(model_file.DEFAULT)
     assert model.class_names == emogan.EMOTIONS
     for name in ("command", "scores", "known failures", "intended use", "not for", "bias", "training data", "licence"):
         assert model.card[name], name
@@ -85,7 +89,7 @@ def test_the_model_that_ships_edits_a_portrait_and_says_what_it_is():
     assert "synthetic" in model.card["Source"]
     portrait = skimage.color.rgb2gray(skimage.data.astronaut()[50:190, 155:295])
     face = np.round(255 * skimage.transform.resize(portrait, (48, 48), anti_aliasing=True)).astype(np.uint8)
-    edits = model.transfer(face[None], "all")[:, 0].astype(float)
+    edits = model.faces(face[None], "all")[:, 0].astype(float)
     assert edits.shape == (7, 48, 48)
     changes = np.abs(edits - face).mean((1, 2))
     smiling = emogan.EMOTIONS.index("happy")  # as she does already
@@ -100,17 +104,17 @@ def test_the_model_that_ships_is_small():
 
 
 def test_an_export_of_it_says_what_it_learned_from():
-    assert card.describe(emogan.load(pretrained.DEFAULT), {})["card"]["data"]["name"] == "fer2013"
+    assert card.describe(emogan.load(model_file.DEFAULT), {})["card"]["data"]["name"] == "fer2013"
 
 
 def test_flow_and_paint_make_the_edit():
-    model = emogan.load(pretrained.DEFAULT)
+    model = emogan.load(model_file.DEFAULT)
     faces = toyfaces.load("valid", size=3).images
     flow = model.flow(faces, "all")
     assert flow.shape == (7, 3, 48, 48, 2)
     assert 0.5 < np.abs(flow).max() <= 4
     np.testing.assert_allclose(model.flow(faces, "happy"), flow[emogan.EMOTIONS.index("happy")], atol=1e-4)
-    painted = model.transfer(faces, "all") - np.stack(
+    painted = model.faces(faces, "all") - np.stack(
         [
             [
                 ndimage.map_coordinates(face.astype(float), np.indices((48, 48)) + way.transpose(2, 0, 1), order=1)
@@ -120,7 +124,7 @@ def test_flow_and_paint_make_the_edit():
         ]
     )
     bent = np.abs(painted)[..., 4:-4, 4:-4]
-    apart = np.abs(model.transfer(faces, "all").astype(float) - faces)[..., 4:-4, 4:-4]
+    apart = np.abs(model.faces(faces, "all").astype(float) - faces)[..., 4:-4, 4:-4]
     assert bent.mean() < 0.8 * apart.mean()  # what is left to paint once the face is bent
     # One with a latent vector bends nothing, whatever its weights.
-    assert loading.make(config_lib.Config(), emogan.EMOTIONS, {}, {}).flow(faces, "happy") is None
+    assert models.make(config_lib.Config(), emogan.EMOTIONS, {}, {}).flow(faces, "happy") is None

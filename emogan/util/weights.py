@@ -1,5 +1,6 @@
-"""A trained network's weights in one file that ships: .npz, float16, with a card that tells what they are."""
+"""A trained network's weights in one file: .npz, with a card that tells what they are."""
 
+import hashlib
 import io
 import json
 import pathlib
@@ -9,14 +10,31 @@ from typing import Any, TypeVar
 import flax.traverse_util
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
-from emogan.train import checkpoint
 from emogan.util import files, untrusted
 
 Model = TypeVar("Model")
 
 _CARD = "card"
 _CHECKSUM = "checksum"
+
+
+def checksum(state: Any) -> str:
+    """Returns a SHA-256 over the names, shapes, types and bytes of a state's arrays."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        array = np.asarray(gathered(leaf))
+        digest.update(f"{jax.tree_util.keystr(path)}{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def gathered(leaf: Any) -> Any:
+    """Returns an array whole, which may lie in parts on the devices of several processes."""
+    if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+        return multihost_utils.process_allgather(leaf, tiled=True)
+    return leaf
 
 
 def in_halves(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,7 +49,7 @@ def in_floats(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 def save(path: pathlib.Path, variables: Mapping[str, Any], card: Mapping[str, Any]) -> dict[str, Any]:
     """Writes variables with a card and returns the card, which then has their checksum; all of it or nothing."""
-    card = {**card, _CHECKSUM: checkpoint.checksum(variables)}
+    card = {**card, _CHECKSUM: checksum(variables)}
     arrays = flax.traverse_util.flatten_dict(dict(variables), sep="/")
     buffer = io.BytesIO()
     np.savez(buffer, **{_CARD: np.frombuffer(json.dumps(card).encode(), np.uint8)}, **arrays)
@@ -58,7 +76,7 @@ def load(path: pathlib.Path, make: Callable[[dict[str, Any], dict[str, Any]], Mo
         arrays = untrusted.read_arrays(path)
         card = untrusted.from_json(arrays.pop(_CARD).tobytes().decode())
         variables = flax.traverse_util.unflatten_dict(arrays, sep="/")
-        expected, found = str(card[_CHECKSUM]), checkpoint.checksum(variables)
+        expected, found = str(card[_CHECKSUM]), checksum(variables)
         model = make(variables, card)
     except Exception as error:  # arrays and a card of any shape lead to errors of many kinds
         why = f"{type(error).__name__}: {untrusted.reason(error)}"

@@ -1,0 +1,27 @@
+"""Which faces a run learns from: the part `data` of a configuration."""
+
+import dataclasses
+
+from emogan.util import ranges
+
+
+@dataclasses.dataclass
+class DataConfig:
+    """Which faces a run learns from."""
+
+    name: str = "toyfaces"  # toyfaces, fer2013, folder, or tfds:NAME
+    dir: str = ""  # where FER2013 or the prepared TFDS data lie
+    size: int = 0  # toyfaces: how many faces to draw for each split; 0 means as many as FER2013 has
+    on_bad_row: str = "error"  # FER2013, folder: error, or skip (counts and reports)
+    labels: str = "fer2013"  # the data's own; of FER2013 also ferplus, or auto: ferplus where fer2013new.csv is there
+    ferplus: str = ""  # fer2013new.csv, where it does not lie beside FER2013
+    class_names: str = ""  # folder: what the classes are called, with commas between, in the order of their numbers
+
+    def check(self) -> None:
+        ranges.one_of("data.on_bad_row", self.on_bad_row, ("error", "skip"))
+        ranges.one_of("data.labels", self.labels, ("fer2013", "ferplus", "auto"))
+        ranges.between("data.size", self.size, 0, 10**7)
+        if self.name not in ("toyfaces", "fer2013", "folder") and not self.name.startswith("tfds:"):
+            raise ValueError(f"data.name: expected toyfaces, fer2013, folder or tfds:NAME, found {self.name!r:.100}")
+        if self.labels == "ferplus" and self.name != "fer2013":
+            raise ValueError(f"data.labels: expected ferplus with data.name=fer2013 alone, found {self.name!r:.50}")

@@ -1,0 +1,112 @@
+"""A trained model as one file: E, G and the card that says what they are; those that ship with emogan, by name."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from emogan.models.dcgan import ModelConfig
+from emogan.models.flow_edit import FlowEditConfig
+from emogan.models.translator import TranslatorConfig
+from emogan.models.unet import UNetConfig
+from emogan.util import ranges, types, untrusted, weights
+
+FILE = "model.npz"  # in the folder of a finished run
+SHIPPED = {"fer2013": "emogan_fer2013.npz"}
+DEFAULT = "fer2013"
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """Which networks E and G are: their kind, and the parts of a configuration that decide them.
+
+    Attributes:
+      kind: `dcgan` (the paper's), `translator` or `flow`.
+      model: of the first; of all, the precision.
+      translator: of the second.
+      unet: of the third.
+      flow_edit: how the third edits.
+    """
+
+    kind: str
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    translator: TranslatorConfig = dataclasses.field(default_factory=TranslatorConfig)
+    unet: UNetConfig = dataclasses.field(default_factory=UNetConfig)
+    flow_edit: FlowEditConfig = dataclasses.field(default_factory=FlowEditConfig)
+
+    def check(self) -> None:
+        """Raises ValueError, naming the field, if a value is out of its range."""
+        for part in (self.model, self.translator, self.unet, self.flow_edit):
+            part.check()
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A trained E and G.
+
+    Attributes:
+      networks: which networks they are.
+      class_names: the emotions' names; a label is an index into them.
+      encoder, generator: their variables, float32.
+      card: what the model is: its configuration as JSON, its data, and whatever else its maker tells.
+    """
+
+    networks: Networks
+    class_names: tuple[str, ...]
+    encoder: types.Params
+    generator: types.Params
+    card: Mapping[str, Any]
+
+
+def shipped(name: str) -> Model:
+    """Returns the model that ships with emogan under a name out of `SHIPPED`."""
+    with resources.as_file(resources.files("emogan") / "assets" / SHIPPED[name]) as path:
+        return read(path)
+
+
+def read(path: pathlib.Path) -> Model:
+    """Returns the model that `write` wrote.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it is no model, or was changed.
+    """
+    return weights.load(path, _make, "a model", "a finished run has one, and experiments/export_model.py makes one")
+
+
+def write(
+    path: pathlib.Path,
+    networks: Networks,
+    class_names: Sequence[str],
+    variables: tuple[types.Params, types.Params],
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Writes the variables of E and G, in their own type, with their card, and returns the card.
+
+    Args:
+      path: the file, .npz.
+      networks, class_names: as in `Model`.
+      variables: of E and of G.
+      about: what the card shall say beside these; JSON.
+    """
+    parts = dataclasses.asdict(networks)
+    card = {"kind": parts.pop("kind"), "networks": parts, "class_names": list(class_names), **about}
+    return weights.save(path, {"encoder": variables[0], "generator": variables[1]}, card)
+
+
+def _make(variables: dict[str, Any], card: dict[str, Any]) -> Model:
+    if "kind" in card:
+        kind, parts = card["kind"], card["networks"]
+    else:  # before files had a kind, the run's configuration told it
+        values = json.loads(card["config"])
+        phases = values["phases"].split(",")
+        kind = "translator" if "joint" in phases else "flow" if "flow" in phases else "dcgan"
+        parts = {field.name: values[field.name] for field in dataclasses.fields(Networks)[1:] if field.name in values}
+    ranges.one_of("kind", kind, ("dcgan", "translator", "flow"))
+    networks = ranges.from_dict(Networks, {"kind": kind, **parts}, "")
+    networks.check()
+    names = tuple(untrusted.escaped(name) for name in card["class_names"])
+    both = weights.in_floats(variables)
+    return Model(networks, names, both["encoder"], both.get("generator", {}), card)
