@@ -189,7 +189,7 @@ def look(
 def _look(
     module: classifier_lib.Classifier, variables: state_lib.Variables, faces: jax.Array, key: jax.Array
 ) -> jax.Array:
-    changed = augment.without_fine_detail(images.to_float(real_faces), jax.random.split(key, len(real_faces)))
+    changed = augment.without_fine_detail(images.to_float(faces), jax.random.split(key, len(faces)))
     logits, _ = module.apply(variables, changed, train=False)
     return logits[:, _EDIT] - logits[:, _REAL]
 

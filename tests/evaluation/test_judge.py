@@ -12,7 +12,7 @@ from emogan import config as config_lib
 from emogan import presets
 from emogan.data import toyfaces
 from emogan.evaluation import judge
-from emogan.figures import curves
+from emogan.figures import run_figures
 from emogan.train import pipeline
 
 
@@ -82,6 +82,7 @@ def judge_run(tmp_path_factory, quick_compilation):
     config.classifier = dataclasses.replace(config.classifier, width=2, epochs=1, batch_size=16)
     config.run.tensorboard = False
     pipeline.run(config, workdir)
+    run_figures.draw(workdir)
     return workdir
 
 
@@ -95,8 +96,8 @@ def test_judge_of_a_run_is_its_averaged_network_in_halves(judge_run):
     rows = [json.loads(line) for line in (judge_run / "metrics.jsonl").read_text().splitlines()]
     assert [row["sampled_at"] for row in rows if "sampled_at" in row] == [0, 8]
     assert (judge_run / "figures" / "losses.png").exists()
-    for panel in curves._PANELS:
-        for line in panel.lines if panel.phase == "classifier" else ():
+    for panel in config_lib.RECIPES["classifier"].curves:
+        for line in panel.lines:
             assert any(line.metric in row for row in rows), line
 
 

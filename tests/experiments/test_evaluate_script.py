@@ -143,7 +143,7 @@ def test_rows_are_trained_beside_each_other_and_scored_elsewhere(call_script, tm
     assert f"{row}: began, see {tmp_path / row}.log" in result.stdout
     file = tmp_path / f"{row}.npz"
     assert f"wrote {file}" in (tmp_path / f"{row}.log").read_text()
-    assert loading.from_file(file).config.joint.learning_rate == 0.01
+    assert config_lib.of(loading.load(file).card).joint.learning_rate == 0.01
     assert not (tmp_path / row / "evaluation").exists()
     result = call_script("evaluate.py", f"--model={file}", "--faces=64", f"--workdir={tmp_path / 'elsewhere'}")
     assert result.returncode == 0, result.stderr

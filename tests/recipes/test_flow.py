@@ -10,7 +10,6 @@ import pytest
 
 from emogan import config as config_lib
 from emogan.data import augment, dataset, toyfaces
-from emogan.figures import curves
 from emogan.models import unet
 from emogan.recipes import flow
 from emogan.train import checkpoint, layout, parallel
@@ -79,7 +78,7 @@ def test_step_follows_the_gradient_of_the_loss_and_tells_it_by_time(batch, stepp
     config, state, new, metrics = stepped
     faces, noises, times, labels = written_out(config, batch)
     assert 0 < int((labels.sum(1) == 0).sum()) < 8
-    module = flow.make_network(config, 7)
+    module = unet.make(config.unet, 7, config.model.precision)
 
     def per_face(params):
         t = times[:, None, None, None]
@@ -206,7 +205,7 @@ def test_sample_shows_generated_faces_then_held_out_ones_before_their_edits(batc
 def test_curves_name_only_metrics_that_are_recorded(batch):
     phase, state = begin(config_of())
     recorded = jax.eval_shape(phase.step, state, batch, KEY)[1]
-    lines = [line.metric for panel in curves._PANELS if panel.phase == "flow" for line in panel.lines]
+    lines = [line.metric for panel in config_lib.RECIPES["flow"].curves for line in panel.lines]
     assert len(lines) == 5
     assert set(lines) <= set(recorded)
 
@@ -214,4 +213,5 @@ def test_curves_name_only_metrics_that_are_recorded(batch):
 def test_network_is_that_of_the_configuration():
     config = config_lib.Config(unet=config_lib.UNetConfig("8,16,24", 3, False))
     config.model.precision = "bfloat16"
-    assert flow.make_network(config, 5) == unet.UNet((8, 16, 24), 3, False, 5, jnp.dtype("bfloat16"))
+    made = unet.make(config.unet, 5, config.model.precision)
+    assert made == unet.UNet((8, 16, 24), 3, False, 5, jnp.dtype("bfloat16"))

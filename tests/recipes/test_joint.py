@@ -10,7 +10,6 @@ import pytest
 from emogan import config as config_lib
 from emogan import losses
 from emogan.data import augment, toyfaces
-from emogan.figures import curves
 from emogan.models import translator
 from emogan.recipes import joint
 from emogan.util import images
@@ -297,6 +296,6 @@ def test_a_run_that_draws_negatives_is_told_once(faces, monkeypatch):
 def test_curves_name_only_metrics_that_are_recorded(faces):
     phase, state = begin(config_of())
     recorded = jax.eval_shape(phase.step, state, faces, KEY)[1]
-    lines = [line.metric for panel in curves._PANELS if panel.phase == "joint" for line in panel.lines]
+    lines = [line.metric for panel in config_lib.RECIPES["joint"].curves for line in panel.lines]
     assert len(lines) == 6
     assert set(lines) <= set(recorded)

@@ -69,7 +69,7 @@ def test_plan_refuses_a_number_of_strengths_that_is_not_that_of_the_emotions(con
     config.translator.strength = strength
     config.check()
     with pytest.raises(ValueError, match=rf"translator.strength: expected 1 number or 7, .+, found {count}; --config"):
-        plans.make(config, data)
+        plans.make(config, data, ("joint",))
 
 
 def test_run_leaves_its_configuration_data_lines_checkpoints_and_samples(trained_workdir, config):
