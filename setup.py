@@ -16,6 +16,21 @@ CPU = [
     "onednn-devel-cpu-gomp>=2023.2; sys_platform == 'linux' and platform_machine == 'x86_64'",
 ]
 
+# What trains and scores, beside what edits.
+TRAIN = [
+    "array_record>=0.8",
+    "importlib_resources>=6.0",  # TFDS needs it for building and does not declare it
+    "matplotlib>=3.10.7",
+    "ml_collections>=1.1",
+    "optax>=0.2.6",
+    "orbax-checkpoint>=0.12",
+    "protobuf>=6.31.1",
+    "pyarrow>=18.0",  # which TFDS brings anyway
+    "scikit-image>=0.24",
+    "tensorboardX>=2.6.2",
+    "tensorflow-datasets>=4.9.9",
+]
+
 # Apart from photos: its wheel holds libheif (LGPL) and x265 (GPL).
 HEIC = ["pillow-heif>=1.0"]
 
@@ -26,34 +41,28 @@ setuptools.setup(
     description="Human emotion generation with generative adversarial networks, in JAX and Flax",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=setuptools.find_packages(include=["emogan", "emogan.*"]),
+    # The scripts that users run go into the package, for the command `emogan`; those of experiments/lab do not.
+    packages=[*setuptools.find_packages(include=["emogan", "emogan.*"]), "emogan.experiments"],
+    package_dir={"emogan.experiments": "experiments"},
+    entry_points={"console_scripts": ["emogan=emogan.__main__:main"]},
     package_data={"emogan": ["assets/*", "assets/web/*", "assets/study/*", "models/*.cc"]},
-    install_requires=[
+    install_requires=[  # to edit faces
         "absl-py>=2.1",
-        "array_record>=0.8",
         "flax>=0.12.7",
-        "importlib_resources>=6.0",  # TFDS needs it for building and does not declare it
         "jax>=0.10.2",
         "jaxtyping>=0.3",
-        "matplotlib>=3.10.7",
-        "ml_collections>=1.1",
         "numpy>=2.2",
-        "optax>=0.2.6",
-        "orbax-checkpoint>=0.12",
         "pillow>=11.0",
-        "protobuf>=6.31.1",
-        "pyarrow>=18.0",  # which TFDS brings anyway
-        "scikit-image>=0.24",
         "scipy>=1.14",
-        "tensorboardX>=2.6.2",
-        "tensorflow-datasets>=4.9.9",
     ],
     extras_require={
+        "train": TRAIN,
         "cpu": CPU,
-        "gpu": ["jax[cuda12]>=0.10.2"],
+        "gpu": [*TRAIN, "jax[cuda12]>=0.10.2"],
         "photos": PHOTOS,
         "heic": HEIC,
         "test": [
+            *TRAIN,
             *CPU,
             *PHOTOS,
             *HEIC,
@@ -71,11 +80,11 @@ setuptools.setup(
             "ruff>=0.9",
             "scikit-learn>=1.5",
         ],
-        "benchmark": ["torch>=2.6"],
+        "benchmark": [*TRAIN, "torch>=2.6"],
         "export": ["onnx>=1.17", "onnxruntime>=1.20"],
-        "embedder": ["onnxruntime>=1.20"],
+        "embedder": [*TRAIN, "onnxruntime>=1.20"],
         # For measuring alone. The second is read as files: importing it needs pkg_resources.
-        "identity": ["dlib-bin>=20.0.1", "face_recognition_models>=0.3"],
-        "notebooks": ["ipywidgets>=8.1", "jupyterlab>=4.2"],
+        "identity": [*TRAIN, "dlib-bin>=20.0.1", "face_recognition_models>=0.3"],
+        "notebooks": [*TRAIN, "ipywidgets>=8.1", "jupyterlab>=4.2"],
     },
 )

@@ -14,7 +14,6 @@ image for a face, --crop=detect none. Photographs need the extra photos: pip ins
 
 import pathlib
 
-import flag_config
 import script
 from absl import flags
 
@@ -62,8 +61,8 @@ def main(_) -> None:
         f"{count} face{'' if count == 1 else 's'}, {EMOTION.value}: wrote {written[0] if len(written) == 1 else output}"
     )
     if failed:
-        flag_config.fail(*failed)
+        script.fail(*failed)
 
 
 if __name__ == "__main__":
-    flag_config.run(main)
+    script.run(main)

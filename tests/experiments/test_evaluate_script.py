@@ -7,6 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from emogan import config as config_lib
 from emogan.data import toyfaces
 from emogan.edit import loading
 from emogan.evaluation import hog_judge, report_pictures, tables

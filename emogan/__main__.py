@@ -1,0 +1,61 @@
+"""The command `emogan`: the scripts of experiments/ by short names, and edits in one line."""
+
+import argparse
+import pathlib
+import runpy
+import sys
+from collections.abc import Sequence
+
+# What each command runs: a script of experiments/ (beside the package in a clone, inside it where it is installed).
+COMMANDS = {
+    "edit": ("transfer", "change the emotion on photographs and faces: emogan edit photo.jpg happy [out.jpg]"),
+    "train": ("train", "train a preset"),
+    "evaluate": ("evaluate", "score a run, a model's file, or another program's pictures"),
+    "compare": ("compare", "train presets under one budget, and compare runs"),
+    "study": ("study", "make and score a study of human viewers"),
+    "figures": ("figures", "draw the figures of a run again"),
+    "export": ("export", "write a model for JAX, ONNX or a web page"),
+    "audit": ("audit", "report duplicates and leakage in a data set"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command with its arguments; wrong ones end in one line and status 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="emogan",
+        usage="emogan COMMAND [ARGUMENTS]; emogan COMMAND --help lists a command's flags",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(f"  {name:9} {about}" for name, (_, about) in COMMANDS.items()),
+    )
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=", ".join(COMMANDS))
+    command = parser.parse_args(given[:1]).command
+    rest = given[1:]
+    if command == "edit":
+        rest = _edit_flags(rest)
+    folder = _scripts()
+    sys.argv = [f"emogan {command}", *rest]
+    sys.path.insert(0, str(folder))  # the scripts import the flags that lie beside them
+    runpy.run_path(str(folder / f"{COMMANDS[command][0]}.py"), run_name="__main__")
+
+
+def _edit_flags(arguments: Sequence[str]) -> list[str]:
+    """Returns the flags of transfer.py for `PHOTO EMOTION [OUTPUT]`, which may stand before other flags."""
+    count = next((i for i, one in enumerate(arguments) if one.startswith("-")), len(arguments))
+    places, flags = arguments[:count], list(arguments[count:])
+    named = [f"--{name}={value}" for name, value in zip(("input", "emotion", "output"), places, strict=False)]
+    if count == 2 and not any(flag.startswith("--output") for flag in flags):
+        photo, emotion = pathlib.Path(places[0]), places[1]
+        suffix = ".gif" if ":" in emotion else photo.suffix
+        named.append(f"--output={photo.with_name(photo.stem + '_' + emotion.replace(':', '_') + suffix)}")
+    return [*named, *flags, *places[3:]]
+
+
+def _scripts() -> pathlib.Path:
+    package = pathlib.Path(__file__).parent
+    inside = package / "experiments"
+    return inside if inside.is_dir() else package.parent / "experiments"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The command `emogan`: what it runs, and the flags that it makes of an edit's arguments."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from emogan import __main__ as command
+
+REPOSITORY = pathlib.Path(__file__).parents[1]
+
+
+def call(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "emogan", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flags"),
+    [
+        (["a.jpg", "happy", "b.png"], ["--input=a.jpg", "--emotion=happy", "--output=b.png"]),
+        (["in/a.jpg", "happy"], ["--input=in/a.jpg", "--emotion=happy", "--output=in/a_happy.jpg"]),
+        (["a.jpg", "sad:happy"], ["--input=a.jpg", "--emotion=sad:happy", "--output=a_sad_happy.gif"]),
+        (["photos", "sad"], ["--input=photos", "--emotion=sad", "--output=photos_sad"]),
+        (["a.jpg", "sad", "--output=c.jpg"], ["--input=a.jpg", "--emotion=sad", "--output=c.jpg"]),
+        (["a.jpg", "sad", "b.jpg", "c"], ["--input=a.jpg", "--emotion=sad", "--output=b.jpg", "c"]),
+        (["--help"], ["--help"]),
+    ],
+)
+def test_arguments_of_an_edit_become_flags(arguments, flags):
+    assert command._edit_flags(arguments) == flags
+
+
+def test_each_command_has_its_script():
+    for script, about in command.COMMANDS.values():
+        assert (REPOSITORY / "experiments" / f"{script}.py").exists()
+        assert about
+
+
+def test_an_edit_is_one_line(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    PIL.Image.fromarray(pixels).save(tmp_path / "face.png")
+    done = call("edit", "face.png", "happy", "--crop=none", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "1 face, happy: wrote face_happy.png\n"
+    assert (tmp_path / "face_happy.png").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["paint"]])
+def test_a_wrong_command_names_the_right_ones(tmp_path, arguments):
+    done = call(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "COMMAND" in done.stderr
+    assert "Traceback" not in done.stderr
