@@ -42,7 +42,7 @@ SHORTENED = {
         "steps of phase encoder: 2\n",
     ),
     "transfer.py --input=*.jpg --emotion=all *": ("", "1 face, all: wrote "),
-    "transfer.py --input=*.jpg --emotion=happy *": ("", "1 face, happy: wrote "),
+    "emogan edit *.jpg happy": ("", "1 face, happy: wrote photo_happy.jpg"),
     "transfer.py --input=*.jpg --emotion=neutral:happy *": ("--frames=2", "1 face, neutral:happy: wrote "),
     "transfer.py --input=face.png --emotion=happy *": ("", "1 face, happy: wrote "),
     "transfer.py --input=faces.npy --emotion=all *": ("", "5 faces, all: wrote "),
@@ -60,7 +60,7 @@ SHORTENED = {
     # test_evaluate_script.py trains two of them. Here each preset is configured, and then there are no data.
     "compare.py --train=*": ("--data_dir=absent", "error: absent: expected FER2013"),
     # test_benchmark_script.py measures. On a CPU this section measures nothing, but the report is written.
-    "benchmark.py": ("--sections=schedule --peers=stock --width=2", "wrote runs/benchmark/benchmark.md"),
+    "lab/benchmark.py": ("--sections=schedule --peers=stock --width=2", "wrote runs/benchmark/benchmark.md"),
 }
 TESTS = "python -m pytest"  # what runs this file
 
@@ -125,7 +125,8 @@ def answers(call_script, folder):
     """Status and output of each command that is known, run in the README's order."""
     said = {}
     for command in filter(patterns_of, SCRIPTS):
-        _, script, *words = shlex.split(f"{command} {SHORTENED[patterns_of(command)[0]][0]}")
+        program, *words = shlex.split(f"{command} {SHORTENED[patterns_of(command)[0]][0]}")
+        script = "../emogan/__main__.py" if program == "emogan" else words.pop(0)
         words = [word.format(package=REPOSITORY / "emogan") for word in words]
         done = call_script(script.removeprefix("experiments/"), *words, cwd=folder)
         said[command] = done.returncode, done.stdout + done.stderr
@@ -164,8 +165,9 @@ def test_python_gives_what_it_says(quick_compilation, folder, monkeypatch):
     monkeypatch.chdir(folder)
     names = {}
     exec(snippet, names)
-    assert (names["smiling"].dtype, names["smiling"].shape) == (np.uint8, (1, 48, 48))
-    assert names["model"]._repr_png_()
+    assert (names["smiling"].dtype, names["smiling"].shape) == (np.uint8, (5, 48, 48))
+    assert (folder / "happy.jpg").read_bytes().startswith(b"\xff\xd8")
+    assert names["editor"]._repr_png_()
 
 
 def test_flags_named_in_passing_are_flags_of_a_script():
