@@ -244,7 +244,7 @@ def test_bytes_that_were_not_saved_are_refused(tmp_path, monkeypatch):
     folder = tmp_path / "c"
     with checkpoint.Checkpoints(folder) as checkpoints:
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoint, "checksum", lambda state: "0" * 64)
+            patch.setattr(weights, "checksum", lambda state: "0" * 64)
             checkpoints.save(1, make_state(), {})
             checkpoints.wait()
         with pytest.raises(checkpoint.CheckpointError, match="expected the bytes that were saved, found others"):
