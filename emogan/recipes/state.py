@@ -112,7 +112,7 @@ class Recipe:
       curves: of its training.
       built_on: config -> the names of the phases whose finished states it needs.
       check: raises ValueError if the configuration does not fit the phase; only called where it is to be trained.
-      editor: which kind of editor its last state is (`edit.editor.KINDS`); empty if it is none. The state then has
+      editor: which kind of editor its last state is (`edit.loading.KINDS`); empty if it is none. The state then has
         `best_encoder` and `generator`, the variables of E and G.
       whole: whether it trains E and G by itself, so that a run has no other phase whose state is an editor.
     """
