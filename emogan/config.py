@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from emogan.data import dataset
 from emogan.data.data_config import DataConfig
 from emogan.edit import model_file
 from emogan.models.dcgan import ModelConfig
@@ -134,6 +135,10 @@ def from_json(text: str) -> Config:
         raise ValueError(f"expected a configuration as JSON, found {error}; train the run again") from error
     if isinstance(values, dict):
         values.pop(_DEVICES, None)
+        data = values.get("data")
+        if isinstance(data, dict) and "size" in data and not {"count", "channels"} & set(data):
+            # Before faces had several sizes, this was how many faces were drawn.
+            values["data"] = {**data, "count": data["size"], "size": dataset.FER2013.size}
     return ranges.from_dict(Config, values, "")
 
 

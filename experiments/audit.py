@@ -14,7 +14,7 @@ from emogan.util import files
 
 DATASET = flags.DEFINE_string("dataset", "fer2013", "toyfaces, fer2013 or tfds:NAME")
 DATA_DIR = script.define_path("data_dir", "", "where the data lie")
-DATA_SIZE = flags.DEFINE_integer("data_size", 0, "how many toy faces, 0 for all", 0)
+DATA_COUNT = flags.DEFINE_integer("data_count", 0, "how many toy faces, 0 for all", 0)
 SPLITS = flags.DEFINE_list(
     "splits", [], "each is searched in those before it; if not given, train and valid, and of fer2013 public"
 )
@@ -23,7 +23,7 @@ OUTPUT = script.define_path("output", "", "a JSON file for the counts, if wanted
 
 def main(_) -> None:
     output = OUTPUT.value and script.output(OUTPUT.value)
-    data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, size=DATA_SIZE.value)
+    data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, count=DATA_COUNT.value)
     data.check()
     config = config_lib.Config(data=data)
     names = SPLITS.value or ["train", "valid", *(["public"] if DATASET.value == "fer2013" else [])]

@@ -24,7 +24,7 @@ WORKDIR = script.define_path("workdir", "runs/quick", "a run's folder; without a
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
 DATA_DIR = script.define_path("data_dir", "", "where the data lie, if not where the run found them")
 DATASET = flags.DEFINE_string("dataset", "fer2013", "without a run: toyfaces, fer2013 or tfds:NAME")
-DATA_SIZE = flags.DEFINE_integer("data_size", 0, "without a run: how many toy faces, 0 for all", 0)
+DATA_COUNT = flags.DEFINE_integer("data_count", 0, "without a run: how many toy faces, 0 for all", 0)
 JUDGE = script.define_path(
     "judge",
     "",
@@ -61,7 +61,7 @@ def main(_) -> None:
         faces=FACES.value,
     )
     workdir = pathlib.Path(WORKDIR.value)
-    data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, size=DATA_SIZE.value)
+    data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, count=DATA_COUNT.value)
     data.check()
     config = config_lib.Config(preset="pictures", data=data)
     if WRITE_FACES.value:

@@ -35,7 +35,7 @@ EACH = flags.DEFINE_integer(
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
 DATASET = flags.DEFINE_string("dataset", "toyfaces", "with --images alone: toyfaces, fer2013 or tfds:NAME")
 DATA_DIR = script.define_path("data_dir", "", "where the data lie, if not where the run found them")
-DATA_SIZE = flags.DEFINE_integer("data_size", 0, "with --images alone: how many toy faces, 0 for all", 0)
+DATA_COUNT = flags.DEFINE_integer("data_count", 0, "with --images alone: how many toy faces, 0 for all", 0)
 SEED = flags.DEFINE_integer("seed", 0, "with --make: of the choice and the order", 0, 2**31 - 1)
 REPORT = script.define_path("report", "", "with --score: a run's folder, whose report.html the scores are added to")
 
@@ -58,7 +58,7 @@ def _make(folder: pathlib.Path) -> None:
     for paths in zip(IMAGES.value, LABELS.value, SOURCES.value, strict=True):
         arrays = [untrusted.read_array(pathlib.Path(path)) for path in paths]
         edits.append((untrusted.escaped(pathlib.Path(paths[0]).stem), *arrays))
-    data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, size=DATA_SIZE.value)
+    data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, count=DATA_COUNT.value)
     data.check()
     workdirs = [pathlib.Path(path) for path in WORKDIR.value]
     held_out, entrants = studies.read(MODEL.value, workdirs, edits, data, SPLIT.value, writers.say)

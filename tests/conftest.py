@@ -100,7 +100,7 @@ def quick_environment() -> dict[str, str]:
 def tiny_config() -> config_lib.Config:
     """A run of seconds: 128 drawn faces, an epoch of 8 steps for each phase. Copy it before changing it."""
     config = presets.quick()
-    config.data.size = 128
+    config.data.count = 128
     config.model.width = 4
     config.gan.epochs = config.encoder.epochs = 1
     config.gan.batch_size = config.encoder.batch_size = 16

@@ -18,7 +18,9 @@ OUT_OF_RANGE = [
     ("seed", -1),
     ("seed", 2**31),
     ("data.name", "faces"),
-    ("data.size", -1),
+    ("data.count", -1),
+    ("data.size", 50),
+    ("data.channels", 2),
     ("data.on_bad_row", "ignore"),
     ("data.labels", "ferplus"),  # of drawn faces
     ("data.labels", "votes"),
@@ -263,6 +265,22 @@ def test_the_devices_of_a_run_stand_in_its_json_and_are_no_field(tmp_path):
     assert json.loads(text)["computed_on"] == "2 devices: cpu"
     assert config_lib.from_json(text) == config
     assert "computed_on" not in config_lib.to_json(config)
+
+
+def test_a_size_of_before_faces_had_several_is_how_many_faces_were_drawn():
+    old = json.loads(config_lib.to_json(presets.quick()))
+    old["data"]["size"] = 64  # also a number of pixels
+    del old["data"]["count"], old["data"]["channels"]
+    found = config_lib.from_json(json.dumps(old)).data
+    assert (found.count, found.size, found.channels) == (64, 48, 1)
+
+
+@pytest.mark.parametrize(("size", "channels", "found"), [(64, 1, "64x64 gray"), (48, 3, "48x48 colour")])
+def test_fer2013_has_but_the_faces_that_it_has(size, channels, found):
+    config = presets.emogan()
+    config.data.size, config.data.channels = size, channels
+    with pytest.raises(ValueError, match=f"whose faces are 48x48 gray, found {found}; take"):
+        config.check()
 
 
 def test_json_takes_an_integer_for_a_float():

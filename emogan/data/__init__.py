@@ -35,7 +35,7 @@ def load(
       ValueError, FileNotFoundError: if the data are missing or bad; the text names the place and what to do.
     """
     if config.name == "toyfaces":
-        return toyfaces.load(split, seed, config.size or None, files.cache_dir())
+        return toyfaces.load(split, seed, config.count or None, files.cache_dir(), config.spec)
     if config.name == "folder":
         if not config.dir:
             raise FileNotFoundError("folder: expected --data_dir=PATH to folders of pictures, found none given")
@@ -47,9 +47,12 @@ def load(
             cache_dir=files.cache_dir(),
             progress=progress,
             report=report,
+            spec=config.spec,
         )
     if config.name != "fer2013":
-        return tfds_source.load(config.name.removeprefix("tfds:"), split, config.dir or None, progress=progress)
+        name = config.name.removeprefix("tfds:")
+        return tfds_source.load(name, split, config.dir or None, progress=progress, spec=config.spec)
+    data_config.check_fer2013(config)
     if not config.dir:
         raise FileNotFoundError(
             "fer2013: expected --data_dir=PATH to fer2013.csv, its archive or its image folders, found none given"

@@ -9,13 +9,56 @@ import numpy as np
 
 from emogan import emotions
 
-IMAGE_SIZE = 48
-MOST_FACES = 250_000  # that a reader takes into memory: 0.6 GB, seven times FER2013
+SIZES = (32, 48, 64, 96, 128)  # pixels of a face's sides
+MOST_FACES = 250_000  # that a reader takes into memory, seven times FER2013: 0.6 GB of 48x48 gray
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSpec:
+    """What the faces of a data set are: squares of so many pixels, gray or in colour; with the defaults FER2013's.
+
+    Attributes:
+      size: pixels of a side, one of `SIZES`.
+      channels: 1 for gray, 3 for red, green and blue.
+
+    Raises:
+      ValueError: if there is no such size or number of channels.
+    """
+
+    size: int = 48
+    channels: int = 1
+
+    def __post_init__(self):
+        if self.size not in SIZES:
+            raise ValueError(f"expected faces of {one_of(SIZES)} pixels a side, found {self.size!r:.20}")
+        if self.channels not in (1, 3):
+            raise ValueError(f"expected faces with 1 channel (gray) or 3 (colour), found {self.channels!r:.20}")
+
+    def __str__(self) -> str:
+        return f"{self.size}x{self.size} {'gray' if self.channels == 1 else 'colour'}"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of a face as networks take it, [S, S, C]."""
+        return self.size, self.size, self.channels
+
+    @property
+    def byte_shape(self) -> tuple[int, ...]:
+        """The shape of a face as data sets hold it: [S, S] in gray, [S, S, 3] in colour."""
+        return self.shape[:2] if self.channels == 1 else self.shape
+
+
+def one_of(sizes: tuple[int, ...]) -> str:
+    """Returns sizes in words: "32, 48 or 64"."""
+    return f"{', '.join(map(str, sizes[:-1]))} or {sizes[-1]}"
+
+
+FER2013 = ImageSpec()  # what the faces are where nothing else is said
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Faces with labels: `images` uint8 [N, 48, 48], `labels` int32 [N] in 0..len(class_names) - 1.
+    """Faces with labels: `images` uint8 [N, S, S] or [N, S, S, 3], `labels` int32 [N] in 0..len(class_names) - 1.
 
     `distributions` float32 [N, C] says how likely each of the C classes is, where the data know: rows in [0, 1] whose
     sum is 1. `label_source` is `ferplus` where the labels are not the data's own, and `left_out` how many faces those
@@ -35,13 +78,14 @@ class Dataset:
     left_out: int = 0
 
     def __post_init__(self):
-        expected = (len(self.images), IMAGE_SIZE, IMAGE_SIZE)
-        if self.images.dtype != np.uint8 or self.images.shape != expected:
+        shape = self.images.shape
+        square = len(shape) > 2 and shape[1] == shape[2] in SIZES and shape[3:] in ((), (3,))
+        if self.images.dtype != np.uint8 or not square:
             raise ValueError(
-                f"expected images uint8 [N, {IMAGE_SIZE}, {IMAGE_SIZE}], "
-                f"found {self.images.dtype} {list(self.images.shape)}"
+                f"expected images uint8 [N, S, S] or [N, S, S, 3] with S of {one_of(SIZES)}, "
+                f"found {self.images.dtype} {list(shape)}"
             )
-        if self.labels.dtype != np.int32 or self.labels.shape != expected[:1]:
+        if self.labels.dtype != np.int32 or self.labels.shape != shape[:1]:
             raise ValueError(
                 f"expected labels int32 [{len(self.images)}], found {self.labels.dtype} {list(self.labels.shape)}"
             )
@@ -54,6 +98,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def spec(self) -> ImageSpec:
+        """What the faces are."""
+        return ImageSpec(self.images.shape[1], 1 if self.images.ndim == 3 else 3)
 
     def class_counts(self) -> np.ndarray:
         """Returns how many faces each class has, int64 [len(class_names)]."""
@@ -78,9 +127,9 @@ class Dataset:
         return digest.hexdigest()
 
 
-def nobody() -> Dataset:
+def nobody(spec: ImageSpec = FER2013, class_names: tuple[str, ...] = emotions.EMOTIONS) -> Dataset:
     """Returns a data set of no faces, for those who want but the shapes of what is made of one."""
-    return Dataset(np.zeros((0, IMAGE_SIZE, IMAGE_SIZE), np.uint8), np.zeros(0, np.int32))
+    return Dataset(np.zeros((0, *spec.byte_shape), np.uint8), np.zeros(0, np.int32), class_names=class_names)
 
 
 def _check_distributions(distributions: np.ndarray, shape: tuple[int, int]) -> None:

@@ -6,8 +6,6 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.csgraph
 
-from emogan.data import dataset
-
 # Pairs of FER2013 correlated from here on show the same photograph: of ten looked at in each of four bands all did,
 # while of ten at 0.92 to 0.93 three were two people (docs/data.md).
 SAME_PHOTOGRAPH = 0.94
@@ -29,8 +27,8 @@ def near_pairs(images: np.ndarray, others: np.ndarray | None = None, threshold: 
     the first stands for all: a face that a file repeats a thousand times makes a thousand pairs and not a million.
 
     Args:
-      images: uint8 [N, 48, 48].
-      others: uint8 [M, 48, 48], for pairs (i, j) of an image i and another j; if not given, pairs i < j of images.
+      images: uint8 [N, S, S(, 3)].
+      others: uint8 [M, S, S(, 3)], for pairs (i, j) of an image i and another j; if not given, pairs i < j of images.
       threshold: the correlation.
     """
     within = others is None
@@ -57,8 +55,8 @@ def nearest(images: np.ndarray, others: np.ndarray, count: int) -> tuple[np.ndar
     """Returns the places of the `count` most correlated others of each image, and their correlations, both [N, count].
 
     Args:
-      images: uint8 [N, 48, 48].
-      others: uint8 [M, 48, 48].
+      images: uint8 [N, S, S(, 3)].
+      others: uint8 [M, S, S(, 3)].
       count: how many, at most M.
     """
     correlation = _thumbnails(images) @ _thumbnails(others).T
@@ -73,9 +71,19 @@ def groups(count: int, pairs: np.ndarray) -> np.ndarray:
 
 
 def _thumbnails(images: np.ndarray) -> np.ndarray:
-    """Returns float32 [N, 576] of mean 0 and norm 1; 0 for constant images."""
-    block = dataset.IMAGE_SIZE // _THUMBNAIL
-    means = images.reshape(-1, _THUMBNAIL, block, _THUMBNAIL, block).mean(axis=(2, 4), dtype=np.float32)
+    """Returns float32 [N, 576] of mean 0 and norm 1, in gray; 0 for constant images."""
+    if images.ndim == 4:
+        images = images.mean(axis=3, dtype=np.float32)
+    size = images.shape[1]
+    block, rest = divmod(size, _THUMBNAIL)
+    if rest:
+        # What of each pixel lies in each part, which no whole number of pixels fills.
+        starts = np.arange(_THUMBNAIL)[:, None] * size / _THUMBNAIL
+        ends, pixels = starts + size / _THUMBNAIL, np.arange(size)
+        shares = np.clip(np.minimum(ends, pixels + 1) - np.maximum(starts, pixels), 0, None) * _THUMBNAIL / size
+        means = np.matmul(np.matmul(shares.astype(np.float32), images), shares.T.astype(np.float32))
+    else:
+        means = images.reshape(-1, _THUMBNAIL, block, _THUMBNAIL, block).mean(axis=(2, 4), dtype=np.float32)
     means = means.reshape(len(images), -1)
     means -= means.mean(axis=1, keepdims=True)
     return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-3)

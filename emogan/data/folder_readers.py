@@ -1,6 +1,7 @@
 """Faces of any data set as people have them: class folders, parquet files as on Hugging Face, and .npz files."""
 
 import json
+import math
 import pathlib
 import re
 from collections.abc import Sequence
@@ -82,7 +83,7 @@ def read_images(
     for done, (split, class_name, file) in enumerate(found, start=1):
         rows.count(str(file))
         try:
-            pixels = pictures.decode(untrusted.read_bytes(file, untrusted.MOST_IMAGE)).tobytes()
+            pixels = pictures.decode(untrusted.read_bytes(file, untrusted.MOST_IMAGE), rows.spec).tobytes()
         except (ValueError, OSError) as error:
             rows.bad(f"{untrusted.escaped(str(file))}: expected an image, found {untrusted.reason(error)}")
         else:
@@ -129,7 +130,7 @@ def read_parquet(
                         row += 1
                         rows.count(str(file))
                         try:
-                            pixels, number = _pixels(value), classes.number(target)
+                            pixels, number = _pixels(value, rows.spec), classes.number(target)
                         except ValueError as error:
                             rows.bad(f"{file} row {row}: expected an image and a label, found {error}")
                         else:
@@ -182,7 +183,7 @@ def read_npz(path: pathlib.Path, rows: collector.Collector, names: Sequence[str]
             except ValueError as error:
                 rows.bad(f"{path} row {row} of {split}: expected a label, found {error}")
             else:
-                rows.add(split, number, _gray(image).tobytes(), row)
+                rows.add(split, number, _square(image, rows.spec).tobytes(), row)
     return classes
 
 
@@ -214,23 +215,24 @@ def _named(columns: Sequence[str], features: dict[str, dict], kind: str, usual: 
     return next(iter(by_kind + by_name), None)
 
 
-def _pixels(value: Any) -> np.ndarray:
-    """Returns a cell as gray uint8 [48, 48]: {bytes, path}, the bytes of a file, or rows of values in 0..255."""
+def _pixels(value: Any, spec: dataset.ImageSpec) -> np.ndarray:
+    """Returns a cell as uint8 [S, S(, 3)]: {bytes, path}, the bytes of a file, or rows of values in 0..255."""
     if isinstance(value, dict):
         value = value.get("bytes")
     if isinstance(value, bytes):
-        return pictures.decode(value)
+        return pictures.decode(value, spec)
     try:
         array = np.asarray(value)
     except ValueError:
         array = np.array(None)
-    if array.ndim == 1 and array.size == dataset.IMAGE_SIZE**2:
-        array = array.reshape(dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
+    side = math.isqrt(array.size)
+    if array.ndim == 1 and side in dataset.SIZES and side**2 == array.size:
+        array = array.reshape(side, side)
     kinds = array.dtype.kind in "ui" and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3)))
     if not (kinds and 0 < array.size <= untrusted.MOST_PIXELS and array.min() >= 0 and array.max() <= 255):
         raise ValueError("neither the bytes of an image nor rows of values in 0..255")
-    return _gray(array.astype(np.uint8))
+    return _square(array.astype(np.uint8), spec)
 
 
-def _gray(image: np.ndarray) -> np.ndarray:
-    return pictures.square(PIL.Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image))
+def _square(image: np.ndarray, spec: dataset.ImageSpec) -> np.ndarray:
+    return pictures.square(PIL.Image.fromarray(image[..., 0] if image.shape[2:] == (1,) else image), spec)

@@ -1,4 +1,4 @@
-"""--dataset=folder: class folders of pictures, parquet files or a .npz file, with their own classes, as 48x48 gray."""
+"""--dataset=folder: class folders of pictures, parquet files or a .npz file, with their own classes."""
 
 import functools
 import json
@@ -33,6 +33,7 @@ def load(
     cache_dir: pathlib.Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     report: Callable[[str], None] | None = None,
+    spec: dataset.ImageSpec = dataset.FER2013,
 ) -> dataset.Dataset:
     """Returns a split of the pictures at a path: `train`, `validation`, `test`, or a name that one answers for.
 
@@ -47,6 +48,7 @@ def load(
       cache_dir: where the arrays are remembered; nowhere if not given.
       progress: takes (done, total) while pictures are read.
       report: takes remarks of one line.
+      spec: what the faces shall be; gray or in colour, and resized.
 
     Raises:
       FileNotFoundError: if there is nothing of these kinds.
@@ -54,7 +56,7 @@ def load(
     """
     path = pathlib.Path(data_dir)
     report = report or (lambda line: None)
-    arrays, found = _read(path, class_names, on_bad_row, cache_dir, progress or collector.no_progress, report)
+    arrays, found = _read(path, class_names, on_bad_row, cache_dir, progress or collector.no_progress, report, spec)
     names, numbers = _ordered(found, class_names, path)
     splits = {
         name: dataset.Dataset(arrays[f"{name}_images"], numbers[arrays[f"{name}_labels"]], "folder", name, names)
@@ -72,9 +74,11 @@ def load(
     return data.take(np.arange(len(data)), split)
 
 
-def _read(path, class_names, on_bad_row, cache_dir, progress, report) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+def _read(
+    path, class_names, on_bad_row, cache_dir, progress, report, spec
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Returns arrays by split, and what the source calls the classes that their labels number."""
-    rows = collector.Collector(on_bad_row)
+    rows = collector.Collector(on_bad_row, spec)
     if path.is_file() and path.suffix.lower() == ".npz":
         classes = folder_readers.read_npz(path, rows, class_names)
         return _finish(rows, classes, report)
@@ -86,11 +90,12 @@ def _read(path, class_names, on_bad_row, cache_dir, progress, report) -> tuple[d
         arrays, names = _finish(rows, read(rows, progress), report)
         return {**arrays, "names": np.frombuffer(json.dumps(names).encode(), np.uint8)}
 
+    other = "" if spec == dataset.FER2013 else f" {spec}"  # faces of the usual kind stay remembered
     statuses = [(file, file.stat()) for file in files]
     key = cache.key(
         path,
         [(str(file), status.st_size, status.st_mtime_ns) for file, status in statuses],
-        f"{_VERSION} {class_names}",
+        f"{_VERSION} {class_names}{other}",
     )
     # What was left out has to be said again, so it is not remembered.
     arrays = cache.remember(cache_dir if on_bad_row == "error" else None, "folder", key, make)

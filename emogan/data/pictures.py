@@ -1,4 +1,4 @@
-"""Pictures of any size and kind as gray squares of 48x48."""
+"""Pictures of any size and kind as squares of one size, in gray or in colour."""
 
 import io
 import warnings
@@ -15,14 +15,15 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _MOST_BYTES = 1 << 24  # of a picture's file
 
 
-def square(picture: PIL.Image.Image) -> np.ndarray:
-    """Returns a picture as gray uint8 [48, 48]: without its longer sides' ends, resized with antialiasing."""
-    size = (dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
-    gray = picture.convert("L")
-    return np.asarray(gray if gray.size == size else PIL.ImageOps.fit(gray, size, PIL.Image.Resampling.LANCZOS))
+def square(picture: PIL.Image.Image, spec: dataset.ImageSpec = dataset.FER2013) -> np.ndarray:
+    """Returns a picture as uint8 [S, S] or [S, S, 3]: without its longer sides' ends, resized with antialiasing."""
+    size = (spec.size, spec.size)
+    picture = picture.convert("L" if spec.channels == 1 else "RGB")
+    fits = picture.size == size
+    return np.asarray(picture if fits else PIL.ImageOps.fit(picture, size, PIL.Image.Resampling.LANCZOS))
 
 
-def decode(data: bytes) -> np.ndarray:
+def decode(data: bytes, spec: dataset.ImageSpec = dataset.FER2013) -> np.ndarray:
     """Returns the bytes of a picture's file, upright, as `square` does; of an animation the first frame.
 
     Raises:
@@ -36,7 +37,7 @@ def decode(data: bytes) -> np.ndarray:
             with PIL.Image.open(io.BytesIO(data), formats=untrusted.readable()) as picture:
                 if not 0 < picture.width * picture.height <= untrusted.MOST_PIXELS:
                     raise ValueError(f"{picture.width}x{picture.height} pixels")
-                return square(PIL.ImageOps.exif_transpose(picture))
+                return square(PIL.ImageOps.exif_transpose(picture), spec)
     except PIL.UnidentifiedImageError as error:
         raise ValueError("a file that is no image") from error
     except Exception as error:  # Pillow's decoders have each their own for damaged data

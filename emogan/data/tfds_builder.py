@@ -30,9 +30,7 @@ class Fer2013(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(
                 {
                     # A Tensor, for the Image feature cannot encode arrays without TensorFlow.
-                    "image": tfds.features.Tensor(
-                        shape=(dataset.IMAGE_SIZE, dataset.IMAGE_SIZE, 1), dtype=np.uint8, encoding="zlib"
-                    ),
+                    "image": tfds.features.Tensor(shape=dataset.FER2013.shape, dtype=np.uint8, encoding="zlib"),
                     "label": tfds.features.ClassLabel(names=list(emotions.EMOTIONS)),
                 }
             ),

@@ -31,12 +31,14 @@ def load(
     data_dir: str | pathlib.Path | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
+    spec: dataset.ImageSpec = dataset.FER2013,
 ) -> dataset.Dataset:
-    """Returns one split of the TFDS data set `name[/config][:version]` as gray 48x48 images with its class names.
+    """Returns one split of the TFDS data set `name[/config][:version]` as images of a spec with its class names.
 
     It has to be prepared as array_record under `data_dir` (TFDS's own folder if None). The first of its features
-    that is an image and the first that is a ClassLabel count, those of its supervised keys before others. Colour
-    becomes luminance; what is not square loses its longer sides' ends, and is then resized with antialiasing.
+    that is an image and the first that is a ClassLabel count, those of its supervised keys before others. For a
+    gray spec, colour becomes luminance; what is not square loses its longer sides' ends, and is then resized with
+    antialiasing.
     A `split` is one of the data set's own or one of ours: 'valid' and 'public' are its validation split, else its
     test split; 'private' is its test split. `progress` takes (done, total) images.
 
@@ -66,7 +68,7 @@ def load(
             f"{where}: expected at most {dataset.MOST_FACES:,} examples, found {total:,}; use a smaller split"
         )
     examples = _examples(source, image_key, label_key, where)
-    images, labels = _read(examples, total, len(class_names), where, progress)
+    images, labels = _read(examples, total, len(class_names), where, progress, spec)
     return dataset.Dataset(images, labels, name=f"tfds:{name}", split=split, class_names=class_names)
 
 
@@ -106,14 +108,15 @@ def _read(
     num_classes: int,
     where: str,
     progress: Callable[[int, int], None] | None,
+    spec: dataset.ImageSpec,
 ) -> tuple[np.ndarray, np.ndarray]:
-    images = np.empty((total, dataset.IMAGE_SIZE, dataset.IMAGE_SIZE), np.uint8)
+    images = np.empty((total, *spec.byte_shape), np.uint8)
     labels = np.empty(total, np.int32)
     for index, (image, label) in enumerate(examples):
         if not 0 <= label < num_classes:
             expected = f"expected a label in 0..{num_classes - 1}"
             raise ValueError(f"{where} example {index}: {expected}, found {label}; use a split with labels")
-        images[index], labels[index] = _gray(np.asarray(image), f"{where} example {index}"), label
+        images[index], labels[index] = _square(np.asarray(image), f"{where} example {index}", spec), label
         if progress is not None and ((index + 1) % 256 == 0 or index + 1 == total):
             progress(index + 1, total)
     return images, labels
@@ -183,13 +186,12 @@ def _choose_split(split: str, available: list[str], folder: pathlib.Path) -> str
     return found
 
 
-def _gray(image: np.ndarray, where: str) -> np.ndarray:
-    """Returns an image uint8 [H, W] or [H, W, 1|3|4] as gray uint8 [48, 48]."""
+def _square(image: np.ndarray, where: str, spec: dataset.ImageSpec) -> np.ndarray:
+    """Returns an image uint8 [H, W] or [H, W, 1|3|4] as uint8 [S, S(, 3)]."""
     if image.dtype != np.uint8:
         raise ValueError(f"{where}: expected an image of 8 bits a channel, found {image.dtype}; convert the data set")
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
-    size = (dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
-    if image.shape == size:
+    if image.shape == spec.byte_shape:
         return image
-    return pictures.square(Image.fromarray(image))
+    return pictures.square(Image.fromarray(image), spec)

@@ -7,7 +7,7 @@ import numpy as np
 
 from emogan.data import dataset
 
-_SIZE = dataset.IMAGE_SIZE
+_SIZE = dataset.FER2013.size
 _ROUNDING = 1e-3  # how far beyond [-1, 1] a float image may lie, as resampling and float16 leave it
 
 

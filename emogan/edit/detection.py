@@ -20,7 +20,7 @@ LANDMARKS_BELOW = 0.086  # how far the middle of eyes, nose and mouth lies below
 
 _LONGEST = 1600  # pixels of a side on which faces are looked for; the time grows with their square
 _SMALLEST_BOX = 20  # pixels of the side there
-_SIZE = dataset.IMAGE_SIZE
+_SIZE = dataset.FER2013.size
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ Emotion = str | int | np.ndarray | jax.Array | Sequence[int]
 
 WEAR, SHALL_WEAR = "wear now", "shall wear"  # which labels an E(x, y) takes
 
-_SIZE = dataset.IMAGE_SIZE
+_SIZE = dataset.FER2013.size
 
 
 class Editor:

@@ -18,7 +18,7 @@ SUFFIXES = frozenset(
     )
 )
 
-_SIZE = dataset.IMAGE_SIZE
+_SIZE = dataset.FER2013.size
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from emogan.util import images, types
 
 LARGEST_BATCH = 32  # faces, each of which the network is asked about three times at once
 
-_SIZE = dataset.IMAGE_SIZE
+_SIZE = dataset.FER2013.size
 _ROUNDING = 1e-3  # how far from 1 the sum of a distribution may lie
 
 # An emotion, or a distribution over them: floats [C], or [N, C] with one for each face.

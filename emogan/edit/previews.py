@@ -17,7 +17,7 @@ def draw(model: Any) -> np.ndarray:
     Args:
       model: an `emogan.Editor`.
     """
-    data = toyfaces.load("valid", size=FACES)
+    data = toyfaces.load("valid", count=FACES)
     names = model.class_names[:_MOST]
     targets = np.arange(len(names)).repeat(FACES)
     worn = np.tile(data.labels % len(model.class_names), len(names))  # asked for by an E(x, y) alone

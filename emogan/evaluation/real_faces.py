@@ -89,5 +89,5 @@ class Faces:
     ) -> dict[str, np.ndarray]:
         """Returns what `make` gives, kept under a key of what it is, the data, their splits and the image size."""
         parts = [f"{part.name} {part.split} {part.fingerprint()}" for part in data]
-        key = f"faces 1 {what} {dataset.IMAGE_SIZE} {' '.join(parts)}"
+        key = f"faces 1 {what} {self.held_out.spec.size} {' '.join(parts)}"
         return cache.remember(self._cache_dir, what.split()[0], key, make)

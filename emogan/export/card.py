@@ -77,7 +77,7 @@ def largest_difference(edit: Edit, model: editor.Editor) -> float:
     Raises:
       ValueError: if it is above `TOLERANCE`.
     """
-    faces = toyfaces.load("valid", size=FACES).images
+    faces = toyfaces.load("valid", count=FACES).images
     labels = np.arange(FACES, dtype=np.int32) % len(model.class_names)
     worn = labels if model.encoder_labels == editor.SHALL_WEAR else None
     live = model.decode(model.encode(faces, worn), labels)

@@ -36,7 +36,7 @@ MOST_BODY = 1 << 30  # bytes
 _MAGIC = b"emogan\0\1"
 _LENGTH = 4  # bytes of the header's length
 _WEIGHT = np.dtype("<f4")
-_SIZE = dataset.IMAGE_SIZE
+_SIZE = dataset.FER2013.size
 
 
 class PortableModel:

@@ -13,7 +13,7 @@ from emogan.export import card, onnx_graph, onnx_ops
 
 FACES, LABELS, EDITS = "faces", "labels", "edits"  # the names of its arrays
 
-_SIZE = dataset.IMAGE_SIZE
+_SIZE = dataset.FER2013.size
 
 
 def to_bytes(model: editor.Editor, about: Mapping[str, Any]) -> bytes:

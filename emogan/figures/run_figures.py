@@ -187,8 +187,8 @@ def _draw_transfers(config: config_lib.Config, model: Any, folder: pathlib.Path)
 def _unseen_faces(config: config_lib.Config) -> tuple[dataset.Dataset, str]:
     settings = config.data
     if settings.name == "toyfaces":  # a smaller set is the beginning of a larger one, and sooner drawn
-        size = min(settings.size or _HELD_OUT_SHOWN, _HELD_OUT_SHOWN)
-        settings = dataclasses.replace(settings, size=size)
+        count = min(settings.count or _HELD_OUT_SHOWN, _HELD_OUT_SHOWN)
+        settings = dataclasses.replace(settings, count=count)
     try:
         return data_lib.load(settings, "valid", config.seed), "held-out faces"
     except ValueError:  # some forms of the data have training faces only

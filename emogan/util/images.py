@@ -13,31 +13,32 @@ from emogan.util import files, types, untrusted
 
 
 def to_float(images: types.ByteImages) -> types.Images:
-    """Returns images [B, 48, 48, 1] in [-1, 1] for bytes [B, 48, 48]."""
-    return images[..., None].astype(jnp.float32) / 127.5 - 1.0
+    """Returns images [B, S, S, C] in [-1, 1] for bytes, [B, S, S] where C is 1 (gray), else [B, S, S, 3]."""
+    return (images[..., None] if images.ndim == 3 else images).astype(jnp.float32) / 127.5 - 1.0
 
 
 def to_bytes(images: types.Images) -> types.ByteImages:
-    """Returns bytes [B, 48, 48] for images [B, 48, 48, 1] in [-1, 1], rounded to the nearest."""
-    return jnp.clip(jnp.round((images[..., 0] + 1.0) * 127.5), 0.0, 255.0).astype(jnp.uint8)
+    """Returns bytes [..., S, S] for images [..., S, S, 1] in [-1, 1], [..., S, S, 3] in colour; to the nearest."""
+    images = images[..., 0] if images.shape[-1] == 1 else images
+    return jnp.clip(jnp.round((images + 1.0) * 127.5), 0.0, 255.0).astype(jnp.uint8)
 
 
 def tile(images: np.ndarray) -> np.ndarray:
-    """Returns one picture uint8 [rows * H, columns * W] of a grid of images uint8 [rows, columns, H, W]."""
-    rows, columns, height, width = images.shape
-    return np.asarray(images).transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+    """Returns one picture uint8 [rows * H, columns * W(, 3)] of a grid of images uint8 [rows, columns, H, W(, 3)]."""
+    rows, columns, height, width, *channels = images.shape
+    return np.asarray(images).swapaxes(1, 2).reshape(rows * height, columns * width, *channels)
 
 
 def untile(picture: np.ndarray, size: int = 48) -> np.ndarray:
-    """Returns the grid uint8 [rows, columns, size, size] that `tile` made into one picture.
+    """Returns the grid uint8 [rows, columns, size, size(, 3)] that `tile` made into one picture.
 
     Raises:
       ValueError: if the picture is no whole number of tiles.
     """
-    height, width = picture.shape
+    height, width, *channels = picture.shape
     if height % size or width % size:
         raise ValueError(f"expected a picture of {size}x{size} tiles, found {width}x{height} pixels")
-    return picture.reshape(height // size, size, width // size, size).transpose(0, 2, 1, 3)
+    return picture.reshape(height // size, size, width // size, size, *channels).swapaxes(1, 2)
 
 
 # What the metadata of a picture of generated faces say.

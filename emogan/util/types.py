@@ -6,8 +6,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float, Int, UInt8
 
-Images = Float[Array, "B 48 48 1"]  # in [-1, 1]
-ByteImages = UInt8[Array, "B 48 48"]  # in 0..255, as data sets hold them
+Images = Float[Array, "B S S C"]  # in [-1, 1]
+ByteImages = UInt8[Array, "B S S *C"]  # in 0..255, as data sets hold them: without C in gray
 Labels = Int[Array, "B"]  # in 0..6, in the order of `emotions.EMOTIONS`
 Latents = Float[Array, "B Z"]
 Logits = Float[Array, "B"]

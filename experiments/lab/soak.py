@@ -39,7 +39,7 @@ OUTPUT = script.define_path("output", "", "a JSON file for the result")
 DEADLINE = 600.0  # seconds for anything to happen
 MOMENTS = ("start", "training", "saving")
 SMALL = (
-    *("--config.data.size=64", "--config.model.width=2", "--config.model.latent_size=6"),
+    *("--config.data.count=64", "--config.model.width=2", "--config.model.latent_size=6"),
     *("--config.gan.batch_size=16", "--config.encoder.batch_size=16", "--config.gan.on_collapse=warn"),
     *("--config.run.sample_every=40", "--config.run.checkpoint_every=8", "--config.run.tensorboard=False"),
 )

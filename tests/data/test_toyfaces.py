@@ -1,9 +1,12 @@
+import hashlib
+
 import numpy as np
+import PIL.Image
 import pytest
 from sklearn import linear_model
 
 from emogan import emotions
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 
 NUM_EMOTIONS = len(emotions.EMOTIONS)
 NEUTRAL = emotions.label("neutral")
@@ -25,12 +28,12 @@ def psnr(a, b):
 
 @pytest.fixture(scope="module")
 def valid():
-    return toyfaces.load("valid", size=400)
+    return toyfaces.load("valid", count=400)
 
 
 @pytest.fixture(scope="module")
 def transfers():
-    return toyfaces.true_transfers("valid", size=400)
+    return toyfaces.true_transfers("valid", count=400)
 
 
 def test_load_returns_gray_faces_that_fill_the_range(valid):
@@ -48,13 +51,13 @@ def test_default_sizes_are_those_of_fer2013():
 
 
 def test_same_seed_gives_same_bytes_and_another_seed_does_not(valid):
-    assert toyfaces.load("valid", size=400).fingerprint() == valid.fingerprint()
-    assert toyfaces.load("valid", seed=1, size=400).fingerprint() != valid.fingerprint()
+    assert toyfaces.load("valid", count=400).fingerprint() == valid.fingerprint()
+    assert toyfaces.load("valid", seed=1, count=400).fingerprint() != valid.fingerprint()
 
 
 def test_smaller_size_gives_the_first_faces(valid):
     # 77 is no multiple of the chunk, so the last chunk is drawn in other company.
-    fewer = toyfaces.load("valid", size=77)
+    fewer = toyfaces.load("valid", count=77)
     np.testing.assert_array_equal(fewer.images, valid.images[:77])
     np.testing.assert_array_equal(fewer.labels, valid.labels[:77])
 
@@ -80,8 +83,8 @@ def test_a_face_does_not_depend_on_the_faces_drawn_with_it():
 def test_splits_and_seeds_share_no_identity(valid):
     people = [toyfaces._people(split, seed, 400)[0] for split, seed in (("valid", 0), ("train", 0), ("valid", 1))]
     assert len(np.unique(np.concatenate(people), axis=0)) == 1200
-    train = toyfaces.load("train", size=400)
-    other = toyfaces.load("valid", seed=1, size=400)
+    train = toyfaces.load("train", count=400)
+    other = toyfaces.load("valid", seed=1, count=400)
     faces = np.concatenate([valid.images, train.images, other.images]).reshape(1200, -1)
     assert len(np.unique(faces, axis=0)) == 1200
 
@@ -227,7 +230,7 @@ def test_linear_classifier_sees_something_but_does_not_solve_it():
     def features(data):
         return data.images.reshape(-1, 24, 2, 24, 2).mean(axis=(2, 4)).reshape(len(data), -1) / 255
 
-    train, held_out = toyfaces.load("train", size=5000), toyfaces.load("valid", size=1500)
+    train, held_out = toyfaces.load("train", count=5000), toyfaces.load("valid", count=1500)
     # Ridge regression has a closed form; logistic regression on the same pixels takes a minute to be 0.02 better.
     classifier = linear_model.RidgeClassifier(alpha=3.0).fit(features(train), train.labels)
     accuracy = classifier.score(features(held_out), held_out.labels)
@@ -236,11 +239,32 @@ def test_linear_classifier_sees_something_but_does_not_solve_it():
     assert 0.40 < accuracy < 0.70
 
 
+@pytest.mark.parametrize("size", dataset.SIZES)
+def test_a_person_is_the_same_in_every_size_and_in_colour(valid, size):
+    gray = toyfaces.load("valid", count=40, spec=dataset.ImageSpec(size))
+    colour = toyfaces.load("valid", count=40, spec=dataset.ImageSpec(size, 3))
+    assert (gray.spec, colour.spec) == (dataset.ImageSpec(size, 1), dataset.ImageSpec(size, 3))
+    np.testing.assert_array_equal(gray.labels, valid.labels[:40])
+    luminance = colour.images @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(luminance - gray.images).mean() < 4
+    assert colour.images.std(axis=3).mean() > 8  # it is one in colour
+    # Each is nearest to the same person's face of the usual size.
+    small = [np.asarray(PIL.Image.fromarray(face).resize((24, 24), PIL.Image.Resampling.BOX)) for face in gray.images]
+    usual = valid.images[:40].reshape(40, 24, 2, 24, 2).mean(axis=(2, 4))
+    apart = np.square(np.stack(small)[:, None].astype(float) - usual[None]).mean(axis=(2, 3))
+    np.testing.assert_array_equal(apart.argmin(axis=1), np.arange(40))
+
+
+def test_faces_of_the_usual_kind_are_drawn_as_before_there_were_others():
+    digest = hashlib.sha256(toyfaces.load("train", 3, 300).images.tobytes()).hexdigest()
+    assert digest.startswith("32ee14c546dde553")
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: toyfaces.load("test"), "expected a split out of train, valid, found 'test'"),
-        (lambda: toyfaces.load("train", size=0), "expected a size of at least 1, found 0"),
+        (lambda: toyfaces.load("train", count=0), "expected a count of at least 1, found 0"),
         (lambda: toyfaces.prototype_expressions(np.array([7])), "expected labels in 0..6, found 7..7"),
         (lambda: toyfaces.prototype_expressions(np.array([0.5])), "expected labels int"),
         (lambda: toyfaces.prototype_expressions(np.array([1]), intensity=1.5), "expected an intensity"),

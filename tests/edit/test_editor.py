@@ -222,7 +222,7 @@ def shown(model):
 def test_jupyter_shows_drawn_faces_under_all_emotions_and_says_that_they_are_synthetic(model):
     picture = shown(model)
     assert picture.info == images.SYNTHETIC
-    faces = toyfaces.load("valid", size=previews.FACES).images
+    faces = toyfaces.load("valid", count=previews.FACES).images
     edits = model.faces(faces, "all")
     rows = np.concatenate([faces[None], edits]).swapaxes(0, 1)
     expected = grids.labelled_grid(rows, columns=("face", *emogan.EMOTIONS), scale=2)

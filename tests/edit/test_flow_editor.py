@@ -21,7 +21,7 @@ from emogan.util import images, weights
 
 def tiny_config(**edits):
     config = presets.flow()
-    config.data = config_lib.DataConfig(size=16)
+    config.data = config_lib.DataConfig(count=16)
     config.unet = config_lib.UNetConfig(widths="8", blocks=1, attention=False)
     config.flow.epochs, config.flow.batch_size = 1, 8
     config.flow_edit = config_lib.FlowEditConfig(**{"steps": 3, **edits})

@@ -109,7 +109,7 @@ def test_an_export_of_it_says_what_it_learned_from():
 
 def test_flow_and_paint_make_the_edit():
     model = emogan.load(model_file.DEFAULT)
-    faces = toyfaces.load("valid", size=3).images
+    faces = toyfaces.load("valid", count=3).images
     flow = model.flow(faces, "all")
     assert flow.shape == (7, 3, 48, 48, 2)
     assert 0.5 < np.abs(flow).max() <= 4

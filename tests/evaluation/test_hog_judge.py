@@ -105,7 +105,7 @@ def test_other_data_than_fer2013_are_refused(name):
 
 
 def test_scoring_takes_it_by_its_name():
-    config = config_lib.Config(data=config_lib.DataConfig(name="toyfaces", size=60))
+    config = config_lib.Config(data=config_lib.DataConfig(name="toyfaces", count=60))
     with pytest.raises(ValueError, match=r"--judge=hog: expected fer2013"):
         run_scores.load_faces(config, run_scores.Options(judge="hog"))
 

@@ -78,7 +78,7 @@ def judge_run(tmp_path_factory, quick_compilation):
     """A folder in which phase `classifier` was trained for 8 steps."""
     workdir = tmp_path_factory.mktemp("runs") / "judge"
     config = presets.judge()
-    config.data = config_lib.DataConfig(name="toyfaces", size=128)
+    config.data = config_lib.DataConfig(name="toyfaces", count=128)
     config.classifier = dataclasses.replace(config.classifier, width=2, epochs=1, batch_size=16)
     config.run.tensorboard = False
     pipeline.run(config, workdir)

@@ -10,7 +10,7 @@ from emogan.evaluation import run_scores, tables
 
 def test_pictures_with_the_name_of_a_reference_are_scored_and_written(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))  # where the judge's opinion is kept
-    config = config_lib.Config(data=config_lib.DataConfig(size=100))
+    config = config_lib.Config(data=config_lib.DataConfig(count=100))
     faces = toyfaces.load("valid", 0, 100)
     edits = faces.images[:20], (faces.labels[:20] + 1) % 7, np.arange(20)
     result, shown = run_scores.score_pictures(*edits, "noise", config, run_scores.Options(), lambda line: None)

@@ -14,7 +14,7 @@ from emogan.evaluation import hog_judge, report_pictures, tables
 from emogan.util import images
 
 TINY_FIELDS = (
-    "data.name=toyfaces,data.size=128,model.width=2,translator.width=2,translator.critic_width=2,"
+    "data.name=toyfaces,data.count=128,model.width=2,translator.width=2,translator.critic_width=2,"
     "gan.batch_size=32,encoder.batch_size=32,joint.batch_size=32,run.tensorboard=false"
 )
 
@@ -199,7 +199,7 @@ def test_faces_are_written_for_another_program_and_its_pictures_are_scored(call_
         f"--images={tmp_path / 'images.npy'}",
         f"--labels={tmp_path / 'labels.npy'}",
         f"--sources={tmp_path / 'sources.npy'}",
-        "--data_size=300",
+        "--data_count=300",
         f"--workdir={tmp_path / 'peer'}",
     )
     assert result.returncode == 0, result.stderr
@@ -207,7 +207,7 @@ def test_faces_are_written_for_another_program_and_its_pictures_are_scored(call_
     assert own["kind"] == "pictures"
     assert own["scores"]["identity_rank1"]["value"] == 1  # they are the sources themselves
     result = call_script(
-        "evaluate.py", "--dataset=toyfaces", "--data_size=300", f"--write_faces={tmp_path / 'out'}", "--split=valid"
+        "evaluate.py", "--dataset=toyfaces", "--data_count=300", f"--write_faces={tmp_path / 'out'}", "--split=valid"
     )
     assert result.returncode == 0, result.stderr
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "images.npy"), faces.images)
@@ -216,7 +216,7 @@ def test_faces_are_written_for_another_program_and_its_pictures_are_scored(call_
 
 def test_references_are_scored_alone(call_script, tmp_path):
     result = call_script(
-        "evaluate.py", "--references", "--dataset=toyfaces", "--data_size=300", f"--workdir={tmp_path}"
+        "evaluate.py", "--references", "--dataset=toyfaces", "--data_count=300", f"--workdir={tmp_path}"
     )
     assert result.returncode == 0, result.stderr
     names = [one["name"] for one in tables.load(tmp_path / "evaluation" / "metrics.json")["contestants"]]
@@ -288,7 +288,7 @@ def test_audit_counts_what_stands_twice(call_script, tmp_path):
     result = call_script(
         "audit.py",
         "--dataset=toyfaces",
-        "--data_size=100",
+        "--data_count=100",
         "--splits=train,valid",
         f"--output={tmp_path / 'audit.json'}",
     )
@@ -296,7 +296,7 @@ def test_audit_counts_what_stands_twice(call_script, tmp_path):
     found = json.loads((tmp_path / "audit.json").read_text())
     assert found["within"]["train"]["faces"] == 100
     assert found["between"]["valid in train"]["equal"] == 0
-    result = call_script("audit.py", "--dataset=toyfaces", "--data_size=100", "--splits=train,train")
+    result = call_script("audit.py", "--dataset=toyfaces", "--data_count=100", "--splits=train,train")
     assert result.returncode == 2
     assert "--splits: expected different faces in each, found two that are one in train, train" in result.stderr
 

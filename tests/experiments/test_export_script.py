@@ -12,7 +12,7 @@ from emogan.export import runtime, web
 
 @pytest.fixture(scope="module")
 def faces():
-    return toyfaces.load("train", size=100).images
+    return toyfaces.load("train", count=100).images
 
 
 def test_files_give_the_runs_pictures(call_script, trained_workdir, faces, tmp_path):

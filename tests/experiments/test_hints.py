@@ -38,7 +38,7 @@ def test_the_other_scripts_name_their_own_flags(call_script):
 
 @pytest.mark.parametrize("preset", [["--config=judge"], ["--config", "judge"]])
 def test_fields_may_stand_before_the_preset(call_script, tmp_path, preset):
-    first = ["--config.classifier.epochs=3", "--config.data.size=64", "--dataset=toyfaces"]
+    first = ["--config.classifier.epochs=3", "--config.data.count=64", "--dataset=toyfaces"]
     before, after = (
         call_script("train.py", *arguments, "--dry_run", cwd=tmp_path)
         for arguments in ([*first, *preset], [*preset, *first])

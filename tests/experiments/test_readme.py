@@ -20,7 +20,7 @@ README = (REPOSITORY / "README.md").read_text()
 BLOCK = re.compile(r"^```\w*\n(.*?)^```$|((?:^ {4}[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
 
 TINY = (
-    "--config.data.size=32 --config.model.width=2 --config.gan.epochs=1 --config.encoder.epochs=1 "
+    "--config.data.count=32 --config.model.width=2 --config.gan.epochs=1 --config.encoder.epochs=1 "
     "--config.gan.batch_size=16 --config.encoder.batch_size=16 --config.run.tensorboard=False"
 )
 # What is added to the commands of a pattern (the last of two equal flags holds), and what they then must say.
@@ -36,7 +36,7 @@ SHORTENED = {
         "--dry_run --config.classifier.batch_size=16",
         "steps of phase classifier: 80\n",
     ),
-    "train.py --config.gan.epochs=10 *": ("--dry_run --config.data.size=64", "steps of phase gan: 20\n"),
+    "train.py --config.gan.epochs=10 *": ("--dry_run --config.data.count=64", "steps of phase gan: 20\n"),
     "train.py --dataset=tfds:NAME *": (
         f"{TINY} --dry_run --dataset=tfds:fer2013 --data_dir=tfds",
         "steps of phase encoder: 2\n",
@@ -101,7 +101,7 @@ def patterns_of(command):
 def folder(tmp_path_factory):
     """Where the commands run: every file that the README speaks of."""
     folder = tmp_path_factory.mktemp("readme")
-    faces = toyfaces.load("train", size=64)
+    faces = toyfaces.load("train", count=64)
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as photo:
         (folder / "photo.jpg").write_bytes(photo.read())
     images.save_png(folder / "face.png", faces.images[0])

@@ -35,7 +35,7 @@ def test_a_home_is_found_after_an_equals_sign(call_script, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     result = call_script(
-        "audit.py", "--dataset=toyfaces", "--data_size=32", "--output=~/audit.json", cwd=tmp_path, HOME=str(home)
+        "audit.py", "--dataset=toyfaces", "--data_count=32", "--output=~/audit.json", cwd=tmp_path, HOME=str(home)
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == f"wrote {home / 'audit.json'}"
@@ -60,8 +60,8 @@ def test_a_home_is_found_in_fields_and_lists_too(call_script, tmp_path, script, 
 @pytest.mark.parametrize(
     ("platform", "arguments"),
     [
-        ("cuda", ["train.py", "--config.data.size=64"]),
-        ("gpu", ["evaluate.py", "--references", "--dataset=toyfaces", "--data_size=64"]),
+        ("cuda", ["train.py", "--config.data.count=64"]),
+        ("gpu", ["evaluate.py", "--references", "--dataset=toyfaces", "--data_count=64"]),
     ],
 )
 @pytest.mark.skipif(jax.local_devices()[0].platform == "gpu", reason="there is a GPU")
@@ -95,7 +95,7 @@ OUTPUTS = {
     "page.py": ["--output=/proc/a"],
     "scaling.py": ["--output=/proc/a", "--devices=0"],
     "soak.py": ["--output=/proc/a.json"],
-    "train.py": ["--workdir=/proc/a", "--config.data.size=64"],
+    "train.py": ["--workdir=/proc/a", "--config.data.count=64"],
     "transfer.py": ["--output=/proc/a.png", "--input=nowhere", "--emotion=sad"],
 }
 

@@ -23,7 +23,7 @@ def arrays(tmp_path_factory):
     for name, array in (("darker", faces.images[source] // 2), ("wanted", target), ("places", source)):
         np.save(folder / f"{name}.npy", array)
     paths = {"images": "darker", "labels": "wanted", "sources": "places"}
-    return [f"--{flag}={folder / name}.npy" for flag, name in paths.items()] + [f"--data_size={COUNT}"]
+    return [f"--{flag}={folder / name}.npy" for flag, name in paths.items()] + [f"--data_count={COUNT}"]
 
 
 @pytest.fixture(scope="module")

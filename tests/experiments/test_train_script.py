@@ -15,7 +15,7 @@ from emogan import presets
 from emogan.train import checkpoint, interrupt, lock
 
 TINY = (
-    *("--config.data.size=64", "--config.model.width=2", "--config.model.latent_size=6", "--phase=gan"),
+    *("--config.data.count=64", "--config.model.width=2", "--config.model.latent_size=6", "--phase=gan"),
     *("--config.gan.batch_size=16", "--config.gan.epochs=500", "--config.gan.on_collapse=warn"),
     *("--config.run.tensorboard=False", "--config.run.checkpoint_every=100", "--workdir=run"),
 )
@@ -27,14 +27,14 @@ def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(ca
         "--dry_run",
         "--config=paper",
         "--dataset=toyfaces",
-        "--config.data.size=130",
+        "--config.data.count=130",
         "--config.gan.epochs=3",
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
     text, end = json.JSONDecoder().raw_decode(result.stdout)
     expected = presets.paper()
-    expected.data.name, expected.data.size, expected.gan.epochs = "toyfaces", 130, 3
+    expected.data.name, expected.data.count, expected.gan.epochs = "toyfaces", 130, 3
     assert config_lib.from_json(json.dumps(text)) == expected
     assert result.stdout[end:].split("\n") == [
         "",
@@ -92,7 +92,7 @@ WRONG = {
         "--phase=joint: expected joint in --config.phases, found gan,encoder",
     ),
     "data below a batch": (
-        ["--config.data.size=10", "--dry_run"],
+        ["--config.data.count=10", "--dry_run"],
         "expected at least one batch of ",
     ),
 }

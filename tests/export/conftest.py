@@ -78,7 +78,7 @@ def joint_model():
 @pytest.fixture(scope="session")
 def asked():
     """(faces uint8 [100, 48, 48], labels int32 [100]), other ones than the exports are checked on."""
-    return toyfaces.load("train", size=100).images, np.arange(100, dtype=np.int32) * 3 % 7
+    return toyfaces.load("train", count=100).images, np.arange(100, dtype=np.int32) * 3 % 7
 
 
 @pytest.fixture(scope="session")

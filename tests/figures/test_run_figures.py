@@ -152,7 +152,7 @@ def test_layer_tables_add_up_to_the_papers_parameter_counts():
 
 @pytest.mark.parametrize("changed", [{"encoder_labels": True}, {"batch_norm": False}, {"resampling": "pooled"}])
 def test_layer_tables_add_up_for_every_kind_of_network(changed):
-    config = config_lib.Config(data=config_lib.DataConfig(size=128))
+    config = config_lib.Config(data=config_lib.DataConfig(count=128))
     config.model = config_lib.ModelConfig(width=4, **changed)
     counts = plans.make(config, data.load(config.data, "train", 0)).parameters
     networks = graphs.networks(config.model, 7)

@@ -21,7 +21,7 @@ REPOSITORY = pathlib.Path(__file__).parents[2]
 DEADLINE = 900.0  # seconds, for a machine that does much else
 STEPS = 24
 CONFIG = config_lib.Config(
-    data=config_lib.DataConfig(size=64),
+    data=config_lib.DataConfig(count=64),
     model=config_lib.ModelConfig(width=2, latent_size=6),
     gan=config_lib.GanConfig(epochs=6, batch_size=16),
     encoder=config_lib.EncoderConfig(epochs=6, batch_size=16),

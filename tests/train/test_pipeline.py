@@ -104,7 +104,7 @@ def test_encoder_learned_on_the_averaged_generator_of_the_finished_phase(trained
     [
         ("model", "width", 5, "model.width: 4 -> 5"),
         ("model", "encoder_labels", True, "model.encoder_labels: False -> True"),
-        ("data", "size", 64, "data.size: 128 -> 64"),
+        ("data", "count", 64, "data.count: 128 -> 64"),
         ("gan", "b1", 0.25, "gan.b1: 0.5 -> 0.25"),
         (None, "seed", 1, "seed: 0 -> 1"),
     ],

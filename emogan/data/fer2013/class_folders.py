@@ -247,7 +247,7 @@ def _add(found: list[tuple[Name, int, bytes]], prefix: str, rows: collector.Coll
 
 
 def _decode(data: bytes) -> bytes:
-    size = (dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
+    size = dataset.FER2013.byte_shape
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata

@@ -7,7 +7,7 @@ import numpy as np
 from emogan.data import dataset
 
 SPLITS = ("train", "public", "private", "test", "validation")
-NUM_PIXELS = dataset.IMAGE_SIZE**2
+NUM_PIXELS = dataset.FER2013.size**2
 
 ON_BAD_ROW = ("error", "skip")
 _SHOWN_BAD_ROWS = 3
@@ -30,14 +30,18 @@ def split_of_file_name(name: str) -> str | None:
 class Collector:
     """Gathers labelled faces by split, and applies `on_bad_row` ('error' or 'skip') to what is not valid.
 
+    Args:
+      on_bad_row: which.
+      spec: what the faces are.
+
     Raises:
       ValueError: if `on_bad_row` is neither.
     """
 
-    def __init__(self, on_bad_row: str):
+    def __init__(self, on_bad_row: str, spec: dataset.ImageSpec = dataset.FER2013):
         if on_bad_row not in ON_BAD_ROW:
             raise ValueError(f"expected on_bad_row out of {', '.join(ON_BAD_ROW)}, found {on_bad_row!r}")
-        self.on_bad_row = on_bad_row
+        self.on_bad_row, self.spec = on_bad_row, spec
         self.remarks: list[str] = []
         self.unlabelled: list[str] = []
         self.num_bad = 0
@@ -64,7 +68,7 @@ class Collector:
         return self.num_rows[split] - 1
 
     def add(self, split: str, label: int, pixels: bytes, place: int | str) -> None:
-        """Adds a face of `NUM_PIXELS` gray values, row by row from its top left corner.
+        """Adds a face, its values row by row from the top left corner, of a pixel in colour three.
 
         Its `place` is what `next_row` gave, or the name of its image: other labels are found by it.
         """
@@ -117,14 +121,14 @@ class Collector:
         return (*self.remarks, f"skipped {self.num_bad} bad rows: {'; '.join(self._bad)}{more}")
 
     def splits(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Returns images uint8 [N, 48, 48] and labels int32 [N] of every split that has any.
+        """Returns images uint8 [N, S, S(, 3)] and labels int32 [N] of every split that has any.
 
         Raises:
           ValueError: if nothing is valid and something is not.
         """
         if self._first_bad:
             raise ValueError(f"{self._first_bad}; repair it")
-        shape = (-1, dataset.IMAGE_SIZE, dataset.IMAGE_SIZE)
+        shape = (-1, *self.spec.byte_shape)
         return {
             split: (np.frombuffer(self._pixels[split], np.uint8).reshape(shape), np.array(labels, np.int32))
             for split, labels in self._labels.items()

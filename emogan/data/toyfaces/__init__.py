@@ -42,13 +42,16 @@ def sample_identities(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.random((n, IDENTITY_SIZE), dtype=np.float32)
 
 
-def render(identities: np.ndarray, expressions: np.ndarray, noise: bool = True) -> np.ndarray:
-    """Returns the faces drawn, uint8 [N, 48, 48]; the same arguments give the same bytes.
+def render(
+    identities: np.ndarray, expressions: np.ndarray, noise: bool = True, spec: dataset.ImageSpec = dataset.FER2013
+) -> np.ndarray:
+    """Returns the faces drawn, uint8 [N, S, S(, 3)]; the same arguments give the same bytes.
 
     Args:
       identities: [N, IDENTITY_SIZE] in [0, 1].
       expressions: [N, len(ACTION_UNITS)] in [0, 1].
       noise: whether to add the photograph's noise, which is a function of the identity alone.
+      spec: how many pixels, and whether in colour; the same drawing in all.
 
     Raises:
       ValueError: if an argument has another shape or leaves its range.
@@ -60,13 +63,13 @@ def render(identities: np.ndarray, expressions: np.ndarray, noise: bool = True) 
         raise ValueError(f"expected identities in [0, 1], found {identities.min()}..{identities.max()}")
     if len(identities) != len(expressions):
         raise ValueError(f"expected as many expressions as identities, found {len(expressions)} and {len(identities)}")
-    images = np.empty((len(identities), dataset.IMAGE_SIZE, dataset.IMAGE_SIZE), np.uint8)
+    images = np.empty((len(identities), *spec.byte_shape), np.uint8)
 
     def draw_chunk(start):
         chunk = slice(start, start + _CHUNK)
-        image = 255 * drawing.draw(identities[chunk], expressions[chunk])
+        image = 255 * drawing.draw(identities[chunk], expressions[chunk], spec)
         if noise:
-            image += scene.noise(identities[chunk])
+            image += scene.noise(identities[chunk], spec)
         images[chunk] = np.clip(np.rint(image), 0, 255)
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
@@ -74,34 +77,43 @@ def render(identities: np.ndarray, expressions: np.ndarray, noise: bool = True) 
     return images
 
 
-def load(split: str, seed: int = 0, size: int | None = None, cache_dir: pathlib.Path | None = None) -> dataset.Dataset:
+def load(
+    split: str,
+    seed: int = 0,
+    count: int | None = None,
+    cache_dir: pathlib.Path | None = None,
+    spec: dataset.ImageSpec = dataset.FER2013,
+) -> dataset.Dataset:
     """Returns the 'train' (28,709 faces) or 'valid' (3,589) split, with the class frequencies of FER2013's Training.
 
-    Another `size` gives the first faces of the same sequence; no identity is in both splits.
+    Another `count` gives the first faces of the same sequence; no identity is in both splits.
 
     Args:
       split: 'train' or 'valid'.
       seed: decides the faces.
-      size: how many, if not all.
+      count: how many, if not all.
       cache_dir: where so many faces that drawing them takes seconds are remembered; nowhere if not given.
+      spec: how many pixels a face has, and whether it is in colour.
 
     Raises:
-      ValueError: if there is no such split or the size is not positive.
+      ValueError: if there is no such split or the count is not positive.
     """
-    identities, labels, rng = _people(split, seed, size)
-    key = f"{_code()} {split} {seed} {len(labels)}"
+    identities, labels, rng = _people(split, seed, count)
+    key = f"{_code()} {split} {seed} {len(labels)} {spec}"
     made = cache.remember(
         cache_dir if len(labels) >= _WORTH_REMEMBERING else None,
         "toyfaces",
         key,
-        lambda: {"images": render(identities, sample_expressions(rng, labels))},
+        lambda: {"images": render(identities, sample_expressions(rng, labels), spec=spec)},
     )
     images = made["images"]
     return dataset.Dataset(images=images, labels=labels, name="toyfaces", split=split)
 
 
-def true_transfers(split: str, seed: int = 0, size: int | None = None) -> np.ndarray:
-    """Returns what a perfect transfer would make of the faces of `load`, uint8 [7, N, 48, 48].
+def true_transfers(
+    split: str, seed: int = 0, count: int | None = None, spec: dataset.ImageSpec = dataset.FER2013
+) -> np.ndarray:
+    """Returns what a perfect transfer would make of the faces of `load`, uint8 [7, N, S, S(, 3)].
 
     Entry [y, i] is identity i with the prototype of emotion y at its mean intensity, and without pixel noise, which
     nobody can predict. That holds for the face's own emotion too: entry [label, i] is its typical form, not the input.
@@ -109,10 +121,10 @@ def true_transfers(split: str, seed: int = 0, size: int | None = None) -> np.nda
     Raises:
       ValueError: as `load`.
     """
-    identities, _, _ = _people(split, seed, size)
+    identities, _, _ = _people(split, seed, count)
     return np.stack(
         [
-            render(identities, prototype_expressions(np.full(len(identities), emotion)), noise=False)
+            render(identities, prototype_expressions(np.full(len(identities), emotion)), noise=False, spec=spec)
             for emotion in range(len(emotions.EMOTIONS))
         ]
     )
@@ -125,16 +137,16 @@ def _code() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _people(split, seed, size):
+def _people(split, seed, count):
     """Identities, labels, and the stream that the expressions are drawn from."""
     if split not in SPLIT_SIZES:
         raise ValueError(f"expected a split out of {', '.join(SPLIT_SIZES)}, found {split!r}")
-    size = SPLIT_SIZES[split] if size is None else size
-    if size < 1:
-        raise ValueError(f"expected a size of at least 1, found {size}")
+    count = SPLIT_SIZES[split] if count is None else count
+    if count < 1:
+        raise ValueError(f"expected a count of at least 1, found {count}")
     streams = np.random.SeedSequence([seed, list(SPLIT_SIZES).index(split)]).spawn(3)
     for_identities, for_labels, for_expressions = map(np.random.default_rng, streams)
-    return sample_identities(for_identities, size), _labels(for_labels, size), for_expressions
+    return sample_identities(for_identities, count), _labels(for_labels, count), for_expressions
 
 
 def _labels(rng, n):

@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from emogan.data import dataset
 from emogan.data.toyfaces import scene as toyfaces_scene
 
 
-def draw(identities: np.ndarray, expressions: np.ndarray) -> np.ndarray:
-    """Returns faces without pixel noise, float32 [N, 48, 48] in [0, 1]; arguments as in `toyfaces.render`."""
-    scene = toyfaces_scene.Scene(identities, expressions)
+def draw(identities: np.ndarray, expressions: np.ndarray, spec: dataset.ImageSpec = dataset.FER2013) -> np.ndarray:
+    """Returns faces without pixel noise, float32 [N, S, S(, 3)] in [0, 1]; arguments as in `toyfaces.render`."""
+    scene = toyfaces_scene.Scene(identities, expressions, spec)
     _background(scene)
     _long_hair(scene)
     _body(scene)
@@ -37,7 +38,7 @@ def _wave(x):
 
 def _background(s):
     t = s.t
-    s.image[:] = t.background + t.background_x * s.frame_x + t.background_y * s.frame_y
+    s.image[:] = s.tinted(t.background + t.background_x * s.frame_x + t.background_y * s.frame_y, "background")
 
 
 def _hair_presence(t):
@@ -64,7 +65,7 @@ def _long_hair(s):
     t = s.t
     length = _hair_length(t)
     hair = s.cover(_outer_hair(s, 0.6 + 1.5 * length) - 0.10 * length) * np.clip(3 * length, 0, 1)
-    s.paint(0.75 * s.hair, hair)
+    s.paint(0.75 * s.hair, hair, tint="hair")
 
 
 def _body(s):
@@ -74,9 +75,9 @@ def _body(s):
     y = s.frame_y - t.shift_y - 0.3 * s.e.head_y
     neck = s.cover(np.abs(x) - 0.43 + 0.08 * t.femininity) * s.cover(0.5 - y)
     shade = 0.62 + 0.5 * t.light_x * x
-    s.paint(t.skin * shade, neck)
+    s.paint(t.skin * shade, neck, tint="skin")
     shoulders = s.cover(0.98 - y + 0.35 * np.maximum(np.abs(x) - 0.35, 0) - 0.12 * np.abs(x))
-    s.paint(t.clothes * (0.9 + t.light_x * x), shoulders)
+    s.paint(t.clothes * (0.9 + t.light_x * x), shoulders, tint="clothes")
 
 
 def _head(s):
@@ -93,8 +94,8 @@ def _head(s):
     # Light falls from a side and from above; a raised head catches more of it, a bowed one less.
     light = 1.08 + t.light_x * (x + 0.25 * s.yaw) + t.light_y * y - 0.16 * s.pitch - 0.24 * np.minimum(radius, 1.3)
     ears = s.cover(np.sqrt((np.abs(s.head_u) - t.head_width - 0.01) ** 2 + 0.35 * (s.v - 0.02) ** 2) - 0.095)
-    s.paint(t.skin * 0.8 * np.clip(light + 0.25, 0.3, 1.3), ears * (0.4 + 0.6 * t.ears))
-    s.paint(t.skin * np.clip(light, 0.25, 1.4), s.skin)
+    s.paint(t.skin * 0.8 * np.clip(light + 0.25, 0.3, 1.3), ears * (0.4 + 0.6 * t.ears), tint="skin")
+    s.paint(t.skin * np.clip(light, 0.25, 1.4), s.skin, tint="skin")
 
 
 def _relief(s):
@@ -142,7 +143,7 @@ def _beard(s):
     bare = _bump(u / 0.40, (v - mouth_v - 0.4 * e.lower_open) / (0.24 + e.lower_open)) * 0.9
     beard = np.clip(line / 0.16, 0, 1) * (1 - bare) * _beard_strength(t)
     tone = 0.85 * s.hair * (0.95 + 0.7 * t.light_x * u)
-    s.paint(tone, 0.82 * beard * s.skin[where], where)
+    s.paint(tone, 0.82 * beard * s.skin[where], where, "hair")
 
 
 def _nose(s):
@@ -186,25 +187,25 @@ def _mouth(s):
     tone = t.skin * t.lip_tone * (0.92 - 0.22 * t.femininity) * (0.95 + 0.5 * t.light_x * u)
     upper = s.cover(np.maximum(top - bow - y, y - top)) * ends
     lower = s.cover(np.maximum(bottom - y, y - bottom - 1.15 * lip * arch)) * ends
-    s.paint(0.82 * tone, upper * (0.55 + 0.35 * t.femininity), where)
-    s.paint(1.12 * tone, lower * (0.55 + 0.35 * t.femininity), where)
+    s.paint(0.82 * tone, upper * (0.55 + 0.35 * t.femininity), where, "lips")
+    s.paint(1.12 * tone, lower * (0.55 + 0.35 * t.femininity), where, "lips")
     # The moustache lies on the upper lip.
     hair_v = mouth_v - 0.10 - 0.5 * e.upper_open - e.lip_raise
     shape = np.abs(v - hair_v - 0.45 * np.minimum(u * u, 0.2) - 0.3 * e.corner * x2) - 0.06 * (1 - 0.35 * x2)
     moustache = s.cover(np.maximum(shape, np.abs(u) - 0.30)) * toyfaces_scene.ramp(t.moustache, 0.70, 0.85)
-    s.paint(0.8 * s.hair, 0.8 * moustache * toyfaces_scene.ramp(0.5 * (1 - t.femininity), 0.24, 0.3), where)
+    s.paint(0.8 * s.hair, 0.8 * moustache * toyfaces_scene.ramp(0.5 * (1 - t.femininity), 0.24, 0.3), where, "hair")
     # The line between the lips is never open wider than a pixel's blur would show, so it is also drawn when shut.
     inside = s.cover(np.maximum(top - y, y - bottom)) * ends
     closed = s.cover(np.abs(y - top) - 0.018) * np.clip(1.15 - x2, 0, 1)
-    s.paint(0.30 * t.skin, 0.75 * np.clip(4 * closed, 0, 1) * (1 - inside), where)
-    s.paint(0.05 + 0.10 * t.skin, inside, where)
+    s.paint(0.30 * t.skin, 0.75 * np.clip(4 * closed, 0, 1) * (1 - inside), where, "lips")
+    s.paint(0.05 + 0.10 * t.skin, inside, where, "lips")
     opening = toyfaces_scene.ramp(e.upper_open + e.lower_open, 0.03, 0.09)
     teeth = s.cover(np.maximum(top + 0.008 - y, y - top - 0.035 - 0.075 * e.teeth * arch)) * inside
     s.paint(0.85 * (0.95 + 0.3 * t.light_x * u), teeth * np.clip(0.35 + 0.8 * e.teeth, 0, 1) * opening, where)
     under = s.cover(np.maximum(bottom - 0.055 * arch - y, y - bottom + 0.012)) * inside * e.square * e.teeth
     s.paint(0.70, 0.8 * under * opening, where)
     tongue = _bump(across / 0.7, (y - bottom) / 0.11) * inside
-    s.paint(0.42 * t.skin + 0.08, 0.8 * tongue * (1 - e.square) * opening, where)
+    s.paint(0.42 * t.skin + 0.08, 0.8 * tongue * (1 - e.square) * opening, where, "lips")
 
 
 def _eyes(s):
@@ -225,13 +226,13 @@ def _eyes(s):
     s.paint(white, opening, where)
     iris_x = x - t.gaze * np.sign(u) * 0.8 - 0.02 * s.yaw * np.sign(u)
     distance = np.sqrt(iris_x * iris_x + (y + 0.015) ** 2)
-    s.paint(t.iris, s.cover(distance - 0.078) * opening, where)
+    s.paint(t.iris, s.cover(distance - 0.078) * opening, where, "iris")
     s.paint(0.03, s.cover(distance - 0.040) * opening, where)
     s.paint(0.95, 0.7 * _bump((x - 0.025 * np.sign(u)) / 0.05, (y + 0.05) / 0.05) * opening, where)
     # Lashes along the upper lid, the crease above it, the rim of the lower lid.
     end = np.clip(1.25 - x2, 0, 1)
     lash = s.cover(np.abs(y - top) - 0.012 - 0.012 * t.femininity) * end
-    s.paint(0.16 * t.skin, 0.9 * np.clip(1.6 * lash, 0, 1), where)
+    s.paint(0.16 * t.skin, 0.9 * np.clip(1.6 * lash, 0, 1), where, "hair")
     crease = np.maximum(1 - np.abs(y - 1.25 * top + 0.055) / 0.03, 0) * np.clip(1.3 - x2, 0, 1)
     rim = np.maximum(1 - np.abs(y - bottom - 0.015) / 0.035, 0) * np.clip(1.1 - x2, 0, 1)
     bag = _bump(across / 1.2, (y - bottom - 0.08) / 0.05)
@@ -252,7 +253,7 @@ def _brows(s):
     thickness = t.brow_thickness * (1.1 - 0.35 * t.femininity) * np.clip(1.15 - 0.75 * along, 0.2, 1.15)
     brow = s.cover(np.maximum(np.abs(v - height) - thickness, np.abs(along - 0.5) - 0.5))
     tone = np.minimum(0.8 * s.hair, 0.55 * t.skin)
-    s.paint(tone, 0.88 * np.clip(1.3 * brow, 0, 1), where)
+    s.paint(tone, 0.88 * np.clip(1.3 * brow, 0, 1), where, "hair")
 
 
 def _hair(s):
@@ -271,7 +272,7 @@ def _hair(s):
     lock = s.head_u - t.parting + 0.5 * s.head_v * (s.head_u - t.parting)
     locks = _wave(2.9 * lock + t.hair_waves * s.head_v) - 0.5
     light = 0.95 + 0.8 * t.light_x * s.head_u + 0.22 * _bump(s.head_u / 0.9, (s.head_v + 0.78) / 0.35)
-    s.paint((s.hair + 0.03) * (light + 0.18 * locks), hair)
+    s.paint((s.hair + 0.03) * (light + 0.18 * locks), hair, tint="hair")
 
 
 def _glasses(s):

@@ -4,6 +4,7 @@ A shape is a signed distance to its edge (Quilez, "2D distance functions", iquil
 over about one pixel. Lengths are in face units: half the height of an average head is 1, v points down.
 """
 
+import math
 import types
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from emogan.data import dataset
 from emogan.data.toyfaces import expression
 
-SIZE = dataset.IMAGE_SIZE
-_PIXELS_PER_UNIT = 23.0
+_PIXELS_PER_UNIT = 23.0  # of a picture of the default size
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, in which pictures become gray
 
 # Every entry of an identity is uniform in [0, 1]; this is the range over which the trait itself runs.
 TRAITS = {
@@ -97,10 +98,15 @@ def ramp(x, start, end):
 class Scene:
     """The frames of one chunk while they are painted, with the coordinates of their heads."""
 
-    def __init__(self, identities, expressions):
+    def __init__(self, identities, expressions, spec):
+        self.size, self.colour = spec.size, spec.channels == 3
+        # Of the default size all is as it was before there were others, to the last bit.
+        self.detail = spec.size / dataset.FER2013.size
+        self.pixels_per_unit = _PIXELS_PER_UNIT * self.detail
         self.t = t = traits(identities)
+        self.tints = tints(t) if self.colour else None
         self.e = e = expression.displacements(expressions)
-        axis = (np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2) / _PIXELS_PER_UNIT
+        axis = (np.arange(self.size, dtype=np.float32) - (self.size - 1) / 2) / self.pixels_per_unit
         self.frame_x, self.frame_y = axis[None, None, :], axis[None, :, None]
         self.centre_x, self.centre_y = t.shift_x + e.head_x, t.shift_y + e.head_y + 0.02
         self.scale = t.scale * e.head_scale
@@ -116,10 +122,10 @@ class Scene:
         self.head_v = self.cos * y - self.sin * x
         self.u = self.head_u - 0.17 * self.yaw * np.maximum(1 - 0.8 * self.head_u**2, 0)
         self.v = self.head_v - 0.15 * self.pitch * np.maximum(1 - 0.6 * self.head_v**2, 0)
-        self.softness = 1.35 / (_PIXELS_PER_UNIT * self.scale)
+        self.softness = 1.35 / (self.pixels_per_unit * self.scale)
         # Fair hair goes with fair skin, except when it is gray.
         self.hair = t.hair_tone * np.clip(1.6 * (t.skin - 0.16) + 0.5 * ramp(t.age, 0.7, 1.0), 0.25, 1)
-        self.image = np.empty((len(t.skin), SIZE, SIZE), np.float32)
+        self.image = np.empty((len(t.skin), *spec.byte_shape), np.float32)
         self.everywhere = (slice(None), slice(None), slice(None))
 
     def window(self, half_width, top, bottom):
@@ -130,8 +136,10 @@ class Scene:
         y = self.centre_y + self.scale * (self.sin * u + self.cos * v)
 
         def pixels(z):
-            z = z * _PIXELS_PER_UNIT + (SIZE - 1) / 2
-            return slice(int(np.clip(np.floor(z.min()) - 3, 0, SIZE - 1)), int(np.clip(z.max() + 5, 1, SIZE)))
+            z = z * self.pixels_per_unit + (self.size - 1) / 2
+            before, after = 3 * max(1, self.detail), 5 * max(1, self.detail)
+            first = int(np.clip(np.floor(z.min()) - before, 0, self.size - 1))
+            return slice(first, int(np.clip(z.max() + after, 1, self.size)))
 
         return slice(None), pixels(y), pixels(x)
 
@@ -139,37 +147,85 @@ class Scene:
         """How much of a pixel a shape covers whose edge is at `distance` (negative inside)."""
         return np.clip(0.5 - distance / self.softness, 0, 1)
 
-    def paint(self, tone, coverage, where=None):
-        """Moves pixels towards a tone by how much of each is covered."""
+    def paint(self, tone, coverage, where=None, tint="gray"):
+        """Moves pixels towards a tone by how much of each is covered; in colour with a tint out of `tints`."""
         image = self.image[where or self.everywhere]
-        image += coverage * (tone - image)
+        image += self._each(coverage) * (self.tinted(tone, tint) - image)
+
+    def tinted(self, tone, tint):
+        """A tone with a tint out of `tints`, or as it is in gray."""
+        return self._each(tone) * self.tints[tint] if self.colour else tone
 
     def shade(self, strength, where=None):
         """Darkens by a share (negative: lightens)."""
         image = self.image[where or self.everywhere]
-        image *= 1 - strength
+        image *= self._each(1 - strength)
 
     def developed(self):
         """The photograph: exposure, with highlights that roll off as film's do, and the blur of a cheap lens."""
-        image = self.image * self.t.exposure
+        image = self.image * self._each(self.t.exposure)
         image *= 1.10 - 0.20 * image
+        blur = self._each(self.t.blur)
         for axes in ((0, 1, 2), (0, 2, 1)):
+            axes += (3,) * self.colour
             image = image.transpose(axes)
             before = np.concatenate([image[:, :1], image[:, :-1]], axis=1)
             after = np.concatenate([image[:, 1:], image[:, -1:]], axis=1)
-            image = (image + self.t.blur * (before + after - 2 * image)).transpose(axes)
+            image = (image + blur * (before + after - 2 * image)).transpose(axes)
         return np.clip(image, 0, 1)
 
+    def _each(self, values):
+        """Values for each channel alike: with one axis more in colour, where they are arrays."""
+        return values[..., None] if self.colour and np.ndim(values) else values
 
-def noise(identities: np.ndarray) -> np.ndarray:
-    """Returns the noise of each photograph, float32 [N, 48, 48] in gray levels of 255: a hash of seed and pixel."""
+
+def tints(t: types.SimpleNamespace) -> dict[str, np.ndarray]:
+    """Returns what a tone of each material is multiplied by in colour, float32 [N, 1, 1, 3].
+
+    Their luminance is 1, so that a picture in colour is about as bright as the same in gray. What the traits do not
+    tell comes of the digits of `noise_seed`, so that there is no trait more, which would draw other people.
+    """
+
+    def digits(place):  # 6 bits each; exact
+        return (t.noise_seed * np.float32(64.0**place)) % 1
+
+    def between(a, b, share):
+        share = share[..., None]
+        made = (1 - share) * np.array(a, np.float32) + share * np.array(b, np.float32)
+        return (made / (made @ np.array(_LUMA, np.float32))[..., None]).astype(np.float32)
+
+    def hue(share, depth):  # round the circle of hues
+        turned = (share[..., None] + np.arange(3, dtype=np.float32) / 3) % 1
+        made = 1 + depth * (2 * np.abs(2 * turned - 1) - 1)
+        return (made / (made @ np.array(_LUMA, np.float32))[..., None]).astype(np.float32)
+
+    skin = between((1.26, 0.92, 0.78), (1.24, 0.96, 0.66), digits(1))
+    skin = 1 + (1.15 - 0.5 * (t.skin - 0.30))[..., None] * (skin - 1)  # dark skin has more of its colour
+    hair = between((1.30, 0.94, 0.60), (1.60, 0.80, 0.45), digits(2) ** 3)
+    hair = 1 + (1 - ramp(t.age, 0.7, 1.0))[..., None] * (hair - 1)
+    lips = skin * np.array((1.16, 0.91, 0.95), np.float32)
+    return {
+        "gray": np.ones(3, np.float32),
+        "skin": skin,
+        "hair": hair,
+        "lips": (lips / (lips @ np.array(_LUMA, np.float32))[..., None]).astype(np.float32),
+        "iris": between((0.70, 1.00, 1.60), (1.35, 0.92, 0.55), digits(1)),
+        "clothes": hue(digits(2), np.float32(0.45)),
+        "background": hue(digits(1), np.float32(0.25)),
+    }
+
+
+def noise(identities: np.ndarray, spec: dataset.ImageSpec) -> np.ndarray:
+    """Returns the noise of each photograph, float32 [N, S, S(, 3)] in gray levels of 255: a hash of seed and pixel."""
     t = traits(identities)
-    seed = t.noise_seed.view(np.uint32) * np.uint32(2654435761)
-    value = seed + np.arange(SIZE * SIZE, dtype=np.uint32).reshape(1, SIZE, SIZE) * np.uint32(0x9E3779B1)
+    shape = (1, *spec.byte_shape)
+    each = lambda values: values.reshape(-1, *(1,) * (len(shape) - 1))  # noqa: E731
+    seed = each(t.noise_seed).view(np.uint32) * np.uint32(2654435761)
+    value = seed + np.arange(math.prod(shape), dtype=np.uint32).reshape(shape) * np.uint32(0x9E3779B1)
     # The finaliser of MurmurHash3 (Appleby, 2011); the sum of its four bytes is close enough to a normal.
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         value ^= value >> np.uint32(shift)
         value *= np.uint32(factor)
     value ^= value >> np.uint32(16)
     total = sum(((value >> np.uint32(8 * k)) & np.uint32(255)).astype(np.float32) for k in range(4))
-    return (total - 510.0) * (t.noise / 147.8)
+    return (total - 510.0) * each(t.noise / 147.8)

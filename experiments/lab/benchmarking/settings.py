@@ -44,7 +44,7 @@ class Settings:
           ValueError: if they are out of their ranges.
         """
         config = presets.paper()
-        config.data = config_lib.DataConfig(name="toyfaces", size=self.faces)
+        config.data = config_lib.DataConfig(name="toyfaces", count=self.faces)
         config.model.width = self.width
         config.gan.batch_size = config.encoder.batch_size = self.batch_size
         config.parallel = config_lib.ParallelConfig(mode=self.mode, devices=self.devices)
