@@ -201,7 +201,7 @@ def last_phase(config: Config) -> str:
 def networks(config: Config) -> model_file.Networks:
     """Returns which networks the finished E and G of a run are."""
     kind = RECIPES[last_phase(config)].editor
-    return model_file.Networks(kind, config.model, config.translator, config.unet, config.flow_edit)
+    return model_file.Networks(kind, config.model, config.translator, config.unet, config.flow_edit, config.data.spec)
 
 
 def share_epochs(config: Config, epochs: float) -> None:

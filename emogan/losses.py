@@ -51,7 +51,7 @@ def squared_slope(critic: Callable[[Any], types.Logits], faces: Any) -> types.Lo
 
     Args:
       critic: D with its labels; its answer for a face must not depend on the others.
-      faces: [B, 48, 48, 1], or a tree of arrays [B, ...], all that D sees of each.
+      faces: [B, S, S, C], or a tree of arrays [B, ...], all that D sees of each.
     """
     slopes = jax.grad(lambda faces: jnp.sum(critic(faces)))(faces)
     return sum(jnp.sum(jnp.square(slope), axis=range(1, slope.ndim)) for slope in jax.tree.leaves(slopes))
@@ -64,7 +64,7 @@ def gradient_penalty(
 
     Args:
       critic: as `squared_slope`.
-      real, fake: faces [B, 48, 48, 1].
+      real, fake: faces [B, S, S, C].
       mix: where between them, [B] in 0..1, from fake to real.
     """
     mix = mix[:, None, None, None]
@@ -78,7 +78,7 @@ def reconstruction(images: types.Images, reconstructions: types.Images) -> types
 
 
 def likeness(images: types.Images, others: types.Images) -> types.Logits:
-    """Returns the correlation of the grey levels of each pair [B, 48, 48, 1], [B]: -1 for a face and its negative.
+    """Returns the correlation of the levels of each pair [B, S, S, C], [B]: -1 for a face and its negative.
 
     A picture of one grey level is like none, 0.
     """

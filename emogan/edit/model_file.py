@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+from emogan.data import dataset
 from emogan.models.dcgan import ModelConfig
 from emogan.models.flow_edit import FlowEditConfig
 from emogan.models.translator import TranslatorConfig
@@ -28,6 +29,7 @@ class Networks:
       translator: of the second.
       unet: of the third.
       flow_edit: how the third edits.
+      image: what the faces are; files of before there were several kinds do not say it.
     """
 
     kind: str
@@ -35,6 +37,7 @@ class Networks:
     translator: TranslatorConfig = dataclasses.field(default_factory=TranslatorConfig)
     unet: UNetConfig = dataclasses.field(default_factory=UNetConfig)
     flow_edit: FlowEditConfig = dataclasses.field(default_factory=FlowEditConfig)
+    image: dataset.ImageSpec = dataset.FER2013
 
     def check(self) -> None:
         """Raises ValueError, naming the field, if a value is out of its range."""

@@ -102,7 +102,7 @@ class Detectability:
         key = jax.random.key(int(random.integers(2**31)))
         training = _balanced(real, made, emotions, half, random)
         if len(training) not in self._trainers:
-            self._trainers[len(training)] = _Trainer(self._settings, len(training))
+            self._trainers[len(training)] = _Trainer(self._settings, len(training), training.spec)
         variables = self._trainers[len(training)](training, key)
         own = np.flatnonzero(~half & np.isin(real.labels, emotions))
         theirs = np.flatnonzero(~half[made.face] & np.isin(made.emotion, emotions))
@@ -153,10 +153,10 @@ def halve(data: dataset.Dataset, random: np.random.Generator) -> np.ndarray:
 class _Trainer:
     """Trains networks on sets of one size; compiled once."""
 
-    def __init__(self, settings: config_lib.ClassifierConfig, size: int):
+    def __init__(self, settings: config_lib.ClassifierConfig, size: int, spec: dataset.ImageSpec):
         config = dataclasses.replace(config_lib.Config(), classifier=settings)
         batch = min(settings.batch_size, size)
-        none = dataset.Dataset(np.zeros((0, 48, 48), np.uint8), np.zeros(0, np.int32), class_names=_KINDS)
+        none = dataset.nobody(spec, _KINDS)
         self._steps = dataset.total_steps(settings.epochs, size, batch)
         self._phase = classifier.make(config, 2, self._steps, none, change=augment.without_fine_detail)
         self._init = jax.jit(self._phase.init)

@@ -2,6 +2,10 @@
 
 G: a latent and a label become a face. D: is a face with its label from the data? E: the latent from which G would have
 drawn a face. D and E share the form of their convolutions, `Trunk`, and no weights.
+
+The paper's faces are 48x48 gray. For others the networks grow by DCGAN's rule (Radford et al. 2016): the smallest map
+is 3x3 or 4x4 and has 8 * width channels, and each doubling of the size halves them. So there are `stages` of stride 2:
+three for 32 pixels, four for 48 and 64, five for 96 and 128, where the largest maps have width / 2 channels.
 """
 
 import dataclasses
@@ -10,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from emogan.data import dataset
 from emogan.models import labeled_conv, normalisation
 from emogan.util import ranges, types
 
@@ -18,7 +23,7 @@ from emogan.util import ranges, types
 class ModelConfig:
     """The networks; with the defaults they are the paper's."""
 
-    width: int = 64  # features of D's first convolution; the others are 2, 4 and 8 times as wide
+    width: int = 64  # features of D's first convolution; the others are 2, 4 and 8 times as wide (48 and 64 pixels)
     latent_size: int = 100
     latent_distribution: str = "uniform"  # uniform on (-1, 1), or normal
     encoder_labels: bool = False  # E(x, y), as in the authors' code, instead of the paper's E(x)
@@ -37,11 +42,23 @@ class ModelConfig:
         ranges.one_of("model.resampling", self.resampling, ("strided", "pooled"))
 
 
+def stages(size: int) -> tuple[int, int]:
+    """Returns the side of the smallest map of faces with `size` pixels a side, and how often it is doubled to them."""
+    smallest = 3 if size % 3 == 0 else 4
+    return smallest, (size // smallest).bit_length() - 1
+
+
+def widths(size: int, width: int) -> tuple[int, ...]:
+    """Returns the channels after each convolution of D, from the largest map to the smallest."""
+    count = stages(size)[1]
+    return tuple(max(1, 8 * width >> (count - 1 - i)) for i in range(count))
+
+
 class Trunk(nn.Module):
-    """A face [B, 48, 48, 1] becomes features [B, 3 * 3 * 8 * width], and the label, if it enters, 7 more.
+    """A face [B, S, S, C] becomes features [B, F], and the label, if it enters, 7 more; F is 3 * 3 * 8 * width at 48.
 
     Attributes:
-      width: channels of the first convolution.
+      width: channels at 8 times the size of the smallest map; of 48x48 faces, those of the first convolution.
       num_classes: how many labels are joined to the input of every convolution; 0 for none.
       batch_norm: whether all but the first convolution are normalised over the batch.
       resampling: `strided` halves the size by stride-2 convolutions, `pooled` by maximum pooling.
@@ -62,7 +79,7 @@ class Trunk(nn.Module):
         norm = normalisation.batch_norm(self.batch_norm, train, self.axis_name, batches)
         stride = 1 if self.resampling == "pooled" else 2
         x = images
-        for i, features in enumerate((self.width, 2 * self.width, 4 * self.width, 8 * self.width)):
+        for i, features in enumerate(widths(images.shape[1], self.width)):
             x = labeled_conv.LabeledConv(features, self.num_classes, stride, dtype=self.dtype, name=f"conv{i}")(
                 x, labels
             )
@@ -81,12 +98,13 @@ class Generator(nn.Module):
     """The paper's conditional DCGAN generator (section 2.2.1; sizes in docs/architecture.md).
 
     Attributes:
-      width: channels before the last transposed convolution; the first has 8 times as many.
+      width: an eighth of the channels of the smallest map; see `Trunk`.
       num_classes: how many labels there are.
       batch_norm: whether features are normalised over the batch.
       resampling: `strided` doubles the size by stride-2 transposed convolutions, `pooled` by repeating pixels.
       axis_name: the device axis over which batch-norm statistics are averaged, if any.
       dtype: in which all but the last layer compute, whose rounding one would see.
+      image: what the faces are.
     """
 
     width: int = 64
@@ -95,18 +113,21 @@ class Generator(nn.Module):
     resampling: str = "strided"
     axis_name: str | None = None
     dtype: types.DType = jnp.float32
+    image: dataset.ImageSpec = dataset.FER2013
 
     @nn.compact
     def __call__(self, latents: types.Latents, labels: types.Labels, train: bool) -> types.Images:
-        """Returns faces [B, 48, 48, 1] in [-1, 1] for latents [B, Z] and labels [B]."""
+        """Returns faces [B, S, S, C] in [-1, 1] for latents [B, Z] and labels [B]."""
         norm = normalisation.batch_norm(self.batch_norm, train, self.axis_name)
         one_hot = jax.nn.one_hot(labels, self.num_classes)
-        x = nn.Dense(3 * 3 * 8 * self.width, dtype=self.dtype, kernel_init=labeled_conv.WEIGHTS, name="project")(
+        side, (*others, widest) = stages(self.image.size)[0], widths(self.image.size, self.width)
+        x = nn.Dense(side * side * widest, dtype=self.dtype, kernel_init=labeled_conv.WEIGHTS, name="project")(
             jnp.concatenate([latents, one_hot], axis=1)
         )
-        x = nn.relu(norm("project_norm")(x)).reshape(-1, 3, 3, 8 * self.width)
-        for i, features in enumerate((4 * self.width, 2 * self.width, self.width, 1)):
-            dtype = self.dtype if features > 1 else jnp.float32
+        x = nn.relu(norm("project_norm")(x)).reshape(-1, side, side, widest)
+        for i, features in enumerate((*others[::-1], self.image.channels)):
+            last = i == len(others)
+            dtype = jnp.float32 if last else self.dtype
             if self.resampling == "pooled":
                 x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
                 layer = labeled_conv.LabeledConv(features, self.num_classes, stride=1, dtype=dtype, name=f"conv{i}")
@@ -115,7 +136,7 @@ class Generator(nn.Module):
                     features, self.num_classes, transpose=True, dtype=dtype, name=f"conv{i}"
                 )
             x = layer(x, labels)
-            if features > 1:
+            if not last:
                 x = nn.relu(norm(f"norm{i}")(x))
         return jnp.tanh(x)
 
@@ -178,20 +199,22 @@ class Encoder(nn.Module):
         return jnp.tanh(latents) if self.output == "tanh" else latents
 
 
-def make_generator(model: ModelConfig, num_classes: int, axis_name: str | None = None):
-    """Returns the module G of a configuration."""
-    return Generator(model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision)
+def make_generator(
+    model: ModelConfig, num_classes: int, axis_name: str | None = None, spec: dataset.ImageSpec = dataset.FER2013
+) -> Generator:
+    """Returns the module G of a configuration, for faces of a spec."""
+    return Generator(model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision, spec)
 
 
-def make_discriminator(model: ModelConfig, num_classes: int, axis_name: str | None = None):
-    """Returns the module D of a configuration."""
+def make_discriminator(model: ModelConfig, num_classes: int, axis_name: str | None = None) -> Discriminator:
+    """Returns the module D of a configuration, for faces of every size and number of channels."""
     return Discriminator(
         model.width, num_classes, model.batch_norm and model.critic_norm, model.resampling, axis_name, model.precision
     )
 
 
-def make_encoder(model: ModelConfig, num_classes: int, axis_name: str | None = None):
-    """Returns the module E of a configuration."""
+def make_encoder(model: ModelConfig, num_classes: int, axis_name: str | None = None) -> Encoder:
+    """Returns the module E of a configuration, for faces of every size and number of channels."""
     return Encoder(
         model.width,
         model.latent_size,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from emogan.models import conv, normalisation
 from emogan.util import types
 
-STAGES = (1, 3, 6, 8)  # widths at 24, 12, 6 and 3 pixels, in multiples of `width`
+STAGES = (1, 3, 6, 8)  # widths at a half, a quarter, an eighth and a sixteenth of the size, in multiples of `width`
 
 
 class _Block(nn.Module):
@@ -35,10 +35,10 @@ class _Block(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A residual network for [B, 48, 48, 1]: a 5x5 convolution of stride 2, a block at each of 24, 12, 6, 3 pixels.
+    """A residual network for [B, S, S, C]: a 5x5 convolution of stride 2, then a block at each size of `STAGES`.
 
     Attributes:
-      width: channels at 24 pixels; see `STAGES` for the others.
+      width: channels at half the size; see `STAGES` for the others.
       num_classes: how many labels there are.
       axis_name: the device axis over which batch-norm statistics are averaged, if any.
     """

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from emogan.data import dataset
 from emogan.models import ode
 from emogan.util import images, ranges, types
 
@@ -59,28 +60,33 @@ def seeds(faces: np.ndarray) -> np.ndarray:
     """Returns a number of each face, uint32 [N], from its pixels alone.
 
     Args:
-      faces: uint8 [N, 48, 48(, 1)], or floats in [-1, 1], which have the number of the bytes that they round to.
+      faces: uint8 [N, S, S(, 1 or 3)], or floats in [-1, 1], which have the number of the bytes that they round to.
     """
-    faces = np.asarray(faces).reshape(len(faces), *faces.shape[1:3])
+    faces = np.asarray(faces)
+    if faces.shape[3:] == (1,):
+        faces = faces[..., 0]
     if faces.dtype != np.uint8:
-        faces = np.asarray(images.to_bytes(jnp.asarray(faces)[..., None]))
+        faces = np.asarray(images.to_bytes(jnp.asarray(faces[..., None] if faces.ndim == 3 else faces)))
     digests = [hashlib.sha256(face.tobytes()).digest() for face in faces]
     return np.array([int.from_bytes(digest[:4], "little") for digest in digests], np.uint32)
 
 
-def noise(seed: int, faces: jax.Array, step: jax.Array, count: int) -> jax.Array:
-    """Returns the noises float32 [count, B, 48, 48, 1] of a step, which depend on nothing but the arguments.
+def noise(
+    seed: int, faces: jax.Array, step: jax.Array, count: int, shape: tuple[int, int, int] = dataset.FER2013.shape
+) -> jax.Array:
+    """Returns the noises float32 [count, B, S, S, C] of a step, which depend on nothing but the arguments.
 
     Args:
       seed: of all edits.
       faces: uint32 [B], the faces' numbers; see `seeds`.
       step: the number of the step.
       count: how many noises each face has.
+      shape: of a face, [S, S, C].
     """
 
     def of_face(face: jax.Array) -> jax.Array:
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), face), step)
-        return jax.random.normal(key, (count, 48, 48, 1))
+        return jax.random.normal(key, (count, *shape))
 
     return jax.vmap(of_face)(faces).swapaxes(0, 1)
 
@@ -94,16 +100,16 @@ def change(
     target: ode.Condition,
     source: ode.Condition,
 ) -> jax.Array:
-    """Returns v(z_t, t, y) - v(z_s, t, y_s), the mean over noises, [B, 48, 48, 1].
+    """Returns v(z_t, t, y) - v(z_s, t, y_s), the mean over noises, [B, S, S, C].
 
     It is exactly 0 where the two conditions are equal and z is the face.
 
     Args:
       velocity: the network.
-      faces: x, [B, 48, 48, 1].
-      moved: z - x, [B, 48, 48, 1].
+      faces: x, [B, S, S, C].
+      moved: z - x, [B, S, S, C].
       t: the time.
-      noises: n, [K, B, 48, 48, 1].
+      noises: n, [K, B, S, S, C].
       target, source: the conditions of y and y_s.
     """
     count, batch = noises.shape[:2]
@@ -133,7 +139,7 @@ def step(
     source: ode.Condition,
     solver: str,
 ) -> jax.Array:
-    """Returns z - x [B, 48, 48, 1] at the time `after`, for z - x at the time t; else as `change` and `ode.step`."""
+    """Returns z - x [B, S, S, C] at the time `after`, for z - x at the time t; else as `change` and `ode.step`."""
     first = change(velocity, faces, moved, t, noises, target, source)
     further = moved + (after - t) * first
     if solver == "euler":
@@ -153,11 +159,11 @@ def edit(
     count: int,
     solver: str,
 ) -> types.Images:
-    """Returns edits [B, 48, 48, 1] of faces, which may lie a little outside of [-1, 1].
+    """Returns edits [B, S, S, C] of faces, which may lie a little outside of [-1, 1].
 
     Args:
       velocity: the network.
-      faces: [B, 48, 48, 1] in [-1, 1].
+      faces: [B, S, S, C] in [-1, 1].
       path: times [S + 1], from t_max to 0.
       target, source: the wanted conditions, and those of the faces as they are.
       numbers: uint32 [B], the faces' own; see `seeds`.
@@ -168,7 +174,7 @@ def edit(
     path = jnp.asarray(path)
 
     def move(i: jax.Array, moved: jax.Array) -> jax.Array:
-        noises = noise(seed, numbers, i, count)
+        noises = noise(seed, numbers, i, count, faces.shape[1:])
         return step(velocity, faces, moved, path[i], path[i + 1], noises, target, source, solver)
 
     return faces + jax.lax.fori_loop(0, len(path) - 1, move, jnp.zeros_like(faces))
@@ -182,9 +188,9 @@ def errors(velocity: ode.Velocity, faces: types.Images, t: jax.Array, noises: ja
 
     Args:
       velocity: the network.
-      faces: [B, 48, 48, 1] in [-1, 1].
+      faces: [B, S, S, C] in [-1, 1].
       t: the time.
-      noises: [K, B, 48, 48, 1].
+      noises: [K, B, S, S, C].
       num_classes: C.
     """
     count, batch = noises.shape[:2]

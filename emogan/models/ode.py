@@ -15,7 +15,7 @@ from emogan.util import types
 
 SOLVERS = ("euler", "heun")
 
-# (x [B, 48, 48, 1], t [B], y [B, C]) -> v [B, 48, 48, 1]
+# (x [B, S, S, C], t [B], y [B, C]) -> v [B, S, S, C]
 Velocity = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
@@ -42,7 +42,7 @@ def null(count: int, num_classes: int) -> Condition:
 
 
 def velocities(velocity: Velocity, t: jax.Array, asked: Sequence[tuple[jax.Array, Condition]]) -> list[jax.Array]:
-    """Returns the velocity [B, 48, 48, 1] of each pair of x [B, 48, 48, 1] and its condition, at time t.
+    """Returns the velocity [B, S, S, C] of each pair of x [B, S, S, C] and its condition, at time t.
 
     With guidance w it is v(x, 0) + w (v(x, y) - v(x, 0)). The network is asked once, for all of them together.
     """
@@ -74,11 +74,11 @@ def times(begin: float, end: float, steps: int) -> np.ndarray:
 def step(
     velocity: Velocity, x: jax.Array, t: jax.Array, after: jax.Array, condition: Condition, solver: str
 ) -> types.Images:
-    """Returns x [B, 48, 48, 1] at the time `after`, for x at the time t.
+    """Returns x [B, S, S, C] at the time `after`, for x at the time t.
 
     Args:
       velocity: the network.
-      x: [B, 48, 48, 1].
+      x: [B, S, S, C].
       t, after: times in [0, 1]; `after` may be earlier.
       condition: of the faces.
       solver: `euler`, or `heun`, which is of second order and asks twice.
@@ -92,7 +92,7 @@ def step(
 
 
 def solve(velocity: Velocity, x: jax.Array, path: np.ndarray, condition: Condition, solver: str) -> types.Images:
-    """Returns x [B, 48, 48, 1] at the end of a path of times [S + 1], for x at its beginning; see `step`."""
+    """Returns x [B, S, S, C] at the end of a path of times [S + 1], for x at its beginning; see `step`."""
     path = jnp.asarray(path)
     return jax.lax.fori_loop(
         0, len(path) - 1, lambda i, x: step(velocity, x, path[i], path[i + 1], condition, solver), x

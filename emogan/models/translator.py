@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from emogan.data import dataset
 from emogan.models import conv
 from emogan.util import ranges, types
 
@@ -15,8 +16,8 @@ from emogan.util import ranges, types
 class TranslatorConfig:
     """The networks of phase `joint`."""
 
-    width: int = 32  # channels of E and G at 24 pixels; at 12, where the code is, three times as many
-    blocks: int = 2  # residual blocks at 12 pixels, of E and of G each
+    width: int = 32  # channels of E and G at half the size; at a quarter, where the code is, three times as many
+    blocks: int = 2  # residual blocks at the code's size, of E and of G each
     labels: str = "generator"  # where the wanted emotion enters: generator, as G(E(x) | y), or encoder, as StarGAN
     skip: bool = True  # whether the code holds the face itself, of which G changes a part under a mask
     reach: int = 4  # under `skip`: how many pixels the face in the code can be bent by; 0 leaves it as it is
@@ -50,23 +51,24 @@ class TranslatorConfig:
             ) from error
 
 
-CODE_SIZE = 12  # pixels of the code's sides
-_FOLD = 48 // CODE_SIZE
+_FOLD = 4  # pixels of a face's side for each of the code's
 _CLOSED = -4.0  # added to the mask's logits, so that at first the face in the code shines through
 _SHADING = 2  # how often what is painted on is smoothed: it shades, and lines are drawn by bending alone
 _WEIGHTS = nn.initializers.he_normal()
 
 
 def fold(images: types.Images) -> jax.Array:
-    """Returns faces [B, 48, 48, 1] as maps [B, 12, 12, 16], one for each place in a square of 4x4 pixels."""
-    x = images.reshape(-1, CODE_SIZE, _FOLD, CODE_SIZE, _FOLD)
-    return x.transpose(0, 1, 3, 2, 4).reshape(-1, CODE_SIZE, CODE_SIZE, _FOLD * _FOLD)
+    """Returns faces [B, S, S, C] as maps [B, S / 4, S / 4, 16 * C], one for each place in a square of 4x4 pixels."""
+    channels, size = images.shape[-1], images.shape[1] // _FOLD
+    x = images.reshape(-1, size, _FOLD, size, _FOLD * channels)
+    return x.transpose(0, 1, 3, 2, 4).reshape(-1, size, size, _FOLD * _FOLD * channels)
 
 
 def unfold(maps: jax.Array) -> types.Images:
-    """Returns the faces [B, 48, 48, 1] of `fold`."""
-    x = maps.reshape(-1, CODE_SIZE, CODE_SIZE, _FOLD, _FOLD)
-    return x.transpose(0, 1, 3, 2, 4).reshape(-1, 48, 48, 1)
+    """Returns the faces [B, S, S, C] of `fold`."""
+    channels, size = maps.shape[-1] // _FOLD**2, maps.shape[1]
+    x = maps.reshape(-1, size, size, _FOLD, _FOLD * channels)
+    return x.transpose(0, 1, 3, 2, 4).reshape(-1, _FOLD * size, _FOLD * size, channels)
 
 
 def smooth(x: jax.Array) -> jax.Array:
@@ -89,7 +91,7 @@ def mirror(maps: jax.Array) -> jax.Array:
 
 
 def warp(images: types.Images, flow: jax.Array, reach: int) -> types.Images:
-    """Returns faces [B, H, W, 1] whose every pixel is taken from elsewhere, by cubic convolution between pixels.
+    """Returns faces [B, H, W, C] whose every pixel is taken from elsewhere, by cubic convolution between pixels.
 
     Rows move first, then columns, so that a pixel costs 2 (2 reach + 3) products, none of them a gather, which is slow
     on CPU. Between pixels the kernel is that of Keys 1981 with a = -1/2; a linear one blurs what it moves.
@@ -124,9 +126,10 @@ def ways(flow: jax.Array, reach: int) -> jax.Array:
 
 
 def enlarge(maps: jax.Array) -> jax.Array:
-    """Returns maps [B, 12, 12, C] as [B, 48, 48, C], linearly between their points."""
+    """Returns maps [B, H, H, C] as [B, 4 * H, 4 * H, C], linearly between their points."""
     # As matrix products, which an export knows, of what `jax.image` does with the basis.
-    weights = jax.image.resize(jnp.eye(CODE_SIZE), (_FOLD * CODE_SIZE, CODE_SIZE), "linear")
+    size = maps.shape[1]
+    weights = jax.image.resize(jnp.eye(size), (_FOLD * size, size), "linear")
     for _ in range(2):  # rows, then columns: each product moves the new axis to the end
         maps = jnp.tensordot(maps, weights, axes=(1, 1))
     return maps.transpose(0, 2, 3, 1)
@@ -169,8 +172,8 @@ class Encoder(nn.Module):
     """E: two convolutions of stride 2, then residual blocks (the first half of StarGAN's generator, Choi et al. 2018).
 
     Attributes:
-      width: channels at 24 pixels; the code has three times as many, and the 16 of the face itself under `skip`.
-      blocks: residual blocks at 12 pixels.
+      width: channels at half the size; the code has three times as many and, under `skip`, the 16 * C of the face.
+      blocks: residual blocks at a quarter of the size.
       num_classes: how many label maps join the face; 0 for none.
       skip: whether the code holds the face itself, by `fold`.
       mirrored: whether the mirror image of the face is encoded, too: the code then has twice as many channels besides
@@ -185,7 +188,7 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, images: types.Images, labels: types.Labels, train: bool = False) -> jax.Array:
-        """Returns codes [B, 12, 12, C] of faces in [-1, 1]; `labels` are used only where `num_classes` > 0."""
+        """Returns codes [B, S / 4, S / 4, F] of faces in [-1, 1]; `labels` are used only where `num_classes` > 0."""
         del train  # there is nothing that training does otherwise
         layers = []
         for i, features in enumerate((self.width, 3 * self.width)):
@@ -206,7 +209,7 @@ class Encoder(nn.Module):
 
 
 class Drawing(NamedTuple):
-    """What G draws: faces [B, 48, 48, 1] in [-1, 1], and how it changed those in the codes.
+    """What G draws: faces [B, S, S, C] in [-1, 1], and how it changed those in the codes.
 
     Attributes:
       faces: the drawn ones.
@@ -230,12 +233,13 @@ class Generator(nn.Module):
     Attributes:
       width, blocks, skip: as in `Encoder`.
       num_classes: how many labels there are; 0 where E has been told.
-      reach: how far a pixel of the face in the code can move, in pixels; 0 for not at all. The flow [B, 12, 12, 2] is
-        sown as the intermediate "bend".
+      reach: how far a pixel of the face in the code can move, in pixels; 0 for not at all. The flow, of the
+        code's size, is sown as the intermediate "bend".
       strength: a factor of what the flow is made of, or one for each label; above that of training, 1, an expression is
         stronger.
       mirrored: whether the code is of an `Encoder` that encodes the mirror image, too. Then a face is bent and painted
         on by the mean of what both ask for, so that no side of it differs from the other without a reason.
+      channels: of a face; one mask and one flow are those of all.
     """
 
     width: int
@@ -245,6 +249,7 @@ class Generator(nn.Module):
     reach: int = 0
     strength: tuple[float, ...] = (1.0,)
     mirrored: bool = False
+    channels: int = 1
 
     @property
     def bends(self) -> bool:
@@ -252,7 +257,7 @@ class Generator(nn.Module):
         return self.skip and self.reach > 0
 
     def __call__(self, codes: jax.Array, labels: types.Labels, train: bool = False) -> types.Images:
-        """Returns faces [B, 48, 48, 1] in [-1, 1] for codes [B, 12, 12, C] and labels [B]."""
+        """Returns faces [B, S, S, C] in [-1, 1] for codes [B, S / 4, S / 4, F] and labels [B]."""
         del train
         return self.draw(codes, labels).faces
 
@@ -267,7 +272,7 @@ class Generator(nn.Module):
         """Returns the faces and what was done to those in the codes.
 
         Args:
-          codes: [B, 12, 12, C].
+          codes: [B, S / 4, S / 4, F].
           labels: [B].
           opening: a factor of the mask.
           strength: a factor of the flow and of the mask, from 0, which leaves the face in the code as it is.
@@ -276,7 +281,7 @@ class Generator(nn.Module):
         up0 = conv.ConvTranspose(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name="up0")
         norm0 = InstanceNorm(self.num_classes, name="norm0")
         last = nn.initializers.normal(0.02)  # small, so that the first faces are gray and the first mask is even
-        up1 = conv.ConvTranspose(2 if self.skip else 1, (5, 5), (2, 2), kernel_init=last, name="up1")
+        up1 = conv.ConvTranspose(self.channels + self.skip, (5, 5), (2, 2), kernel_init=last, name="up1")
         # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
         bend = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow") if self.bends else None
 
@@ -284,13 +289,13 @@ class Generator(nn.Module):
             for block in blocks:
                 x = block(x, labels)
             y = smooth(up1(nn.relu(norm0(smooth(up0(x)), labels))))
-            mask = nn.sigmoid(y[..., 1:] + _CLOSED) if self.skip else jnp.ones_like(y)
+            mask = nn.sigmoid(y[..., self.channels :] + _CLOSED) if self.skip else jnp.ones_like(y)
             made = bend(x) if self.bends else jnp.zeros_like(x[..., :2])
             flow = self.reach * jnp.tanh(self._strength_of(labels) * made)
-            return mask * jnp.tanh(y[..., :1]), mask, flow
+            return mask * jnp.tanh(y[..., : self.channels]), mask, flow
 
-        size = 3 * self.width
-        features = codes[..., _FOLD * _FOLD if self.skip else 0 :]
+        size, own = 3 * self.width, _FOLD**2 * self.channels if self.skip else 0
+        features = codes[..., own:]
         drawn, mask, flow = plan(features[..., :size])
         if self.mirrored:
             other_drawn, other_mask, other_flow = map(mirror, plan(features[..., size:]))
@@ -301,7 +306,7 @@ class Generator(nn.Module):
             return Drawing(drawn, nothing, nothing)
         if strength is not None:
             flow, opening = strength * flow, strength * opening
-        source, roughness = unfold(codes[..., : _FOLD * _FOLD]), nothing
+        source, roughness = unfold(codes[..., :own]), nothing
         if self.bends:
             slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
             roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)
@@ -368,15 +373,17 @@ class Critic(nn.Module):
 
 
 def make_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:
-    """Returns the module E of a configuration."""
+    """Returns the module E of a configuration, for faces of every size and number of channels."""
     told = num_classes if settings.labels == "encoder" else 0
     return Encoder(settings.width, settings.blocks, told, settings.skip)
 
 
-def make_generator(settings: TranslatorConfig, num_classes: int) -> Generator:
-    """Returns the module G of a configuration."""
+def make_generator(
+    settings: TranslatorConfig, num_classes: int, spec: dataset.ImageSpec = dataset.FER2013
+) -> Generator:
+    """Returns the module G of a configuration, for faces of a spec."""
     told = num_classes if settings.labels == "generator" else 0
-    return Generator(settings.width, settings.blocks, told, settings.skip, settings.reach)
+    return Generator(settings.width, settings.blocks, told, settings.skip, settings.reach, channels=spec.channels)
 
 
 def make_finished_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:
@@ -384,7 +391,9 @@ def make_finished_encoder(settings: TranslatorConfig, num_classes: int) -> Encod
     return make_encoder(settings, num_classes).clone(mirrored=settings.mirrored)
 
 
-def make_finished_generator(settings: TranslatorConfig, num_classes: int) -> Generator:
+def make_finished_generator(
+    settings: TranslatorConfig, num_classes: int, spec: dataset.ImageSpec = dataset.FER2013
+) -> Generator:
     """Returns the module G of a configuration as edits are made with it: it bends as strongly as `strength` says.
 
     Its codes are those of `make_finished_encoder`.
@@ -398,15 +407,16 @@ def make_finished_generator(settings: TranslatorConfig, num_classes: int) -> Gen
             f"translator.strength: expected 1 number or {num_classes}, one for each emotion, found {len(strengths)}; "
             "--config.translator.strength=1 bends all as in training"
         )
-    return make_generator(settings, num_classes).clone(strength=strengths, mirrored=settings.mirrored)
+    return make_generator(settings, num_classes, spec).clone(strength=strengths, mirrored=settings.mirrored)
 
 
 def make_discriminator(settings: TranslatorConfig, num_classes: int) -> Critic:
-    """Returns the module D of a configuration."""
+    """Returns the module D of a configuration, for faces of every size and number of channels."""
     return Critic(settings.critic_width, num_classes, settings.projection)
 
 
-def code_shape(settings: TranslatorConfig) -> tuple[int, int, int]:
+def code_shape(settings: TranslatorConfig, spec: dataset.ImageSpec = dataset.FER2013) -> tuple[int, int, int]:
     """Returns the shape of a code of the finished E."""
-    views = 2 if settings.mirrored else 1
-    return CODE_SIZE, CODE_SIZE, views * 3 * settings.width + (16 if settings.skip else 0)
+    views, size = 2 if settings.mirrored else 1, spec.size // _FOLD
+    own = _FOLD**2 * spec.channels if settings.skip else 0
+    return size, size, views * 3 * settings.width + own

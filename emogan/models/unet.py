@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from emogan.data import dataset
 from emogan.models import conv, ode
 from emogan.util import ranges, types
 
@@ -15,7 +16,7 @@ from emogan.util import ranges, types
 class UNetConfig:
     """The network of phase `flow`."""
 
-    widths: str = "64,128,224"  # channels at 24, 12, 6 and, where there is a fourth number, 3 pixels
+    widths: str = "64,128,224"  # channels at a half, a quarter, an eighth and, if there are four, a sixteenth
     blocks: int = 2  # residual blocks at each size on the way down; one more on the way up
     attention: bool = True  # self-attention at the smallest size
 
@@ -38,7 +39,7 @@ class UNetConfig:
         return numbers
 
 
-UNSHUFFLE = 2  # each pixel at 24x24 holds 2x2 of the face
+UNSHUFFLE = 2  # each pixel of the largest map holds 2x2 of the face
 _GROUPS = 8  # channels a group norm takes together are 1/8 of all
 _EPSILON = 1e-5
 _BEGIN_AT_ZERO = ("conv1", "modulation", "out", "velocity")
@@ -47,13 +48,15 @@ _LONGEST, _SHORTEST = 1.0, 1e-3  # periods of the sinusoids of time, which lies 
 
 
 class UNet(nn.Module):
-    """Residual blocks at 24, 12 and 6 pixels with skip connections (Ronneberger et al. 2015; Dhariwal and Nichol 2021).
+    """Residual blocks at 1/2, 1/4 and 1/8 of the size with skip connections.
+
+    Ronneberger et al. 2015; Dhariwal and Nichol 2021.
 
     Time and label scale and shift the features inside each block. Resampling is the mean of 2x2 and its transpose,
     so that each convolution is 3x3 with stride 1. Parameters, normalisation and the answer are float32.
 
     Attributes:
-      widths: channels at 24, 12, 6, ... pixels; multiples of 8.
+      widths: channels at 1/2, 1/4, 1/8, ... of the size; multiples of 8.
       blocks: residual blocks at each size on the way down; there is one more on the way up.
       attention: whether the middle, at the smallest size, has self-attention.
       num_classes: how many labels there are.
@@ -68,10 +71,10 @@ class UNet(nn.Module):
 
     @nn.compact
     def __call__(self, faces: types.Images, times: jax.Array, labels: jax.Array) -> types.Images:
-        """Returns velocities float32 [B, 48, 48, 1].
+        """Returns velocities float32 [B, S, S, C].
 
         Args:
-          faces: [B, 48, 48, 1], a mixture of a face in [-1, 1] and of noise.
+          faces: [B, S, S, C], a mixture of a face in [-1, 1] and of noise.
           times: [B] in [0, 1], the share of noise.
           labels: [B, C], distributions over the classes; rows of 0 are the null label.
         """
@@ -103,7 +106,7 @@ class UNet(nn.Module):
                 x = block(f"up{level}_{i}", width, jnp.concatenate([x, skips.pop()], axis=-1))
             x = grow(x) if level else x
         x = nn.silu(_GroupNorm(name="norm")(x))
-        x = _Conv(UNSHUFFLE**2, self.dtype, name="velocity")(x)
+        x = _Conv(UNSHUFFLE**2 * faces.shape[-1], self.dtype, name="velocity")(x)
         return shuffle(x.astype(jnp.float32))
 
 
@@ -177,13 +180,13 @@ class _Attention(nn.Module):
         return x + nn.Dense(channels, dtype=self.dtype, name="out")(y)
 
 
-def initialise(module: UNet, key: jax.Array) -> types.Params:
+def initialise(module: UNet, key: jax.Array, spec: dataset.ImageSpec = dataset.FER2013) -> types.Params:
     """Returns first parameters: kernels are normal with variance 1 / inputs, but each block begins as its shortcut.
 
     So the first velocity is 0 everywhere. All kernels are parts of one draw, because a program that draws each by
     itself takes minutes to compile on a CPU.
     """
-    face, label = jnp.zeros((1, 48, 48, 1)), jnp.zeros((1, module.num_classes))
+    face, label = jnp.zeros((1, *spec.shape)), jnp.zeros((1, module.num_classes))
     shapes = jax.eval_shape(module.init, key, face, jnp.zeros(1), label)["params"]
     leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
     names = [tuple(part.key for part in path[-2:]) for path, _ in leaves]
@@ -236,7 +239,7 @@ def grow(x: jax.Array) -> jax.Array:
 
 
 def make(settings: UNetConfig, num_classes: int, precision: str) -> UNet:
-    """Returns the network of a configuration."""
+    """Returns the network of a configuration, for faces of every size and number of channels."""
     return UNet(settings.channels(), settings.blocks, settings.attention, num_classes, jnp.dtype(precision))
 
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from emogan.data import dataset
 from emogan.models import dcgan
 from emogan.recipes import gan
 from emogan.recipes import state as state_lib
@@ -44,30 +45,32 @@ class AutoEncoder(nn.Module):
     model: dcgan.ModelConfig
     num_classes: int
     axis_name: str | None = None
+    image: dataset.ImageSpec = dataset.FER2013
 
     @nn.compact
     def __call__(self, faces: types.Images, labels: types.Labels, train: bool) -> types.Images:
-        """Returns the faces given back, [B, 48, 48, 1]."""
+        """Returns the faces given back, [B, S, S, C]."""
         model, norm = self.model, self.model.batch_norm and self.model.critic_norm
         rest = (norm, model.resampling)
         latents = dcgan.Encoder(
             model.width, model.latent_size, 0, *rest, "linear", self.axis_name, model.precision, name="encoder"
         )(faces, labels, train)
-        return dcgan.Generator(model.width, self.num_classes, *rest, self.axis_name, model.precision, name="decoder")(
-            latents, labels, train
+        decoder = dcgan.Generator(
+            model.width, self.num_classes, *rest, self.axis_name, model.precision, self.image, name="decoder"
         )
+        return decoder(latents, labels, train)
 
 
-def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
+def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec = dataset.FER2013) -> state_lib.Phase:
     """Returns phase `gan` of a configuration whose `gan.loss` is began."""
     model, settings = config.model, config.gan
     optimizer = gan.make_optimizer(settings)
 
     def init(key: jax.Array) -> BeganState:
-        first = gan.make(config, num_classes).init(key)
-        critic = AutoEncoder(model, num_classes)
+        first = gan.make(config, num_classes, spec).init(key)
+        critic = AutoEncoder(model, num_classes, image=spec)
         key = jax.random.fold_in(key, 1)
-        face, label = jnp.zeros((1, 48, 48, 1)), jnp.zeros((1,), jnp.int32)
+        face, label = jnp.zeros((1, *spec.shape)), jnp.zeros((1,), jnp.int32)
         critic = state_lib.initialise(critic, optimizer, key, face, label)
         return BeganState(first.step, first.generator, critic, first.average, jnp.zeros(()))
 
@@ -76,7 +79,8 @@ def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
     ) -> tuple[BeganState, types.Metrics]:
         real, labels = images.to_float(batch["image"]), batch["label"]
         norm_axis = state_lib.norm_axis(config.parallel, axis_name)
-        G, D = dcgan.make_generator(model, num_classes, norm_axis), AutoEncoder(model, num_classes, norm_axis)
+        G = dcgan.make_generator(model, num_classes, norm_axis, spec)
+        D = AutoEncoder(model, num_classes, norm_axis, spec)
         latents = state_lib.own_share(
             lambda count: dcgan.sample_latents(key, count, model.latent_size, model.latent_distribution),
             len(labels),
@@ -133,4 +137,4 @@ def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
     def diagnose(metrics: Mapping[str, float]) -> None:
         del metrics
 
-    return state_lib.Phase("gan", init, step, gan.make(config, num_classes).sample, (), diagnose)
+    return state_lib.Phase("gan", init, step, gan.make(config, num_classes, spec).sample, (), diagnose)

@@ -70,7 +70,7 @@ def make_classifier(
 def look(
     module: classifier_lib.Classifier, variables: state_lib.Variables, faces: types.ByteImages
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns logits [B, C] and features [B, F] of faces uint8 [B, 48, 48]."""
+    """Returns logits [B, C] and features [B, F] of faces uint8 [B, S, S(, 3)]."""
     return module.apply(variables, images.to_float(faces), train=False)
 
 
@@ -84,13 +84,13 @@ def accuracies(logits: jax.Array, labels: types.Labels) -> tuple[jax.Array, jax.
 
 
 def attack(slopes: jax.Array, length: float) -> jax.Array:
-    """Returns the changes [B, 48, 48, 1] of a Euclidean length that raise a loss most, to first order.
+    """Returns the changes [B, S, S, C] of a Euclidean length that raise a loss most, to first order.
 
     A classifier trained on faces so changed has slopes that look like faces (Santurkar et al. 2019, who take more
     steps), so that E and G, which follow them, must draw what people would see too.
 
     Args:
-      slopes: of the loss at each face, [B, 48, 48, 1].
+      slopes: of the loss at each face, [B, S, S, C].
       length: of each change, in units of [-1, 1] images, over all pixels.
     """
     norms = jnp.sqrt(jnp.sum(jnp.square(slopes), axis=(1, 2, 3), keepdims=True))
@@ -111,9 +111,9 @@ def make(
       config: see `config.ClassifierConfig`.
       num_classes: how many labels there are.
       total_steps: the length of the schedule.
-      valid: faces that every sample judges; they take no part in training.
+      valid: faces that every sample judges; they take no part in training, and are such as the others.
       name: of the phase.
-      change: what happens to the faces of each step, given them [B, 48, 48, 1] and a key for each [B].
+      change: what happens to the faces of each step, given them [B, S, S, C] and a key for each [B].
     """
     settings = getattr(config, name)
     schedule = optax.warmup_cosine_decay_schedule(
@@ -128,7 +128,7 @@ def make(
     held_out = {"image": valid.images, "label": valid.labels}  # NumPy arrays, so that making a phase computes nothing
 
     def init(key: jax.Array) -> ClassifierState:
-        network = state_lib.initialise(module, optimizer, key, jnp.zeros((1, 48, 48, 1)))
+        network = state_lib.initialise(module, optimizer, key, jnp.zeros((1, *valid.spec.shape)))
         return ClassifierState(jnp.zeros((), jnp.int32), network, jax.tree.map(jnp.copy, dict(network.variables)))
 
     def step(
@@ -188,14 +188,18 @@ def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, in
     return make(run.config, run.num_classes, run.steps[name], run.held_out(), name), {}
 
 
-def _begin(config: "config_lib.Config", num_classes: int, name: str, key: jax.Array) -> ClassifierState:
-    return make(config, num_classes, 1, dataset.nobody(), name).init(key)
+def _begin(
+    config: "config_lib.Config", num_classes: int, name: str, key: jax.Array, spec: dataset.ImageSpec
+) -> ClassifierState:
+    return make(config, num_classes, 1, dataset.nobody(spec), name).init(key)
 
 
-def _networks(config: "config_lib.Config", name: str, num_classes: int) -> dict[str, types.Params]:
+def _networks(
+    config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
+) -> dict[str, types.Params]:
     module = make_classifier(getattr(config, name), num_classes)
     title = "classifier" if name == "classifier" else f"{name} classifier"
-    return {title: state_lib.shapes(module, (1, 48, 48, 1), train=False)}
+    return {title: state_lib.shapes(module, (1, *spec.shape), train=False)}
 
 
 ClassifierConfig.recipe = state_lib.Recipe(

@@ -11,6 +11,7 @@ import optax
 from flax import struct
 
 from emogan import emotions, losses
+from emogan.data import dataset
 from emogan.models import dcgan
 from emogan.recipes import gan
 from emogan.recipes import state as state_lib
@@ -63,28 +64,37 @@ class EncoderState:
 
 
 def edits(
-    model: dcgan.ModelConfig, num_classes: int, generator: state_lib.Variables, latents: types.Latents
+    model: dcgan.ModelConfig,
+    num_classes: int,
+    generator: state_lib.Variables,
+    latents: types.Latents,
+    spec: dataset.ImageSpec = dataset.FER2013,
 ) -> jax.Array:
-    """Returns the faces of latents [B, Z] under every label, [num_classes, B, 48, 48, 1] in [-1, 1]."""
+    """Returns the faces of latents [B, Z] under every label, [num_classes, B, S, S, C] in [-1, 1]."""
     count = len(latents)
-    faces = dcgan.make_generator(model, num_classes).apply(
+    faces = dcgan.make_generator(model, num_classes, spec=spec).apply(
         generator, jnp.tile(latents, (num_classes, 1)), jnp.repeat(jnp.arange(num_classes), count), train=False
     )
-    return faces.reshape(num_classes, count, 48, 48, 1)
+    return faces.reshape(num_classes, count, *spec.shape)
 
 
-def make(config: "config_lib.Config", num_classes: int, generator: state_lib.Variables) -> state_lib.Phase:
+def make(
+    config: "config_lib.Config",
+    num_classes: int,
+    generator: state_lib.Variables,
+    spec: dataset.ImageSpec = dataset.FER2013,
+) -> state_lib.Phase:
     """Returns phase `encoder` of a configuration, for the variables of a finished G."""
     model, settings = config.model, config.encoder
     optimizer = optax.adam(settings.learning_rate, b1=settings.b1)
-    G = dcgan.make_generator(model, num_classes)  # in inference mode it needs no axis
+    G = dcgan.make_generator(model, num_classes, spec=spec)  # in inference mode it needs no axis
 
     def init(key: jax.Array) -> EncoderState:
         network = state_lib.initialise(
             dcgan.make_encoder(model, num_classes),
             optimizer,
             key,
-            jnp.zeros((1, 48, 48, 1)),
+            jnp.zeros((1, *spec.shape)),
             jnp.zeros((1,), jnp.int32),
         )
         average = jax.tree.map(jnp.copy, dict(network.variables)) if settings.ema_decay else {}
@@ -145,7 +155,7 @@ def make(config: "config_lib.Config", num_classes: int, generator: state_lib.Var
         faces = images.to_float(batch["image"][:SAMPLES])
         labels = batch["label"][:SAMPLES]
         latents = dcgan.make_encoder(model, num_classes).apply(state.best_encoder, faces, labels, train=False)
-        edited = edits(model, num_classes, state.generator, latents)
+        edited = edits(model, num_classes, state.generator, latents, spec)
         own = edited[labels, jnp.arange(len(labels))]
         metrics = {
             "sample_psnr": jnp.mean(images.psnr(faces, own)),
@@ -154,7 +164,7 @@ def make(config: "config_lib.Config", num_classes: int, generator: state_lib.Var
             "sample_edge": jnp.mean(jnp.abs(latents) > EDGE * PRIOR_EDGE[model.latent_distribution]),
         }
         rows = jnp.concatenate([faces[None], own[None], edited]).swapaxes(0, 1)
-        return images.to_bytes(rows.reshape(-1, 48, 48, 1)).reshape(*rows.shape[:2], 48, 48), metrics
+        return images.to_bytes(rows), metrics
 
     def diagnose(metrics: Mapping[str, float]) -> None:
         del metrics
@@ -165,21 +175,25 @@ def make(config: "config_lib.Config", num_classes: int, generator: state_lib.Var
 
 def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
     step, generator = run.finished("gan", lambda state: state.best_generator)
-    return make(run.config, run.num_classes, generator), {"gan_step": step}
+    return make(run.config, run.num_classes, generator, run.spec), {"gan_step": step}
 
 
-def _begin(config: "config_lib.Config", num_classes: int, name: str, key: jax.Array) -> EncoderState:
-    generator = gan.make_by_loss(config, num_classes).init(key).best_generator
-    return make(config, num_classes, generator).init(key)
+def _begin(
+    config: "config_lib.Config", num_classes: int, name: str, key: jax.Array, spec: dataset.ImageSpec
+) -> EncoderState:
+    generator = gan.make_by_loss(config, num_classes, spec).init(key).best_generator
+    return make(config, num_classes, generator, spec).init(key)
 
 
-def _networks(config: "config_lib.Config", name: str, num_classes: int) -> dict[str, types.Params]:
+def _networks(
+    config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
+) -> dict[str, types.Params]:
     model = config.model
-    E, G = dcgan.make_encoder(model, num_classes), dcgan.make_generator(model, num_classes)
+    E, G = dcgan.make_encoder(model, num_classes), dcgan.make_generator(model, num_classes, spec=spec)
     dtypes = (jnp.float32, jnp.int32)
     return {
         "generator": state_lib.shapes(G, (1, model.latent_size), (1,), dtypes=dtypes, train=False),
-        "encoder": state_lib.shapes(E, (1, 48, 48, 1), (1,), dtypes=dtypes, train=False),
+        "encoder": state_lib.shapes(E, (1, *spec.shape), (1,), dtypes=dtypes, train=False),
     }
 
 

@@ -94,8 +94,8 @@ def losses_of(
 
     Args:
       velocity: the network.
-      faces: x, [B, 48, 48, 1] in [-1, 1].
-      noises: n, [B, 48, 48, 1].
+      faces: x, [B, S, S, C] in [-1, 1].
+      noises: n, [B, S, S, C].
       times: t, [B] in [0, 1].
       labels: y, [B, C], distributions; rows of 0 are the null label.
     """
@@ -113,9 +113,9 @@ def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Datase
     Args:
       config: see `config.FlowConfig`.
       num_classes: how many labels there are.
-      held_out: faces that every sample edits; they take no part in training.
+      held_out: faces that every sample edits; they take no part in training, and are such as the others.
     """
-    settings, edits = config.flow, config.flow_edit
+    settings, edits, spec = config.flow, config.flow_edit, held_out.spec
     module = unet.make(config.unet, num_classes, config.model.precision)
     rate = (
         optax.linear_schedule(0.0, settings.learning_rate, settings.warm_up)
@@ -127,7 +127,7 @@ def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Datase
     seeds = flow_edit.seeds(shown[0])
 
     def init(key: jax.Array) -> FlowState:
-        params = jax.jit(lambda key: unet.initialise(module, key))(key)
+        params = jax.jit(lambda key: unet.initialise(module, key, spec))(key)
         network = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
         average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
         return FlowState(jnp.zeros((), jnp.int32), network, average)
@@ -144,7 +144,7 @@ def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Datase
         faces = images.to_float(batch["image"])
         faces = jax.vmap(augment.flip)(faces, share(lambda count: jax.random.split(keys[0], count)))
         times = share(lambda count: draw_times(keys[1], count, settings))
-        noises = share(lambda count: jax.random.normal(keys[2], (count, 48, 48, 1)))
+        noises = share(lambda count: jax.random.normal(keys[2], (count, *spec.shape)))
         dropped = share(lambda count: jax.random.uniform(keys[3], (count,)) < settings.label_dropout)
         labels = batch["distribution"] if "distribution" in batch else jax.nn.one_hot(batch["label"], num_classes)
         labels = jnp.where(dropped[:, None], 0.0, labels)
@@ -175,7 +175,7 @@ def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Datase
         del batch
         velocity = unet.velocity_of(module, state.best_params)
         every = jnp.concatenate([jnp.zeros((1, num_classes)), jnp.eye(num_classes)])
-        noises = jnp.repeat(jax.random.normal(key, (DRAWN, 48, 48, 1)), len(every), axis=0)
+        noises = jnp.repeat(jax.random.normal(key, (DRAWN, *spec.shape)), len(every), axis=0)
         wanted = ode.Condition(jnp.tile(every, (DRAWN, 1)), jnp.full(len(noises), _SAMPLE_GUIDANCE))
         drawn = ode.solve(velocity, noises, ode.times(1.0, 0.0, _SAMPLE_STEPS), wanted, "euler")
 
@@ -189,9 +189,9 @@ def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Datase
         edited = flow_edit.edit(
             velocity, rows, path, target, ode.Condition(own, strength), numbers, edits.seed, edits.noises, edits.solver
         )
-        edited = jnp.concatenate([faces[:, None], edited.reshape(len(faces), num_classes, 48, 48, 1)], axis=1)
-        whole = jnp.concatenate([drawn.reshape(DRAWN, -1, 48, 48, 1), edited])
-        return images.to_bytes(whole.reshape(-1, 48, 48, 1)).reshape(*whole.shape[:2], 48, 48), {}
+        edited = jnp.concatenate([faces[:, None], edited.reshape(len(faces), num_classes, *spec.shape)], axis=1)
+        whole = jnp.concatenate([drawn.reshape(DRAWN, -1, *spec.shape), edited])
+        return images.to_bytes(whole), {}
 
     def diagnose(metrics: Mapping[str, float]) -> None:
         del metrics
@@ -208,13 +208,17 @@ def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, in
     return make(run.config, run.num_classes, run.held_out()), {}
 
 
-def _begin(config: "config_lib.Config", num_classes: int, name: str, key: jax.Array) -> FlowState:
-    return make(config, num_classes, dataset.nobody()).init(key)
+def _begin(
+    config: "config_lib.Config", num_classes: int, name: str, key: jax.Array, spec: dataset.ImageSpec
+) -> FlowState:
+    return make(config, num_classes, dataset.nobody(spec)).init(key)
 
 
-def _networks(config: "config_lib.Config", name: str, num_classes: int) -> dict[str, types.Params]:
+def _networks(
+    config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
+) -> dict[str, types.Params]:
     module = unet.make(config.unet, num_classes, config.model.precision)
-    return {"flow": state_lib.shapes(module, (1, 48, 48, 1), (1,), (1, num_classes))}
+    return {"flow": state_lib.shapes(module, (1, *spec.shape), (1,), (1, num_classes))}
 
 
 FlowConfig.recipe = state_lib.Recipe(

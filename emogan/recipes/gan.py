@@ -12,6 +12,7 @@ import optax
 from flax import struct
 
 from emogan import losses
+from emogan.data import dataset
 from emogan.models import dcgan
 from emogan.recipes import state as state_lib
 from emogan.util import images, ranges, types
@@ -95,8 +96,8 @@ def make_optimizer(settings: GanConfig) -> optax.GradientTransformation:
     return optax.adam(settings.learning_rate, b1=settings.b1, b2=settings.b2)
 
 
-def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
-    """Returns phase `gan` of a configuration, for labels in 0..num_classes - 1."""
+def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec = dataset.FER2013) -> state_lib.Phase:
+    """Returns phase `gan` of a configuration, for labels in 0..num_classes - 1 and faces of a spec."""
     model, settings, parts = config.model, config.gan, config.parallel.microbatches
     optimizer, adversarial = make_optimizer(settings), losses.ADVERSARIAL.get(settings.loss)
 
@@ -104,7 +105,7 @@ def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
         generator_key, discriminator_key = jax.random.split(key)
         labels = jnp.zeros((1,), jnp.int32)
         generator = state_lib.initialise(
-            dcgan.make_generator(model, num_classes),
+            dcgan.make_generator(model, num_classes, spec=spec),
             optimizer,
             generator_key,
             jnp.zeros((1, model.latent_size)),
@@ -114,7 +115,7 @@ def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
             dcgan.make_discriminator(model, num_classes),
             optimizer,
             discriminator_key,
-            jnp.zeros((1, 48, 48, 1)),
+            jnp.zeros((1, *spec.shape)),
             labels,
         )
         # The average is a copy, because donating a state with one buffer in two places is an error.
@@ -126,7 +127,7 @@ def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
     ) -> tuple[GanState, types.Metrics]:
         real, labels = images.to_float(batch["image"]), batch["label"]
         norm_axis = state_lib.norm_axis(config.parallel, axis_name)
-        G = dcgan.make_generator(model, num_classes, norm_axis)
+        G = dcgan.make_generator(model, num_classes, norm_axis, spec)
         D = dcgan.make_discriminator(model, num_classes, norm_axis)
         # One batch of z, with the labels of the real batch, serves both updates, D's first.
         latents = state_lib.own_share(
@@ -229,8 +230,9 @@ def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
         latents = dcgan.sample_latents(key, SAMPLES, model.latent_size, model.latent_distribution)
         # The labels of the first 64 faces, over again if there are fewer.
         labels = jnp.resize(batch["label"], (SAMPLES,))
-        faces = dcgan.make_generator(model, num_classes).apply(state.best_generator, latents, labels, train=False)
-        return images.to_bytes(faces).reshape(8, 8, 48, 48), {}
+        G = dcgan.make_generator(model, num_classes, spec=spec)
+        faces = G.apply(state.best_generator, latents, labels, train=False)
+        return images.to_bytes(faces).reshape(8, 8, *spec.byte_shape), {}
 
     def diagnose(metrics: Mapping[str, float]) -> state_lib.Diagnosis | None:
         limit, steps = settings.collapse_steps, int(metrics["collapsed_for"])
@@ -252,26 +254,30 @@ def make(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
     return state_lib.Phase("gan", init, step, sample, (), diagnose)
 
 
-def make_by_loss(config: "config_lib.Config", num_classes: int) -> state_lib.Phase:
+def make_by_loss(
+    config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec = dataset.FER2013
+) -> state_lib.Phase:
     """Returns phase `gan` of a configuration: that of this file or, with the loss `began`, BEGAN's."""
     from emogan.recipes import began  # here, since it builds on this file
 
-    return began.make(config, num_classes) if config.gan.loss == "began" else make(config, num_classes)
+    return (began.make if config.gan.loss == "began" else make)(config, num_classes, spec)
 
 
-def _networks(config: "config_lib.Config", name: str, num_classes: int) -> dict[str, types.Params]:
+def _networks(
+    config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
+) -> dict[str, types.Params]:
     model, dtypes = config.model, (jnp.float32, jnp.int32)
-    generator = dcgan.make_generator(model, num_classes)
+    generator = dcgan.make_generator(model, num_classes, spec=spec)
     discriminator = dcgan.make_discriminator(model, num_classes)
     return {
         "generator": state_lib.shapes(generator, (1, model.latent_size), (1,), dtypes=dtypes, train=False),
-        "discriminator": state_lib.shapes(discriminator, (1, 48, 48, 1), (1,), dtypes=dtypes, train=False),
+        "discriminator": state_lib.shapes(discriminator, (1, *spec.shape), (1,), dtypes=dtypes, train=False),
     }
 
 
 GanConfig.recipe = state_lib.Recipe(
-    build=lambda run, name: (make_by_loss(run.config, run.num_classes), {}),
-    begin=lambda config, num_classes, name, key: make_by_loss(config, num_classes).init(key),
+    build=lambda run, name: (make_by_loss(run.config, run.num_classes, run.spec), {}),
+    begin=lambda config, num_classes, name, key, spec: make_by_loss(config, num_classes, spec).init(key),
     networks=_networks,
     curves=(
         state_lib.Panel(

@@ -12,7 +12,7 @@ import optax
 from flax import struct
 
 from emogan import losses
-from emogan.data import augment
+from emogan.data import augment, dataset
 from emogan.models import emotion_cnn as classifier_lib
 from emogan.models import translator
 from emogan.recipes import state as state_lib
@@ -120,9 +120,11 @@ class JointState:
         return {"params": self.best_params["generator"]}
 
 
-def draw_guides(config: "config_lib.Config", num_classes: int, key: jax.Array) -> dict[str, state_lib.Variables]:
+def draw_guides(
+    config: "config_lib.Config", num_classes: int, key: jax.Array, spec: dataset.ImageSpec = dataset.FER2013
+) -> dict[str, state_lib.Variables]:
     """Returns the first variables of the classifiers that a configuration asks for as guides."""
-    begin = lambda module, key: module.init(key, jnp.zeros((1, 48, 48, 1)), train=False)  # noqa: E731
+    begin = lambda module, key: module.init(key, jnp.zeros((1, *spec.shape)), train=False)  # noqa: E731
     modules = _namers(config, num_classes)
     keys = jax.random.split(key, max(len(modules), 1))
     return {name: begin(module, own) for (name, module), own in zip(modules.items(), keys, strict=False)}
@@ -139,6 +141,7 @@ def make(
     total_steps: int,
     class_counts: Any,
     guides: Mapping[str, state_lib.Variables],
+    spec: dataset.ImageSpec = dataset.FER2013,
 ) -> state_lib.Phase:
     """Returns phase `joint` of a configuration.
 
@@ -148,9 +151,10 @@ def make(
       total_steps: the length of the schedule.
       class_counts: how many training faces each label has, [C].
       guides: the variables of the classifiers of `config.guides`, by their phases.
+      spec: what the faces are.
     """
     settings, sizes = config.joint, config.translator
-    E, G = translator.make_encoder(sizes, num_classes), translator.make_generator(sizes, num_classes)
+    E, G = translator.make_encoder(sizes, num_classes), translator.make_generator(sizes, num_classes, spec)
     D = translator.make_discriminator(sizes, num_classes)
     namers = _namers(config, num_classes)
     adversarial = losses.ADVERSARIAL[settings.loss]
@@ -171,7 +175,7 @@ def make(
 
     def init(key: jax.Array) -> JointState:
         keys = jax.random.split(key, 3)
-        face, label = jnp.zeros((1, 48, 48, 1)), jnp.zeros((1,), jnp.int32)
+        face, label = jnp.zeros((1, *spec.shape)), jnp.zeros((1,), jnp.int32)
 
         def begin():
             codes, encoder = E.init_with_output(keys[0], face, label)
@@ -331,7 +335,7 @@ def make(
         labels = jnp.repeat(jnp.arange(num_classes), len(faces))
         edits = draw(state.best_params, jnp.tile(faces, (num_classes, 1, 1, 1)), labels).faces
         columns = jnp.concatenate([faces[None], edits.reshape(num_classes, *faces.shape)])
-        return images.to_bytes(columns.swapaxes(0, 1)).reshape(-1, num_classes + 1, 48, 48), {}
+        return images.to_bytes(columns.swapaxes(0, 1)), {}
 
     def diagnose(metrics: Mapping[str, float]) -> state_lib.Diagnosis | None:
         if metrics["negative_for"] != _NEGATIVE_STEPS:
@@ -355,25 +359,30 @@ def draw_wanted(key: jax.Array, count: int, num_classes: int, balanced: bool, fr
 
 def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
     guides = {guide: run.finished(guide, lambda state: state.average)[1] for guide in guide_phases(run.config)}
-    return make(run.config, run.num_classes, run.steps[name], run.class_counts, guides), {}
+    return make(run.config, run.num_classes, run.steps[name], run.class_counts, guides, run.spec), {}
 
 
-def _begin(config: "config_lib.Config", num_classes: int, name: str, key: jax.Array) -> JointState:
-    guides = draw_guides(config, num_classes, key)
-    return make(config, num_classes, 1, [1] * num_classes, guides).init(key)
+def _begin(
+    config: "config_lib.Config", num_classes: int, name: str, key: jax.Array, spec: dataset.ImageSpec
+) -> JointState:
+    guides = draw_guides(config, num_classes, key, spec)
+    return make(config, num_classes, 1, [1] * num_classes, guides, spec).init(key)
 
 
-def _networks(config: "config_lib.Config", name: str, num_classes: int) -> dict[str, types.Params]:
+def _networks(
+    config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
+) -> dict[str, types.Params]:
     sizes, dtypes = config.translator, (jnp.float32, jnp.int32)
     told = [(1, size)] if (size := told_size(config)) else []
     # E and G as edits are made with them have the same parameters; G refuses a wrong number of strengths in time.
-    E, G = (make(sizes, num_classes) for make in (translator.make_finished_encoder, translator.make_finished_generator))
+    E = translator.make_finished_encoder(sizes, num_classes)
+    G = translator.make_finished_generator(sizes, num_classes, spec)
     D = translator.make_discriminator(sizes, num_classes)
-    code = (1, *translator.code_shape(sizes))
+    code = (1, *translator.code_shape(sizes, spec))
     return {
-        "joint encoder": state_lib.shapes(E, (1, 48, 48, 1), (1,), dtypes=dtypes, train=False),
+        "joint encoder": state_lib.shapes(E, (1, *spec.shape), (1,), dtypes=dtypes, train=False),
         "joint generator": state_lib.shapes(G, code, (1,), dtypes=dtypes, train=False),
-        "joint discriminator": state_lib.shapes(D, (1, 48, 48, 1), (1,), *told, dtypes=dtypes, train=False),
+        "joint discriminator": state_lib.shapes(D, (1, *spec.shape), (1,), *told, dtypes=dtypes, train=False),
     }
 
 

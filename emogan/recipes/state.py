@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emogan import config as config_lib
 
 Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}
-# {"image": uint8 [B, 48, 48], "label": int32 [B]}, and "distribution": float32 [B, C] where the data have them
+# {"image": uint8 [B, S, S(, 3)], "label": int32 [B]}, and "distribution": float32 [B, C] where the data have them
 Batch = Mapping[str, jax.Array]
 
 
@@ -52,7 +52,7 @@ class Phase:
       name: the name of the phase, of its folder of checkpoints and of its lines in metrics.jsonl.
       init: key -> state.
       step: (state, batch, key, axis_name=None) -> (state, metrics); pure, `state.step` counts its calls.
-      sample: (state, batch, key) -> (faces uint8 [rows, columns, 48, 48], metrics); pure.
+      sample: (state, batch, key) -> (faces uint8 [rows, columns, S, S(, 3)], metrics); pure.
       sample_columns: what the columns of the sample show, empty if they need no name.
       diagnose: metrics of one step as floats -> Diagnosis, or None while all is well.
       synthetic: whether the sample's faces are generated, which the pictures' metadata then say.
@@ -91,6 +91,7 @@ class Run(Protocol):
     config: "config_lib.Config"
     num_classes: int
     class_counts: Any  # training faces of each label, [C]
+    spec: dataset.ImageSpec  # what the faces are
     steps: Mapping[str, int]  # of each phase, and of those that it builds on
 
     def held_out(self) -> dataset.Dataset:
@@ -106,9 +107,9 @@ class Recipe:
 
     Attributes:
       build: (run, name) -> the phase, and what its checkpoints say of what it was built on.
-      begin: (config, num_classes, name, key) -> its first state, with the phases that it builds on not yet trained;
-        of which the shapes alone are wanted.
-      networks: (config, name, num_classes) -> the shapes of the parameters of its networks, by their names.
+      begin: (config, num_classes, name, key, spec) -> its first state, with the phases that it builds on not yet
+        trained; of which the shapes alone are wanted.
+      networks: (config, name, num_classes, spec) -> the shapes of the parameters of its networks, by their names.
       curves: of its training.
       built_on: config -> the names of the phases whose finished states it needs.
       check: raises ValueError if the configuration does not fit the phase; only called where it is to be trained.

@@ -31,8 +31,12 @@ class Board:
             self._write(proto.event_pb2.Event(step=step, summary=summary.scalar(name, value)))
 
     def image(self, name: str, picture: np.ndarray, step: int) -> None:
-        """Adds a picture uint8 [H, W]."""
-        self._write(proto.event_pb2.Event(step=step, summary=summary.image(name, picture, dataformats="HW")))
+        """Adds a picture uint8 [H, W] or [H, W, 3]."""
+        self._write(
+            proto.event_pb2.Event(
+                step=step, summary=summary.image(name, picture, dataformats="HW" if picture.ndim == 2 else "HWC")
+            )
+        )
 
     def flush(self) -> None:
         """Gives all to the system."""

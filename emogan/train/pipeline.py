@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import functools
 import pathlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -89,7 +88,7 @@ def _run(
         _settle(config, workdir, data, layout.devices)
     hosts.meet("the folder is settled")
     writers.say(
-        f"{data.name} {data.split}: {len(data)} faces{_labels_of(data)}; "
+        f"{data.name} {data.split}: {len(data)} faces{_kind_of(data)}{_labels_of(data)}; "
         + ", ".join(f"{name} {count:,} parameters" for name, count in sizes.parameters.items())
     )
     writers.say(f"computing on {layout.devices}")
@@ -139,6 +138,7 @@ class _Run:
     ):
         self.config, self.steps = config, sizes.steps
         self.num_classes, self.class_counts = len(sizes.class_names), data.class_counts()
+        self.spec = data.spec
         self._workdir, self._layout, self._name = workdir, layout, ""
 
     def build(self, name: str) -> tuple[state_lib.Phase, dict[str, Any]]:
@@ -160,7 +160,8 @@ class _Run:
         folder, wanted = self._workdir / "checkpoints" / name, self.steps[name]
         done = checkpoint.newest_step(folder)
         if done >= wanted:
-            begin = functools.partial(config_lib.RECIPES[name].begin, self.config, self.num_classes, name)
+            recipe = config_lib.RECIPES[name]
+            begin = lambda key: recipe.begin(self.config, self.num_classes, name, key, self.spec)  # noqa: E731
             saved = checkpoint.read(folder, self._layout.target(jax.eval_shape(begin, jax.random.key(0))))
             if saved.step >= wanted:
                 return saved.step, jax.device_get(part(saved.state))
@@ -298,6 +299,10 @@ def _about_data(data: dataset.Dataset) -> dict[str, Any]:
     if data.label_source != "own":
         about |= {"labels": data.label_source, "no_face": data.left_out}
     return {**about, "class_names": list(data.class_names)}
+
+
+def _kind_of(data: dataset.Dataset) -> str:
+    return "" if data.spec == dataset.FER2013 else f" of {data.spec}"
 
 
 def _labels_of(data: dataset.Dataset) -> str:

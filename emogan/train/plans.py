@@ -27,7 +27,7 @@ def make(config: config_lib.Config, data: dataset.Dataset, phases: Sequence[str]
     recipes, classes = config_lib.RECIPES, len(data.class_names)
     networks = {}
     for name in phases:
-        networks |= recipes[name].networks(config, name, classes)
+        networks |= recipes[name].networks(config, name, classes, data.spec)
     steps = {}
     for name in dict.fromkeys(name for phase in phases for name in (*recipes[phase].built_on(config), phase)):
         settings = getattr(config, name)

@@ -120,7 +120,7 @@ class Writer:
         os.fsync(self._lines.fileno())
 
     def sample(self, step: int, faces: np.ndarray, metrics: Mapping[str, float], synthetic: bool = True) -> None:
-        """Records the sample after `step`: faces uint8 [rows, columns, 48, 48] and, if there are any, its metrics."""
+        """Records the sample after `step`: faces uint8 [rows, columns, S, S(, 3)] and its metrics, if there are any."""
         picture = images.tile(faces)
         path = self._samples / f"{self._phase}_{step:06d}.png"
         images.save_png(path, picture, images.SYNTHETIC if synthetic else None)
