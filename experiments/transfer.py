@@ -42,13 +42,13 @@ def main(_) -> None:
     source, output = pathlib.Path(INPUT.value), pathlib.Path(OUTPUT.value)
     model = loading.load(WORKDIR.value)
     transfer_files.check(model, EMOTION.value, output, FRAMES.value)
-    if photo_files.holds_photos(source, CROP.value):
+    if photo_files.holds_photos(source, CROP.value, model.spec):
         progress = writers.Progress("editing")
         done = photo_files.write(model, source, EMOTION.value, output, CROP.value, FRAMES.value, progress)
         written, count, remarks, failed = done.paths, done.faces, done.remarks, done.failed
         edited, skipped = done.edited, done.skipped
     else:
-        faces = face_files.read(source, writers.Progress("reading"))
+        faces = face_files.read(source, writers.Progress("reading"), model.spec)
         progress = writers.Progress("writing")
         written = transfer_files.write(model, faces, EMOTION.value, output, progress, FRAMES.value)
         count, remarks, failed = len(faces.images), faces.remarks, faces.failed

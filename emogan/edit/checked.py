@@ -7,20 +7,21 @@ import numpy as np
 
 from emogan.data import dataset
 
-_SIZE = dataset.FER2013.size
 _ROUNDING = 1e-3  # how far beyond [-1, 1] a float image may lie, as resampling and float16 leave it
 
 
-def faces(given: Any) -> np.ndarray:
-    """Returns faces [N, 48, 48(, 1)] as uint8 or float32, in their own shape.
+def faces(given: Any, spec: dataset.ImageSpec = dataset.FER2013) -> np.ndarray:
+    """Returns faces [N, S, S(, 1)], or in colour [N, S, S, 3], as uint8 or float32, in their own shape.
 
     Raises:
       ValueError: if the shape is another, or they are neither uint8 nor floats in [-1, 1].
     """
     array = np.asarray(given)
-    if array.shape[1:] not in ((_SIZE, _SIZE), (_SIZE, _SIZE, 1)):
-        hint = "; give a single face as faces[None]" if array.shape in ((_SIZE, _SIZE), (_SIZE, _SIZE, 1)) else ""
-        raise ValueError(f"expected faces [N, {_SIZE}, {_SIZE}(, 1)], found {list(array.shape)}{hint}")
+    shapes = (spec.byte_shape, spec.shape)
+    if array.shape[1:] not in shapes:
+        hint = "; give a single face as faces[None]" if array.shape in shapes else ""
+        expected = f"[N, {spec.size}, {spec.size}{'(, 1)' if spec.channels == 1 else ', 3'}]"
+        raise ValueError(f"expected faces {expected}, found {list(array.shape)}{hint}")
     if array.dtype == np.uint8:
         return array
     if not jnp.issubdtype(array.dtype, jnp.floating):  # NumPy's own does not know bfloat16

@@ -16,7 +16,7 @@ LARGEST_BATCH = 256
 
 @functools.partial(jax.jit, static_argnums=0)
 def encode(E: nn.Module, variables: types.Params, faces: jax.Array, labels: types.Labels) -> types.Latents:
-    """Returns the latents [B, ...] of faces [B, 48, 48], uint8 or floats in [-1, 1]."""
+    """Returns the latents [B, ...] of faces, uint8 [B, S, S(, 3)] or floats [B, S, S, C] in [-1, 1]."""
     faces = images.to_float(faces) if faces.dtype == jnp.uint8 else faces
     return E.apply(variables, faces, labels, train=False)
 
@@ -31,7 +31,7 @@ def decode(
     as_bytes: bool,
     strength: jax.Array | float | None = None,
 ) -> types.Images | types.ByteImages:
-    """Returns the faces [B, 48, 48, 1] of latents and labels [B], as floats in [-1, 1] or as bytes.
+    """Returns the faces [B, S, S, C] of latents and labels [B], as floats in [-1, 1] or as bytes.
 
     A `strength` is one of `translator.Generator.draw`; other generators take none.
     """
@@ -54,7 +54,7 @@ def flow(
     *,
     strength: jax.Array | float = 1.0,
 ) -> jax.Array:
-    """Returns from where G takes the pixels [B, 48, 48, 2] that it then paints on; see `translator.ways`."""
+    """Returns from where G takes the pixels [B, S, S, 2] that it then paints on; see `translator.ways`."""
     _, seen = G.apply(variables, latents, labels, strength=strength, method="draw", mutable="intermediates")
     return translator.ways(translator.enlarge(seen["intermediates"]["bend"][0]), G.reach)
 

@@ -11,7 +11,9 @@ import PIL.Image
 
 from emogan.data import dataset
 
-SMALLEST = 40  # pixels of a square's side: below, most of a face of 48x48 would be invented by the resizing
+SMALLEST = (
+    40  # pixels of a square's side: below, most of a face of 48x48 would be invented by the resizing; see `smallest`
+)
 
 # How a detected face lies in the frame of FER2013, in parts of the frame's side: medians over the 1,757 faces that the
 # detector found in 2,000 of Training, by experiments/lab/fit_framing.py (2026-11-25; docs/photos.md).
@@ -20,7 +22,6 @@ LANDMARKS_BELOW = 0.086  # how far the middle of eyes, nose and mouth lies below
 
 _LONGEST = 1600  # pixels of a side on which faces are looked for; the time grows with their square
 _SMALLEST_BOX = 20  # pixels of the side there
-_SIZE = dataset.FER2013.size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,9 +102,18 @@ def whole(width: int, height: int) -> Square:
     return Square((width - side) // 2, (height - side) // 2, side)
 
 
-def cut(pixels: np.ndarray, square: Square) -> np.ndarray:
-    """Returns the face uint8 [48, 48] in a square of a photograph uint8 [H, W] or [H, W, 3], in gray (ITU-R 601)."""
-    return np.asarray(PIL.Image.fromarray(crop(pixels, square, _SIZE)).convert("L"))
+def smallest(spec: dataset.ImageSpec) -> int:
+    """Returns how many pixels the side of a face's square must have for a model of faces of a spec."""
+    return SMALLEST * spec.size // dataset.FER2013.size
+
+
+def cut(pixels: np.ndarray, square: Square, spec: dataset.ImageSpec = dataset.FER2013) -> np.ndarray:
+    """Returns the face in a square of a photograph uint8 [H, W] or [H, W, 3].
+
+    It is uint8 [S, S] in gray (ITU-R 601), or [S, S, 3] in colour.
+    """
+    face = PIL.Image.fromarray(crop(pixels, square, spec.size))
+    return np.asarray(face.convert("L" if spec.channels == 1 else "RGB"))
 
 
 def crop(pixels: np.ndarray, square: Square, size: int) -> np.ndarray:

@@ -22,15 +22,14 @@ Emotion = str | int | np.ndarray | jax.Array | Sequence[int]
 
 WEAR, SHALL_WEAR = "wear now", "shall wear"  # which labels an E(x, y) takes
 
-_SIZE = dataset.FER2013.size
-
 
 class Editor:
     """A trained E and G, which set the emotion on faces; `emogan.load` returns one.
 
-    A latent is what E gives: Z numbers after phase `encoder`, a code [12, 12, C] after phase `joint`. Faces are NumPy
-    or JAX arrays [N, 48, 48] or [N, 48, 48, 1], uint8 in 0..255 or floats in [-1, 1]; N may be 0. An emotion is a name,
-    a label, labels [N], or "all" for every label in its order.
+    A latent is what E gives: Z numbers after phase `encoder`, a code [S / 4, S / 4, F] after phase `joint`. Faces are
+    NumPy or JAX arrays of the model's `spec`, [N, S, S] or [N, S, S, 1] in gray, [N, S, S, 3] in colour, uint8 in
+    0..255 or floats in [-1, 1]; N may be 0. An emotion is a name, a label, labels [N], or "all" for every label in its
+    order.
 
     Attributes:
       networks: which networks E and G are.
@@ -70,19 +69,19 @@ class Editor:
         Raises:
           ValueError: if the faces' shape, type or values are not those of the class, or labels are missing or wrong.
         """
-        faces = checked.faces(faces)
+        faces = checked.faces(faces, self.spec)
         if labels is None and self._encoder_takes:
             raise ValueError(
                 f"expected labels=..., the emotions that the faces {self._encoder_takes}, since this run's encoder is "
                 "E(x, y), found none"
             )
         # Bytes go to the device in the shape of data sets, floats in that of the networks.
-        faces = faces.reshape(len(faces), _SIZE, _SIZE, *(() if faces.dtype == np.uint8 else (1,)))
+        faces = faces.reshape(len(faces), *(self.spec.byte_shape if faces.dtype == np.uint8 else self.spec.shape))
         labels = self._labels(0 if labels is None else labels, len(faces))
         return compiled.in_batches(self._encode, faces, labels)
 
     def decode(self, latents: np.ndarray | jax.Array, emotion: Emotion) -> np.ndarray:
-        """Returns the faces float32 [N, 48, 48, 1] in [-1, 1] of latents [N, ...], or [C, N, 48, 48, 1] under "all".
+        """Returns the faces float32 [N, S, S, C] in [-1, 1] of latents [N, ...], or [C, N, ...] under "all".
 
         Raises:
           ValueError: if the latents' shape or type, or the emotion, is not as expected.
@@ -111,7 +110,7 @@ class Editor:
         Raises:
           ValueError: if the faces, the emotion, the labels or the strength are not those of the class.
         """
-        faces = checked.faces(faces)
+        faces = checked.faces(faces, self.spec)
         checked.strength(strength)
         if not is_all(emotion):
             self._labels(emotion, len(faces))  # a wrong one fails before the work of E
@@ -147,7 +146,7 @@ class Editor:
     def flow(self, faces: np.ndarray | jax.Array, emotion: Emotion, strength: float = 1.0) -> np.ndarray | None:
         """Returns from where `faces` takes the pixels that it then paints on; None for a G that bends nothing.
 
-        float32 [N, 48, 48, 2], or [C, N, 48, 48, 2] under "all": how far down and right of a pixel, in pixels.
+        float32 [N, S, S, 2], or [C, N, S, S, 2] under "all": how far down and right of a pixel, in pixels.
 
         Args:
           faces, emotion, strength: as of `faces`.
@@ -157,7 +156,14 @@ class Editor:
         """
         if not self.bends:
             return None
-        return self._edits(functools.partial(self._flow, strength=strength), checked.faces(faces), emotion, None)
+        return self._edits(
+            functools.partial(self._flow, strength=strength), checked.faces(faces, self.spec), emotion, None
+        )
+
+    @property
+    def spec(self) -> dataset.ImageSpec:
+        """What the faces are that the model takes and gives."""
+        return self.networks.image
 
     @property
     def encoder_labels(self) -> str:
@@ -165,11 +171,11 @@ class Editor:
         return self._encoder_takes
 
     def edit(self, variables: tuple[types.Params, ...], faces: types.ByteImages, labels: types.Labels) -> types.Images:
-        """Returns faces [B, 48, 48, 1] in [-1, 1] with other emotions: a pure function, to be compiled or exported.
+        """Returns faces [B, S, S, C] in [-1, 1] with other emotions: a pure function, to be compiled or exported.
 
         Args:
           variables: see the class.
-          faces: uint8 [B, 48, 48]; they are not checked.
+          faces: uint8 [B, S, S(, 3)]; they are not checked.
           labels: int32 [B], the emotions that they shall wear; they are not checked.
 
         Raises:
@@ -243,7 +249,7 @@ class LatentEditor(Editor):
         return np.asarray(dcgan.sample_latents(key, count, settings.latent_size, settings.latent_distribution))
 
     def sample(self, labels: Emotion, seed: int = 0) -> np.ndarray:
-        """Returns faces uint8 [N, 48, 48] that G draws for labels [N].
+        """Returns faces uint8 [N, S, S(, 3)] that G draws for labels [N].
 
         Raises:
           ValueError: if a label is none of the model's.
@@ -255,14 +261,15 @@ class LatentEditor(Editor):
 
 def _networks(networks: model_file.Networks, classes: int) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
     """Returns E, G, the shape of a latent, and which label E takes, if it takes one."""
+    spec = networks.image
     if networks.kind == "translator":
         settings = networks.translator
         E = translator.make_finished_encoder(settings, classes)
-        G = translator.make_finished_generator(settings, classes)
+        G = translator.make_finished_generator(settings, classes, spec)
         label = SHALL_WEAR if settings.labels == "encoder" else ""
-        return E, G, translator.code_shape(settings), label
+        return E, G, translator.code_shape(settings, spec), label
     settings = networks.model
-    E, G = dcgan.make_encoder(settings, classes), dcgan.make_generator(settings, classes)
+    E, G = dcgan.make_encoder(settings, classes), dcgan.make_generator(settings, classes, spec=spec)
     return E, G, (settings.latent_size,), WEAR if settings.encoder_labels else ""
 
 

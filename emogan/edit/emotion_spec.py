@@ -48,7 +48,7 @@ def names(model: editor.Editor, emotion: str) -> tuple[str, ...]:
 
 
 def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray:
-    """Returns the edits uint8 [K, N, 48, 48] of faces uint8 [N, 48, 48]: K is 1, the number of emotions, or of frames.
+    """Returns the edits uint8 [K, N, ...] of faces uint8 [N, S, S(, 3)]: K is 1, the number of emotions, or of frames.
 
     On a way, pixels change in even steps from the face with the one emotion to that with the other: networks take an
     emotion as one of seven, and know none between.
@@ -57,7 +57,7 @@ def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) ->
 
 
 def flows(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray | None:
-    """Returns how the edits of `apply` are bent, float32 [K, N, 48, 48, 2], or None; see `Editor.flow`."""
+    """Returns how the edits of `apply` are bent, float32 [K, N, S, S, 2], or None; see `Editor.flow`."""
     return _each(functools.partial(model.flow, faces), emotion, frames) if model.bends else None
 
 

@@ -9,14 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from emogan.data import dataset
 from emogan.edit import checked, compiled, editor, model_file
 from emogan.models import flow_edit, ode, unet
 from emogan.util import images, types
 
 LARGEST_BATCH = 32  # faces, each of which the network is asked about three times at once
 
-_SIZE = dataset.FER2013.size
 _ROUNDING = 1e-3  # how far from 1 the sum of a distribution may lie
 
 # An emotion, or a distribution over them: floats [C], or [N, C] with one for each face.
@@ -26,7 +24,7 @@ Wanted = editor.Emotion | np.ndarray
 class FlowEditor(editor.Editor):
     """A trained flow; `emogan.load` returns one.
 
-    E and G are one network and its ODE (`ode`). A latent is noise [48, 48, 1]. Edits are those of
+    E and G are one network and its ODE (`ode`). A latent is noise [S, S, C]. Edits are those of
     `networks.flow_edit`. Beside the emotions of `Editor` it takes distributions over them, such as 60 % happy
     and 40 % surprised: floats [C] or [N, C] whose sums are 1.
     """
@@ -46,7 +44,7 @@ class FlowEditor(editor.Editor):
         self._network = unet.make(networks.unet, len(class_names), networks.model.precision)
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Wanted | None = None) -> np.ndarray:
-        """Returns the noise float32 [N, 48, 48, 1] at which the ODE arrives from faces, under no label.
+        """Returns the noise float32 [N, S, S, C] at which the ODE arrives from faces, under no label.
 
         Args:
           faces: see `Editor`.
@@ -56,18 +54,18 @@ class FlowEditor(editor.Editor):
           ValueError: if the faces' shape, type or values are not as expected.
         """
         del labels
-        faces = _floats(checked.faces(faces))
+        faces = _floats(checked.faces(faces, self.spec))
         return self._solved(faces, 0.0, 1.0, np.zeros((len(faces), len(self.class_names)), np.float32), 1.0)
 
     def decode(self, latents: np.ndarray | jax.Array, emotion: Wanted | None) -> np.ndarray:
-        """Returns the faces float32 [N, 48, 48, 1] in [-1, 1] of noise [N, 48, 48, 1].
+        """Returns the faces float32 [N, S, S, C] in [-1, 1] of noise [N, S, S, C].
 
-        Under "all" they are [C, N, 48, 48, 1]. Under None, no label, it inverts `encode`, up to the solver's error.
+        Under "all" they are [C, N, S, S, C]. Under None, no label, it inverts `encode`, up to the solver's error.
 
         Raises:
           ValueError: if the latents' shape or type, or the emotion, is not as expected.
         """
-        latents = checked.latents(latents, (_SIZE, _SIZE, 1))
+        latents = checked.latents(latents, self.spec.shape)
         guidance = 1.0 if emotion is None else self.networks.flow_edit.inversion_guidance
         return self._under_all(lambda x, labels: self._solved(x, 1.0, 0.0, labels, guidance), latents, emotion)
 
@@ -93,7 +91,7 @@ class FlowEditor(editor.Editor):
         Raises:
           ValueError: if the faces, the emotion, the labels or the strength are not as expected.
         """
-        faces = checked.faces(faces)
+        faces = checked.faces(faces, self.spec)
         checked.strength(strength)
         if not editor.is_all(emotion):
             self._distributions(emotion, len(faces))  # a wrong one fails before the work
@@ -104,8 +102,7 @@ class FlowEditor(editor.Editor):
             by = functools.partial(self._by_difference, own, flow_edit.seeds(faces), strength)
             edits = self._under_all(by, _floats(faces), emotion)
         if faces.dtype == np.uint8:
-            shape = edits.shape[:-1]
-            edits = np.asarray(images.to_bytes(jnp.asarray(edits.reshape(-1, _SIZE, _SIZE, 1)))).reshape(shape)
+            edits = np.asarray(images.to_bytes(jnp.asarray(edits)))
         return edits.reshape(*edits.shape[: 2 if editor.is_all(emotion) else 1], *faces.shape[1:])
 
     def source(self, faces: np.ndarray | jax.Array) -> np.ndarray:
@@ -114,7 +111,7 @@ class FlowEditor(editor.Editor):
         Raises:
           ValueError: if the faces' shape, type or values are not as expected.
         """
-        faces = checked.faces(faces)
+        faces = checked.faces(faces, self.spec)
         numbers, floats = flow_edit.seeds(faces), _floats(faces)
 
         def errors(x: np.ndarray, own: np.ndarray) -> jax.Array:
@@ -128,13 +125,13 @@ class FlowEditor(editor.Editor):
         return found.argmin(axis=1).astype(np.int32)
 
     def sample(self, labels: Wanted, seed: int = 0) -> np.ndarray:
-        """Returns faces uint8 [N, 48, 48] that G draws for labels [N].
+        """Returns faces uint8 [N, S, S(, 3)] that G draws for labels [N].
 
         Raises:
           ValueError: if a label is none of the model's.
         """
         count = np.size(labels)
-        latents = np.asarray(jax.random.normal(jax.random.key(seed), (count, _SIZE, _SIZE, 1)))
+        latents = np.asarray(jax.random.normal(jax.random.key(seed), (count, *self.spec.shape)))
         return np.asarray(images.to_bytes(jnp.asarray(self.decode(latents, np.reshape(labels, count)))))
 
     def edit(self, variables: Any, faces: types.ByteImages, labels: types.Labels) -> types.Images:
@@ -215,11 +212,10 @@ class FlowEditor(editor.Editor):
 
 
 def _floats(faces: np.ndarray) -> np.ndarray:
-    """Returns checked faces as float32 [N, 48, 48, 1] in [-1, 1]."""
-    faces = faces.reshape(len(faces), _SIZE, _SIZE)
+    """Returns checked faces as float32 [N, S, S, C] in [-1, 1]."""
     if faces.dtype == np.uint8:
         return np.asarray(images.to_float(faces))
-    return np.clip(faces, -1.0, 1.0)[..., None]
+    return np.clip(faces[..., None] if faces.ndim == 3 else faces, -1.0, 1.0)
 
 
 def _condition(labels: np.ndarray, guidance: float) -> ode.Condition:
@@ -259,7 +255,7 @@ def _difference(
     solver: str,
 ) -> jax.Array:
     velocity = unet.velocity_of(module, variables["params"])
-    noises = flow_edit.noise(seed, numbers, number, count)
+    noises = flow_edit.noise(seed, numbers, number, count, faces.shape[1:])
     return flow_edit.step(velocity, faces, moved, t, after, noises, target, source, solver)
 
 
@@ -274,5 +270,5 @@ def _errors(
     seed: jax.Array,
 ) -> jax.Array:
     velocity = unet.velocity_of(module, variables["params"])
-    noises = flow_edit.noise(seed, numbers, number, flow_edit.ESTIMATE_NOISES)
+    noises = flow_edit.noise(seed, numbers, number, flow_edit.ESTIMATE_NOISES, faces.shape[1:])
     return flow_edit.errors(velocity, faces, t, noises, module.num_classes)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import PIL.Image
 
+from emogan.data import dataset
 from emogan.edit import detection, editor, emotion_spec, face_files, photos, transfer_files
 from emogan.util import files, images, untrusted
 
@@ -32,6 +33,7 @@ class Photo:
       profile: its colour profile (ICC), or None.
       squares: the N faces that are large enough, from left to right.
       small: the sides in pixels of those that are not.
+      spec: what the faces are that are cut out.
     """
 
     path: pathlib.Path
@@ -40,11 +42,13 @@ class Photo:
     profile: bytes | None
     squares: tuple[detection.Square, ...]
     small: tuple[int, ...]
+    spec: dataset.ImageSpec = dataset.FER2013
 
     def cut(self) -> np.ndarray:
-        """Returns the faces uint8 [N, 48, 48]."""
+        """Returns the faces uint8 [N, S, S(, 3)]."""
         seen = self.opaque().pixels
-        return np.array([detection.cut(seen, one) for one in self.squares], np.uint8).reshape(-1, 48, 48)
+        cuts = [detection.cut(seen, one, self.spec) for one in self.squares]
+        return np.array(cuts, np.uint8).reshape(-1, *self.spec.byte_shape)
 
     def opaque(self) -> "Photo":
         """Returns the photograph as it is seen: on white, where it is transparent."""
@@ -56,11 +60,11 @@ class Photo:
 
 @dataclasses.dataclass(frozen=True)
 class _Edits:
-    """Faces uint8 [N, 48, 48] of a photograph, K edits of each [K, N, 48, 48], and how they bend them, if they do."""
+    """Faces uint8 [N, S, S(, 3)] of a photograph, K edits of each [K, N, ...], and how they bend them, if they do."""
 
     before: np.ndarray
     after: np.ndarray
-    flows: np.ndarray | None  # [K, N, 48, 48, 2]
+    flows: np.ndarray | None  # [K, N, S, S, 2]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,12 +88,18 @@ class Written:
     failed: tuple[str, ...] = ()
 
 
-def holds_photos(path: pathlib.Path, crop: str) -> bool:
+def largest_face(spec: dataset.ImageSpec) -> int:
+    """Returns how many pixels a side an image has at most that "auto" takes for a face."""
+    return max(LARGEST_FACE, spec.size)
+
+
+def holds_photos(path: pathlib.Path, crop: str, spec: dataset.ImageSpec = dataset.FER2013) -> bool:
     """Returns whether faces are to be looked for in an input.
 
     Args:
       path: an image, a folder of images, or a .npy file, which holds faces always.
-      crop: "detect" for yes, "none" for no; "auto" for yes if an image has a side of more than 112 pixels.
+      crop: "detect" for yes, "none" for no; "auto" for yes if an image has a side of more than `largest_face`.
+      spec: what the faces of the model are.
 
     Raises:
       FileNotFoundError: if a folder has no image.
@@ -104,35 +114,37 @@ def holds_photos(path: pathlib.Path, crop: str) -> bool:
     if not path.is_dir() and not path.is_file():
         return False  # whoever reads faces says what is wrong
     if not path.is_dir():
-        return max(untrusted.read_size(path)) > LARGEST_FACE
+        return max(untrusted.read_size(path)) > largest_face(spec)
     for one in face_files.image_paths(path)[0]:
         with contextlib.suppress(untrusted.UnreadableError):  # whoever reads it names it
-            if max(untrusted.read_size(one)) > LARGEST_FACE:
+            if max(untrusted.read_size(one)) > largest_face(spec):
                 return True
     return False
 
 
-def read(path: pathlib.Path, crop: str) -> Photo:
-    """Returns a photograph with its faces; under "auto" an image of at most 112 pixels a side is a face as a whole.
+def read(path: pathlib.Path, crop: str, spec: dataset.ImageSpec = dataset.FER2013) -> Photo:
+    """Returns a photograph with its faces, to be cut out as those of a spec.
+
+    Under "auto" an image of at most `largest_face` pixels a side is a face as a whole.
 
     Raises:
       ValueError: if there is no image, it is damaged or beyond the bounds of `untrusted`, or the extra `photos` is not
         installed.
     """
-    return _found(path, untrusted.read_colour(path), crop)
+    return _found(path, untrusted.read_colour(path), crop, spec)
 
 
-def _found(path: pathlib.Path, image: PIL.Image.Image, crop: str) -> Photo:
+def _found(path: pathlib.Path, image: PIL.Image.Image, crop: str, spec: dataset.ImageSpec) -> Photo:
     """Returns an image as a photograph with its faces; see `read`."""
     alpha = np.asarray(image.getchannel("A")) if image.mode == "RGBA" else None
     pixels = np.asarray(image.convert("RGB") if alpha is not None else image)
-    photo = Photo(path, pixels, alpha, image.info.get("icc_profile"), (), ())
-    if crop == AUTO and max(image.size) <= LARGEST_FACE:
+    photo = Photo(path, pixels, alpha, image.info.get("icc_profile"), (), (), spec)
+    if crop == AUTO and max(image.size) <= largest_face(spec):
         found, small = [detection.whole(*image.size)], []
     else:
         every = detection.find(photo.opaque().pixels)  # beneath what is transparent may lie anything
-        found = [one for one in every if one.side >= detection.SMALLEST]
-        small = [int(one.side) for one in every if one.side < detection.SMALLEST]
+        found = [one for one in every if one.side >= detection.smallest(spec)]
+        small = [int(one.side) for one in every if one.side < detection.smallest(spec)]
     return dataclasses.replace(photo, squares=tuple(found), small=tuple(small))
 
 
@@ -162,7 +174,7 @@ def write(
 
     Raises:
       FileNotFoundError, ValueError: as `read` and `transfer_files.check`; or if no photograph has a face of at least
-        `faces.SMALLEST` pixels, a file to be written is read from, or the faces are too many for one picture.
+        `detection.smallest` pixels, a file to be written is read from, or the faces are too many for one picture.
     """
     transfer_files.check(model, emotion, output, frames)
     paths, remarks = face_files.image_paths(source) if source.is_dir() else ([source], ())
@@ -177,7 +189,7 @@ def write(
     strips = a_photo_each and emotion.strip().lower() == editor.ALL
     for i, path in enumerate(paths):
         try:
-            photo = read(path, crop)
+            photo = read(path, crop, model.spec)
             if strips:
                 transfer_files.check_rows(len(photo.squares), untrusted.shown(path))
         except (untrusted.UnreadableError, transfer_files.TooManyError) as error:
@@ -230,7 +242,7 @@ def edited(
       FileNotFoundError, ValueError: as `read`; or if no face is found, or none of such a number.
     """
     model.label(emotion)
-    photo = _of(source)
+    photo = _of(source, model.spec)
     count = len(photo.squares)
     if not count:
         raise ValueError(_lack(photo))
@@ -247,14 +259,14 @@ def edited(
     return image
 
 
-def _of(source: str | pathlib.Path | PIL.Image.Image | np.ndarray) -> Photo:
+def _of(source: str | pathlib.Path | PIL.Image.Image | np.ndarray, spec: dataset.ImageSpec) -> Photo:
     """Returns a photograph with its faces, from a file, an image or an array."""
     if isinstance(source, str | pathlib.Path):
-        return read(pathlib.Path(source), DETECT)
+        return read(pathlib.Path(source), DETECT, spec)
     if isinstance(source, np.ndarray) and (source.dtype != np.uint8 or source.shape[2:] not in ((), (3,))):
         raise ValueError(f"expected a photograph uint8 [H, W(, 3)], found {source.dtype} {list(source.shape)}")
     image = PIL.Image.fromarray(source) if isinstance(source, np.ndarray) else source
-    return _found(pathlib.Path("photograph"), untrusted.in_colour(image), DETECT)
+    return _found(pathlib.Path("photograph"), untrusted.in_colour(image), DETECT, spec)
 
 
 def _lack(photo: Photo) -> str:
@@ -264,7 +276,7 @@ def _lack(photo: Photo) -> str:
         sizes = ", ".join(map(str, photo.small[:5])) + ("..." if len(photo.small) > 5 else "")
         count = "one" if len(photo.small) == 1 else str(len(photo.small))
         return (
-            f"{name}: expected faces of at least {detection.SMALLEST} pixels, found {count} of {sizes}; "
+            f"{name}: expected faces of at least {detection.smallest(photo.spec)} pixels, found {count} of {sizes}; "
             "take the photograph in its full size"
         )
     return f"{name}: expected a photograph with a face, found none; an image that is a face needs --crop=none"

@@ -18,16 +18,17 @@ def put_back(
     """Returns a photograph with an edit of the face in a square.
 
     Where the edit bent the face, the photograph is bent alike, and stays as sharp as it was. What else the edit changed
-    is enlarged bicubically to the square and added to the luminance within a feathered mask: what is finer than the 48
-    pixels of the edit stays the photograph's. Where a pixel gets darker, its colour fades with it, as in shade; where
-    it gets brighter, it stays, but for what a pixel cannot show. Hues stay.
+    is enlarged bicubically to the square and added within a feathered mask: what is finer than the pixels of the edit
+    stays the photograph's. A gray edit is added to the luminance. Where a pixel gets darker, its colour fades with it,
+    as in shade; where it gets brighter, it stays, but for what a pixel cannot show. Hues stay. An edit in colour is
+    added to each channel, or as its luminance where the photograph is gray.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3].
       square: from `faces.find`.
-      before: uint8 [48, 48], from `faces.cut`.
-      after: uint8 [48, 48].
-      flow: from where the edit took its pixels, float32 [48, 48, 2], down and right in pixels of the small face; None
+      before: uint8 [S, S] or [S, S, 3], from `detection.cut`.
+      after: uint8, as before.
+      flow: from where the edit took its pixels, float32 [S, S, 2], down and right in pixels of the small face; None
         where it bent nothing.
     """
     top, left = (max(0, int(np.floor(start))) for start in (square.top, square.left))
@@ -64,8 +65,14 @@ def _edited(
         above, beside = (max(0, start - reach) for start in (top, left))
         near = pixels[above : bottom + reach, beside : right + reach]
         part = _bent(near, ways, (top - above, left - beside))
-    change = _enlarged(after - bent, square.side, place) * mask
-    return np.round(_relit(part, change)).astype(np.uint8)
+    change = after - bent
+    if change.ndim == 3 and part.ndim == 2:
+        change = change @ _LUMA
+    if change.ndim == 2:
+        change = _enlarged(change, square.side, place) * mask
+        return np.round(_relit(part, change)).astype(np.uint8)
+    channels = np.stack([_enlarged(one, square.side, place) for one in np.moveaxis(change, -1, 0)], axis=-1)
+    return np.round(np.clip(part + channels * mask[..., None], 0, 255)).astype(np.uint8)
 
 
 def _bent(pixels: np.ndarray, ways: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:

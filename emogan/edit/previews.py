@@ -12,16 +12,16 @@ _MOST = 10  # emotions: data of one's own may have hundreds of classes
 
 
 def draw(model: Any) -> np.ndarray:
-    """Returns a picture uint8 [H, W] of held-out drawn faces, a row a face: the face itself, then its edits.
+    """Returns a picture uint8 [H, W(, 3)] of held-out drawn faces, a row a face: the face itself, then its edits.
 
     Args:
       model: an `emogan.Editor`.
     """
-    data = toyfaces.load("valid", count=FACES)
+    data = toyfaces.load("valid", count=FACES, spec=model.spec)
     names = model.class_names[:_MOST]
     targets = np.arange(len(names)).repeat(FACES)
     worn = np.tile(data.labels % len(model.class_names), len(names))  # asked for by an E(x, y) alone
-    edits = model.faces(np.tile(data.images, (len(names), 1, 1)), targets, worn)
+    edits = model.faces(np.concatenate([data.images] * len(names)), targets, worn)
     rows = np.concatenate([data.images[None], edits.reshape(len(names), *data.images.shape)]).swapaxes(0, 1)
     return grids.labelled_grid(rows, columns=("face", *names), scale=2)
 

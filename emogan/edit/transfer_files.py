@@ -48,7 +48,7 @@ def write(
       model: the trained networks.
       faces: N faces.
       emotion: a name, "all", or a way "FROM:TO".
-      output: NAME.npy for uint8 [N, 48, 48], under "all" [C, N, 48, 48]; NAME.png or NAME.jpg for one picture, a row a
+      output: NAME.npy for uint8 [N, S, S(, 3)], under "all" [C, N, ...]; NAME.png or NAME.jpg for one picture, a row a
         face; NAME.gif for one animation of a way; or a folder, for a picture or animation a face. Pictures begin with
         the original.
       progress: told (done, total) files.

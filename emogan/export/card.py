@@ -15,7 +15,7 @@ TOLERANCE = 1e-5  # of values in [-1, 1]
 FACES = 100  # on which an export is compared
 MOST_LABELS = 1000
 
-# (faces uint8 [B, 48, 48], labels int32 [B]) -> edits float32 [B, 48, 48, 1]
+# (faces uint8 [B, S, S(, 3)], labels int32 [B]) -> edits float32 [B, S, S, C]
 Edit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -28,22 +28,24 @@ def describe(model: editor.Editor, about: Mapping[str, Any]) -> dict[str, Any]:
     """
     whole = config_lib.of(model.card)
     config = config_lib.flatten(whole)
+    taken, given = (", ".join(map(str, ("B", *shape))) for shape in (model.spec.byte_shape, model.spec.shape))
+    kind, level = ("gray", "gray level") if model.spec.channels == 1 else ("red, green and blue", "level")
     del config["data.dir"]  # of this machine
     return {
         "format": FORMAT,
         "labels": list(model.class_names),
         "inputs": {
-            "faces": "uint8 [B, 48, 48]: gray, framed as in FER2013, the face filling the square",
+            "faces": f"uint8 [{taken}]: {kind}, framed as in FER2013, the face filling the square",
             "labels": "int32 [B]: the emotions that the faces shall wear, as places in the list of labels",
         },
-        "outputs": {"edits": "float32 [B, 48, 48, 1]: round((value + 1) * 127.5) is the gray level"},
+        "outputs": {"edits": f"float32 [{given}]: round((value + 1) * 127.5) is the {level}"},
         "value_range": [-1.0, 1.0],
         "card": {
             "model": "emogan: G(E(face) | emotion), a face with another emotion",
             **images.SYNTHETIC,
             "use": "Say that the pictures are synthetic where you show them; edit nobody's face without consent.",
-            "limits": "48x48 gray pixels; it learned from the data below, and does worse on faces unlike those. An "
-            "emotion on a picture says nothing of what anyone feels.",
+            "limits": f"{model.spec} pixels; it learned from the data below, and does worse on faces unlike those. "
+            "An emotion on a picture says nothing of what anyone feels.",
             "license": "Apache-2.0 (emogan)",
             "phases": whole.phases,
             "preset": whole.preset,
@@ -77,7 +79,7 @@ def largest_difference(edit: Edit, model: editor.Editor) -> float:
     Raises:
       ValueError: if it is above `TOLERANCE`.
     """
-    faces = toyfaces.load("valid", count=FACES).images
+    faces = toyfaces.load("valid", count=FACES, spec=model.spec).images
     labels = np.arange(FACES, dtype=np.int32) % len(model.class_names)
     worn = labels if model.encoder_labels == editor.SHALL_WEAR else None
     live = model.decode(model.encode(faces, worn), labels)

@@ -36,7 +36,6 @@ MOST_BODY = 1 << 30  # bytes
 _MAGIC = b"emogan\0\1"
 _LENGTH = 4  # bytes of the header's length
 _WEIGHT = np.dtype("<f4")
-_SIZE = dataset.FER2013.size
 
 
 class PortableModel:
@@ -45,23 +44,26 @@ class PortableModel:
     Attributes:
       labels: the emotions' names; a label is a place in them.
       about: all that the file says of the model, see `card.describe`.
+      spec: what the faces are.
     """
 
     def __init__(self, about: Mapping[str, Any], weights: np.ndarray, program: jax.export.Exported):
         self.about = dict(about)
         self.labels = tuple(about["labels"])
+        self.spec = _spec_of(program)
         self._call = functools.partial(jax.jit(program.call), jax.device_put(weights))
 
     def __call__(self, faces: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Returns edits float32 [B, 48, 48, 1] in [-1, 1] of faces uint8 [B, 48, 48] under labels [B]; B is 1 or more.
+        """Returns edits float32 [B, S, S, C] in [-1, 1] of faces uint8 [B, S, S(, 3)] under labels [B]; B is 1 or more.
 
         Raises:
           ValueError: if the faces or labels are others.
         """
         faces, labels = np.asarray(faces), np.asarray(labels)
-        if faces.dtype != np.uint8 or faces.shape[1:] != (_SIZE, _SIZE) or not len(faces):
-            found = f"{faces.dtype} {list(faces.shape)}"
-            raise ValueError(f"expected faces uint8 [B, {_SIZE}, {_SIZE}] with B of 1 or more, found {found}")
+        shape = self.spec.byte_shape
+        if faces.dtype != np.uint8 or faces.shape[1:] != shape or not len(faces):
+            found, expected = f"{faces.dtype} {list(faces.shape)}", f"[B, {', '.join(map(str, shape))}]"
+            raise ValueError(f"expected faces uint8 {expected} with B of 1 or more, found {found}")
         if not np.issubdtype(labels.dtype, np.integer) or labels.shape != faces.shape[:1]:
             raise ValueError(f"expected integer labels [{len(faces)}], found {labels.dtype} {list(labels.shape)}")
         wrong = labels[(labels < 0) | (labels >= len(self.labels))]
@@ -81,7 +83,7 @@ def to_bytes(model: editor.Editor, about: Mapping[str, Any]) -> bytes:
       ValueError: if the model's encoder needs the labels that faces wear now.
     """
     (batch,) = jax.export.symbolic_shape("B")
-    faces = jax.ShapeDtypeStruct((batch, _SIZE, _SIZE), np.uint8)
+    faces = jax.ShapeDtypeStruct((batch, *model.spec.byte_shape), np.uint8)
     labels = jax.ShapeDtypeStruct((batch,), np.int32)
     weights, variables_of = jax.flatten_util.ravel_pytree(model.variables)
 
@@ -143,10 +145,20 @@ def from_bytes(content: bytes) -> PortableModel:
     return PortableModel(about, np.frombuffer(body, _WEIGHT, count), program)
 
 
+def _spec_of(exported: jax.export.Exported) -> dataset.ImageSpec:
+    """Returns what the faces of a program are; raises ValueError if it has none."""
+    size, channels = (*exported.out_avals[0].shape, 0, 0, 0, 0)[2:4]
+    return dataset.ImageSpec(size, channels)
+
+
 def _check_program(exported: jax.export.Exported, count: int) -> None:
-    weights, *rest = (*exported.in_avals, *exported.out_avals)
-    arrays = [(str(weights.dtype), weights.shape), *((str(aval.dtype), aval.shape[1:]) for aval in rest)]
-    expected = [("float32", (count,)), ("uint8", (_SIZE, _SIZE)), ("int32", ()), ("float32", (_SIZE, _SIZE, 1))]
+    avals = (*exported.in_avals, *exported.out_avals)
+    arrays = [(str(aval.dtype), aval.shape[min(i, 1) :]) for i, aval in enumerate(avals)]
+    try:
+        spec = _spec_of(exported)
+    except (ValueError, IndexError):
+        spec = dataset.FER2013
+    expected = [("float32", (count,)), ("uint8", spec.byte_shape), ("int32", ()), ("float32", spec.shape)]
     if arrays != expected:
         raise ValueError(f"expected a program from weights, faces and labels to faces, found {untrusted.shown(arrays)}")
     here = jax.default_backend()

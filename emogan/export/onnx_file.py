@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from emogan.data import dataset
 from emogan.edit import editor
 from emogan.export import card, onnx_graph, onnx_ops
 
 FACES, LABELS, EDITS = "faces", "labels", "edits"  # the names of its arrays
-
-_SIZE = dataset.FER2013.size
 
 
 def to_bytes(model: editor.Editor, about: Mapping[str, Any]) -> bytes:
@@ -34,7 +31,7 @@ def to_bytes(model: editor.Editor, about: Mapping[str, Any]) -> bytes:
     except ImportError as error:
         raise ValueError('expected onnx to write such a file, found none: pip install "emogan[export]"') from error
     metadata = {name: json.dumps(value) for name, value in card.describe(model, about).items()}
-    arrays = {FACES: ((_SIZE, _SIZE), np.uint8), LABELS: ((), np.int32)}
+    arrays = {FACES: (model.spec.byte_shape, np.uint8), LABELS: ((), np.int32)}
     made = onnx_graph.make(functools.partial(model.edit, model.variables), arrays, EDITS, onnx_ops.RULES, metadata)
     onnx.checker.check_model(made, full_check=True)
     return made.SerializeToString()

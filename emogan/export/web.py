@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
+from emogan.data import dataset
 from emogan.edit import editor
 from emogan.export import card, onnx_file, runtime
 from emogan.util import files
@@ -26,6 +27,14 @@ def check(output: pathlib.Path) -> None:
     files.check_folder(output)
 
 
+def check_model(model: editor.Editor) -> None:
+    """Raises ValueError unless the page can show the model's faces."""
+    if model.spec != dataset.FER2013:
+        raise ValueError(
+            f"expected a model of {dataset.FER2013} faces for the page, found one of {model.spec}; export jax or onnx"
+        )
+
+
 def write(
     content: bytes,
     model: editor.Editor,
@@ -43,8 +52,9 @@ def write(
       output: the folder; `check` says which.
 
     Raises:
-      ValueError: as `check` does.
+      ValueError: as `check` and `check_model` do.
     """
+    check_model(model)
     check(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary:

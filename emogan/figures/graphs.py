@@ -1,6 +1,7 @@
 """The computational graphs of Fig. 2 and Fig. 4 as tables of layers, read from the modules that are trained."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from emogan import config as config_lib
+from emogan.data import dataset
 from emogan.models import dcgan, labeled_conv
 from emogan.util import types
 
@@ -39,14 +41,23 @@ class Graph:
         return sum(layer.parameters for layer in self.layers)
 
 
-def networks(model: config_lib.ModelConfig, num_classes: int) -> dict[str, Graph]:
+def networks(
+    model: config_lib.ModelConfig, num_classes: int, spec: dataset.ImageSpec = dataset.FER2013
+) -> dict[str, Graph]:
     """Returns the graphs of `generator`, `discriminator` and `encoder` for a configuration; nothing is computed."""
     latent = jnp.zeros((1, model.latent_size))
-    face = jnp.zeros((1, 48, 48, 1))
-    label, z, image = f"label y [{num_classes}]", f"z [{model.latent_size}]", "face [48 x 48 x 1]"
+    face = jnp.zeros((1, *spec.shape))
+    label, z, image = f"label y [{num_classes}]", f"z [{model.latent_size}]", f"face [{_size(spec.shape)}]"
     bound = ", in (-1, 1) by tanh" if model.encoder_output == "tanh" else ""
     made = (
-        ("generator", "Generator G", dcgan.make_generator, latent, f"{z} and {label}", f"{image}, in [-1, 1] by tanh"),
+        (
+            "generator",
+            "Generator G",
+            functools.partial(dcgan.make_generator, spec=spec),
+            latent,
+            f"{z} and {label}",
+            f"{image}, in [-1, 1] by tanh",
+        ),
         ("discriminator", "Discriminator D", dcgan.make_discriminator, face, f"{image} and {label}", "one logit"),
         (
             "encoder",

@@ -46,7 +46,9 @@ def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
         paths.append(_save(figure, folder / "losses.png"))
     samples = {int(path.stem.removeprefix("gan_")): path for path in (folder / "samples").glob("gan_*.png")}
     if samples and "gan" in per_epoch:  # not yet before the first checkpoint
-        picture = samples_picture({step: images.load_png(path) for step, path in samples.items()}, per_epoch["gan"])
+        spec = config.data.spec
+        loaded = {step: images.load_png(path, spec.channels) for step, path in samples.items()}
+        picture = samples_picture(loaded, per_epoch["gan"], spec.size)
         paths.append(_save(picture, folder / "fig5_samples.png"))
     if (workdir / model_file.FILE).exists():
         paths += _draw_transfers(config, loading.load(workdir), folder)
@@ -79,11 +81,13 @@ def choose_faces(labels: np.ndarray, count: int) -> np.ndarray:
     return chosen[np.lexsort((chosen, labels[chosen]))]
 
 
-def samples_picture(samples: dict[int, np.ndarray], steps_per_epoch: int) -> np.ndarray:
-    """Returns Fig. 5, uint8 [H, W]: pictures of fixed samples by their step, those of `choose_samples` side by side."""
+def samples_picture(
+    samples: dict[int, np.ndarray], steps_per_epoch: int, size: int = dataset.FER2013.size
+) -> np.ndarray:
+    """Returns Fig. 5, uint8 [H, W(, 3)]: pictures of fixed samples by step, those of `choose_samples` side by side."""
     panels = [
         grids.labelled_grid(
-            images.untile(samples[step]),
+            images.untile(samples[step], size),
             columns=(),
             rows=(),
             title=f"epoch {step / steps_per_epoch:.3g}   (step {step:,})",
@@ -92,14 +96,13 @@ def samples_picture(samples: dict[int, np.ndarray], steps_per_epoch: int) -> np.
         for step in choose_samples(list(samples), steps_per_epoch)
     ]
     across = min(3, len(panels))
-    height, width = panels[0].shape
-    blank = np.full((height, width), panels[0][0, 0], np.uint8)
+    blank = np.full_like(panels[0], panels[0][0, 0])
     panels += [blank] * (-len(panels) % across)
-    return images.tile(np.stack(panels).reshape(-1, across, height, width))
+    return images.tile(np.stack(panels).reshape(-1, across, *blank.shape))
 
 
 def happy_picture(faces: np.ndarray, happy: np.ndarray, which: str) -> np.ndarray:
-    """Returns Fig. 6, uint8 [H, W]: faces uint8 [N, 48, 48], each beside its happy form uint8 [N, 48, 48]."""
+    """Returns Fig. 6, uint8 [H, W(, 3)]: faces uint8 [N, S, S(, 3)], each beside its happy form, of the same shape."""
     across = min(_PAIRS[1], len(faces))
     down = min(_PAIRS[0], len(faces) // across)
     shown = down * across
@@ -115,7 +118,7 @@ def happy_picture(faces: np.ndarray, happy: np.ndarray, which: str) -> np.ndarra
 def emotions_picture(
     faces: np.ndarray | None, labels: np.ndarray, edits: np.ndarray, names: Sequence[str], which: str
 ) -> np.ndarray:
-    """Returns Fig. 7, uint8 [H, W]: faces uint8 [N, 48, 48] and, under every label, edits uint8 [C, N, 48, 48].
+    """Returns Fig. 7, uint8 [H, W(, 3)]: faces uint8 [N, S, S(, 3)] and, under every label, edits [C, N, ...].
 
     Without the faces it shows generated ones alone, and may be published where the data's faces may not.
 
@@ -136,10 +139,10 @@ def emotions_picture(
 def truth_picture(
     faces: np.ndarray, labels: np.ndarray, edits: np.ndarray, truths: np.ndarray, names: Sequence[str]
 ) -> np.ndarray:
-    """Returns a picture uint8 [H, W] of edits uint8 [C, N, 48, 48] above the true drawings, of the same shape."""
+    """Returns a picture uint8 [H, W(, 3)] of edits uint8 [C, N, S, S(, 3)] above the true drawings, of one shape."""
     made = np.concatenate([faces[None], edits])
     true = np.concatenate([np.full_like(faces[None], 255), truths])
-    rows = np.stack([made, true], axis=2)  # [1 + C, N, 2, 48, 48]
+    rows = np.stack([made, true], axis=2)  # [1 + C, N, 2, S, S(, 3)]
     return grids.labelled_grid(
         rows.reshape(len(rows), -1, *faces.shape[1:]).swapaxes(0, 1),
         columns=("face", *names),
@@ -149,7 +152,7 @@ def truth_picture(
 
 
 def _draw_graphs(config: config_lib.Config, num_classes: int, folder: pathlib.Path) -> list[pathlib.Path]:
-    networks = graphs.networks(config.model, num_classes)
+    networks = graphs.networks(config.model, num_classes, config.data.spec)
     paths = []
     for name, title, members in (
         ("fig2_dcgan", "Fig. 2: the conditional DCGAN of this run", ("generator", "discriminator")),
@@ -177,7 +180,7 @@ def _draw_transfers(config: config_lib.Config, model: Any, folder: pathlib.Path)
     picture = emotions_picture(None, labels[rows], edits[:, rows], names, which)
     paths.append(_save(picture, folder / "fig7_generated.png"))
     if config.data.name == "toyfaces":
-        truths = toyfaces.true_transfers(data.split, config.seed, len(data))[:, chosen]
+        truths = toyfaces.true_transfers(data.split, config.seed, len(data), data.spec)[:, chosen]
         rows = choose_faces(labels, _TRUTHS)
         picture = truth_picture(faces[rows], labels[rows], edits[:, rows], truths[:, rows], names)
         paths.append(_save(picture, folder / "transfer_truth.png"))

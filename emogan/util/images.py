@@ -182,13 +182,15 @@ def save_gif(
     files.write_bytes(path, buffer.getvalue())
 
 
-def load_png(path: pathlib.Path) -> np.ndarray:
-    """Returns a PNG file's gray values, uint8 [H, W].
+def load_png(path: pathlib.Path, channels: int = 1) -> np.ndarray:
+    """Returns a PNG file's gray values, uint8 [H, W], or its colours, [H, W, 3], where 3 channels are asked for.
 
     Raises:
       ValueError: if it is none, or damaged.
     """
-    return np.asarray(untrusted.read_gray(path, ("PNG",)))
+    if channels == 1:
+        return np.asarray(untrusted.read_gray(path, ("PNG",)))
+    return np.asarray(untrusted.read_colour(path).convert("RGB"))
 
 
 def psnr(images: jax.Array, others: jax.Array) -> jax.Array:
