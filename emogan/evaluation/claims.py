@@ -35,7 +35,7 @@ def measure(model: Any, data: dataset.Dataset, samples: Sequence[pathlib.Path]) 
         "contrast": {
             "faces": contrast(data.images),
             "edits": contrast(edits.reshape(-1, *edits.shape[2:])),
-            "samples": {path.stem: contrast(_faces(path)) for path in samples},
+            "samples": {path.stem: contrast(_faces(path, data.spec)) for path in samples},
         },
         "moved": {
             name: float(others * np.abs(edit - mean).mean()) for name, edit in zip(data.class_names, edits, strict=True)
@@ -44,10 +44,10 @@ def measure(model: Any, data: dataset.Dataset, samples: Sequence[pathlib.Path]) 
 
 
 def contrast(faces: np.ndarray) -> float:
-    """Returns the mean over faces uint8 [N, H, W] of the standard deviation of a face's pixels, in grey levels."""
-    return float(faces.std(axis=(1, 2), dtype=np.float32).mean())
+    """Returns the mean over faces uint8 [N, H, W(, 3)] of the standard deviation of a face's values, of 0..255."""
+    return float(faces.std(axis=tuple(range(1, faces.ndim)), dtype=np.float32).mean())
 
 
-def _faces(path: pathlib.Path) -> np.ndarray:
-    grid = images.untile(images.load_png(path))
+def _faces(path: pathlib.Path, spec: dataset.ImageSpec) -> np.ndarray:
+    grid = images.untile(images.load_png(path, spec.channels), spec.size)
     return grid.reshape(-1, *grid.shape[2:])

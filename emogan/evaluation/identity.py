@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from emogan.data import dataset
+
+_SIDE = dataset.FER2013.size
 _CHUNK = 256  # faces whose gradients are in memory at a time
 _BLOCK = 2048  # edits whose cosines to the gallery are in memory at a time
 _UNKNOWABLE = 4.0  # pixels of blur after which a person cannot be known
@@ -87,11 +90,11 @@ def hog(orientations: int = 16, cell: int = 12, blur: float = 0.5) -> Descriptor
     """
     import scipy.ndimage
 
-    if cell < 1 or 48 % cell:
-        raise ValueError(f"expected a cell whose side divides 48, found {cell}: take 6, 8, 12 or 16")
-    cells = 48 // cell
+    if cell < 1 or _SIDE % cell:
+        raise ValueError(f"expected a cell whose side divides {_SIDE}, found {cell}: take 6, 8, 12 or 16")
+    cells = _SIDE // cell
     centres = np.arange(cells) * cell + (cell - 1) / 2
-    pool = np.maximum(0, 1 - np.abs(np.arange(48) - centres[:, None]) / cell).astype(np.float32)
+    pool = np.maximum(0, 1 - np.abs(np.arange(_SIDE) - centres[:, None]) / cell).astype(np.float32)
 
     def features(faces: np.ndarray) -> np.ndarray:
         pixels = scipy.ndimage.gaussian_filter(faces.astype(np.float32), (0, blur, blur))
@@ -195,7 +198,7 @@ def changed_copies(faces: np.ndarray, seed: int = 0) -> np.ndarray:
     check_faces(faces)
     limits = np.array([(-2, 2), (-2, 2), (-5, 5), (0, 0.7), (0.8, 1.2), (-20, 20)])
     draws = np.random.default_rng(seed).uniform(limits[:, 0], limits[:, 1], (len(faces), len(limits)))
-    middle = np.full(2, (48 - 1) / 2)
+    middle = np.full(2, (_SIDE - 1) / 2)
     copies = np.empty_like(faces)
     for index, (down, right, degrees, blur, contrast, brightness) in enumerate(draws):
         cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
@@ -242,7 +245,7 @@ def calibrate(descriptor: Descriptor, faces: np.ndarray, seed: int = 0) -> dict[
 def check_faces(faces: np.ndarray, what: str = "faces") -> None:
     """Raises ValueError unless the faces are an array uint8 [N, 48, 48] with at least one face."""
     faces = np.asarray(faces)
-    if faces.dtype != np.uint8 or faces.ndim != 3 or faces.shape[1:] != (48, 48) or not len(faces):
+    if faces.dtype != np.uint8 or faces.ndim != 3 or faces.shape[1:] != dataset.FER2013.byte_shape or not len(faces):
         raise ValueError(
             f"expected {what} uint8 [N, 48, 48] with N > 0, found {faces.dtype} {list(faces.shape)}; images.to_bytes"
         )

@@ -127,7 +127,7 @@ def from_run(workdir: pathlib.Path) -> Judge:
     folder = workdir / "checkpoints" / "classifier"
     done = checkpoint.newest_step(folder)
     if done >= steps:
-        phase = classifier.make(config, len(names), steps, _no_faces(names))
+        phase = classifier.make(config, len(names), steps, dataset.nobody(config.data.spec, names))
         saved = checkpoint.read(folder, phase.init(jax.random.key(0)))
         done = saved.step  # an older one, if the newest is damaged
     if done < steps:
@@ -145,10 +145,6 @@ def save(judge: Judge, path: pathlib.Path, about: Mapping[str, Any]) -> dict[str
 
 def _make(variables: dict[str, Any], card: dict[str, Any]) -> Judge:
     return Judge(card["width"], tuple(card["class_names"]), variables, card)
-
-
-def _no_faces(names: tuple[str, ...]) -> dataset.Dataset:
-    return dataset.nobody(class_names=names)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -148,7 +148,9 @@ def references(faces: faces_lib.Faces) -> list[Contestant]:
 
     def mean_faces() -> np.ndarray:
         means = [
-            train.images[train.labels == label].mean(axis=0) if (train.labels == label).any() else np.zeros((48, 48))
+            train.images[train.labels == label].mean(axis=0)
+            if (train.labels == label).any()
+            else np.zeros(data.spec.byte_shape)
             for label in range(classes)
         ]
         return np.round(means).astype(np.uint8)

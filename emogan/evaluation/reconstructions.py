@@ -38,8 +38,8 @@ class Reconstructions:
 
 
 def psnr(images: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Returns the peak signal-to-noise ratio in dB, float64 [N], of pictures [N, H, W] in 0..255; infinite if equal."""
-    error = np.mean((images.astype(np.float32) - truth) ** 2, axis=(1, 2), dtype=np.float64)
+    """Returns the peak signal-to-noise ratio in dB, float64 [N], of pictures [N, H, W(, 3)] in 0..255, or infinite."""
+    error = np.mean((images.astype(np.float32) - truth) ** 2, axis=tuple(range(1, images.ndim)), dtype=np.float64)
     with np.errstate(divide="ignore"):
         return 10 * np.log10(255.0**2 / error)
 

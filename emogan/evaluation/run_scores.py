@@ -239,6 +239,11 @@ def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
     Raises:
       FileNotFoundError, ValueError: if the data, the judge or the embedder cannot be read.
     """
+    if config.data.spec != dataset.FER2013:
+        raise ValueError(
+            f"expected faces of {dataset.FER2013}, for which the judges and the descriptor of identity are made, found "
+            f"{config.data.spec} (data.size, data.channels); runs on such faces are not scored yet"
+        )
     held_out, train = pipeline.load_data(config, options.split), pipeline.load_data(config, "train")
     if options.faces:
         held_out = dataclasses.replace(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 from emogan.evaluation import methods, real_faces, reconstructions, scores
 
 _BLOCK = 512
@@ -19,7 +19,7 @@ class Toy:
 
     def __init__(self, seed: int):
         self._seed = seed
-        self._drawn: dict[tuple[str, int], np.ndarray] = {}
+        self._drawn: dict[tuple[str, int, dataset.ImageSpec], np.ndarray] = {}
 
     def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns PSNR to the true drawing, and how often another person's or emotion's drawing is nearer.
@@ -33,7 +33,7 @@ class Toy:
         if model.edits is None:
             return {}
         edits = model.edits
-        truths = self._truths(data.held_out.split, len(data.held_out))
+        truths = self._truths(data.held_out)
         other = edits.target != data.held_out.labels[edits.source]
         made = edits.pictures[edits.picture[other]]
         source, target = edits.source[other], edits.target[other]
@@ -43,10 +43,11 @@ class Toy:
             "toy_expression": scores.mean_score(nearest(made, source, truths.swapaxes(0, 1)) != target, source),
         }
 
-    def _truths(self, split: str, size: int) -> np.ndarray:
-        if (split, size) not in self._drawn:  # tens of thousands of drawings, the same for every contestant
-            self._drawn[split, size] = toyfaces.true_transfers(split, self._seed, size)
-        return self._drawn[split, size]
+    def _truths(self, data: dataset.Dataset) -> np.ndarray:
+        key = data.split, len(data), data.spec
+        if key not in self._drawn:  # tens of thousands of drawings, the same for every contestant
+            self._drawn[key] = toyfaces.true_transfers(data.split, self._seed, len(data), data.spec)
+        return self._drawn[key]
 
 
 def nearest(pictures: np.ndarray, which: np.ndarray, candidates: np.ndarray) -> np.ndarray:

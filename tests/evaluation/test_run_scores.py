@@ -26,3 +26,9 @@ def test_nothing_is_written_of_a_result_that_is_not_whole(tmp_path):
     with pytest.raises(ValueError, match="expected a field 'title', found none in the result"):
         run_scores.write({"format": tables.FORMAT}, (), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_other_faces_than_those_of_the_judges_are_refused_in_a_line():
+    config = config_lib.Config(data=config_lib.DataConfig(size=128, channels=3))
+    with pytest.raises(ValueError, match=r"expected faces of 48x48 gray, for which the judges .* found 128x128 colour"):
+        run_scores.load_faces(config, run_scores.Options())
