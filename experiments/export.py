@@ -38,6 +38,8 @@ def main(_) -> None:
     else:
         script.output(output)
     model = loading.load(WORKDIR.value)
+    if kind == "web":
+        web.check_model(model)
     about = {"commit": script.commit(), **_trained(pathlib.Path(WORKDIR.value))}
     made = jax_file if kind == "jax" else onnx_file
     content = made.to_bytes(model, about)

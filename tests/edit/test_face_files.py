@@ -4,6 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from emogan.data import dataset
 from emogan.edit import face_files
 
 
@@ -120,3 +121,18 @@ def test_files_of_a_folder_that_cannot_be_read_are_named_and_the_others_read(tmp
         (tmp_path / name).unlink()
     with pytest.raises(ValueError, match=r"b.png: expected an image, found .* \(and 1 more files are no better\)$"):
         face_files.read(tmp_path)
+
+
+def test_faces_are_read_in_colour_and_in_the_size_that_a_model_has(tmp_path):
+    spec = dataset.ImageSpec(64, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    PIL.Image.fromarray(pixels).save(tmp_path / "face.png")
+    np.testing.assert_array_equal(face_files.read(tmp_path / "face.png", spec=spec).images[0], pixels)
+    clear = PIL.Image.fromarray(np.zeros((70, 80, 4), np.uint8))
+    clear.save(tmp_path / "clear.png")
+    assert (face_files.read(tmp_path / "clear.png", spec=spec).images == 255).all()
+    np.save(tmp_path / "faces.npy", np.stack([pixels.repeat(2, 0).repeat(2, 1)] * 2))
+    assert face_files.read(tmp_path / "faces.npy", spec=spec).images.shape == (2, 64, 64, 3)
+    np.save(tmp_path / "gray.npy", pixels[None, ..., 0])
+    with pytest.raises(ValueError, match=r"expected faces uint8 \[N, 64, 64, 3\] \(or \[N, H, W, 3\]\), found uint8"):
+        face_files.read(tmp_path / "gray.npy", spec=spec)

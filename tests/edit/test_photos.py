@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from emogan.data import dataset
 from emogan.edit import detection, photos
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -139,3 +140,24 @@ def test_bands_join_without_a_trace(photograph, monkeypatch):
     whole = photos.put_back(photograph, square, before, after, flow)
     monkeypatch.setattr(photos, "_BAND", 17)
     np.testing.assert_allclose(photos.put_back(photograph, square, before, after, flow).astype(int), whole, atol=1)
+
+
+@pytest.mark.parametrize("flow", [None, np.zeros((64, 64, 2), np.float32)], ids=["painted", "bent by nothing"])
+def test_an_edit_in_colour_is_added_in_its_colour(photograph, flow):
+    before = np.full((64, 64, 3), 128, np.uint8)
+    after = before + np.array([20, 0, 5], np.uint8)
+    square = detection.Square(60, 80, 120)
+    edited = photos.put_back(photograph, square, before, after, flow).astype(int) - photograph
+    np.testing.assert_array_equal(edited[140, 120], [20, 0, 5])
+    assert (edited[:80] == 0).all()
+    gray = photograph[..., 0]
+    edited = photos.put_back(gray, square, before, after, flow).astype(int) - gray
+    assert edited[140, 120] == round(0.299 * 20 + 0.114 * 5)
+
+
+def test_a_face_is_cut_in_colour_where_the_model_has_colours(photograph):
+    spec = dataset.ImageSpec(96, 3)
+    face = detection.cut(photograph, detection.Square(40, 50, 96), spec)
+    np.testing.assert_array_equal(face, photograph[50:146, 40:136])
+    assert detection.cut(photograph[..., 0], detection.Square(40, 50, 96), spec).shape == (96, 96, 3)
+    assert (detection.smallest(dataset.FER2013), detection.smallest(spec)) == (detection.SMALLEST, 80)

@@ -8,7 +8,7 @@ import pytest
 from emogan import presets
 from emogan.data import dataset, toyfaces
 from emogan.edit import loading, photo_files, previews
-from emogan.export import card, jax_file, web
+from emogan.export import card, jax_file, onnx_file, web
 from emogan.figures import run_figures
 from emogan.train import pipeline
 from emogan.util import images
@@ -86,7 +86,11 @@ def test_a_photograph_gets_the_edit_in_its_colours(large_model, tmp_path):
     assert apart.mean() < np.abs(face[middle, middle].astype(int) - edit[middle, middle]).mean() / 2 + 1
 
 
-def test_a_model_in_colour_is_exported_to_jax(large_model):
+def test_a_model_in_colour_is_exported(large_model):
+    assert (
+        card.largest_difference(onnx_file.from_bytes(onnx_file.to_bytes(large_model, {})), large_model)
+        <= card.TOLERANCE
+    )
     portable = jax_file.from_bytes(jax_file.to_bytes(large_model, {}))
     assert portable.spec == LARGE
     assert portable.about["inputs"]["faces"].startswith("uint8 [B, 128, 128, 3]: red, green and blue")

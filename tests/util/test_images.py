@@ -104,3 +104,13 @@ def test_psnr_of_each_image_by_hand():
     others[1, :24] = 2.0  # mean square 2: 10 log10(4 / 2)
     found = images.psnr(jnp.asarray(originals), jnp.asarray(others))
     np.testing.assert_allclose(found, [20.0, 10 * np.log10(2.0)], rtol=1e-5)
+
+
+def test_colours_keep_their_axis_and_a_grid_of_them_is_one_picture():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32, 3), np.uint8)
+    floats = images.to_float(jnp.asarray(pixels[0]))
+    assert floats.shape == (3, 32, 32, 3)
+    np.testing.assert_array_equal(images.to_bytes(floats), pixels[0])
+    picture = images.tile(pixels)
+    assert picture.shape == (64, 96, 3)
+    np.testing.assert_array_equal(images.untile(picture, 32), pixels)
