@@ -79,6 +79,11 @@ def test_packages_are_few_and_have_their_place():
     assert len(ORDER) - len(packages) <= MOST_FLAT_MODULES
 
 
+def test_every_package_is_one_that_setuptools_finds():
+    folders = {path.parent for path in FILES}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
 def test_no_module_has_the_name_of_another():
     count = collections.Counter(name.rpartition(".")[2] for name in MODULES)
     assert [name for name, times in count.items() if times > 1] == []

@@ -1,0 +1,1 @@
+"""Pictures of a run: training curves, layer tables, the paper's figures."""

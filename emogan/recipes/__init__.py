@@ -1,0 +1,1 @@
+"""The phases of training, a file each."""

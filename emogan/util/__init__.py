@@ -1,0 +1,1 @@
+"""Files, processes, settings and pictures: what knows nothing of faces or networks."""
