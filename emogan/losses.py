@@ -46,15 +46,15 @@ ADVERSARIAL = {
 }
 
 
-def squared_slope(critic: Callable[[Any], types.Logits], faces: Any) -> types.Logits:
+def squared_gradient(critic: Callable[[Any], types.Logits], faces: Any) -> types.Logits:
     """Returns |dD/dx|^2 at each face, [B]: twice the penalty R1 at real faces, R2 at generated (Mescheder et al. 2018).
 
     Args:
       critic: D with its labels; its answer for a face must not depend on the others.
       faces: [B, S, S, C], or a tree of arrays [B, ...], all that D sees of each.
     """
-    slopes = jax.grad(lambda faces: jnp.sum(critic(faces)))(faces)
-    return sum(jnp.sum(jnp.square(slope), axis=range(1, slope.ndim)) for slope in jax.tree.leaves(slopes))
+    gradients = jax.grad(lambda faces: jnp.sum(critic(faces)))(faces)
+    return sum(jnp.sum(jnp.square(gradient), axis=range(1, gradient.ndim)) for gradient in jax.tree.leaves(gradients))
 
 
 def gradient_penalty(
@@ -63,13 +63,13 @@ def gradient_penalty(
     """Returns (|dD/dx| - 1)^2 between real and generated faces, [B] (Gulrajani et al. 2017, eq. (3)).
 
     Args:
-      critic: as `squared_slope`.
+      critic: as `squared_gradient`.
       real, fake: faces [B, S, S, C].
       mix: where between them, [B] in 0..1, from fake to real.
     """
     mix = mix[:, None, None, None]
-    # The root has no slope at 0.
-    return jnp.square(jnp.sqrt(squared_slope(critic, mix * real + (1 - mix) * fake) + 1e-12) - 1.0)
+    # The root has no gradient at 0.
+    return jnp.square(jnp.sqrt(squared_gradient(critic, mix * real + (1 - mix) * fake) + 1e-12) - 1.0)
 
 
 def reconstruction(images: types.Images, reconstructions: types.Images) -> types.Logits:

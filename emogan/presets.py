@@ -104,7 +104,7 @@ def cyclegan() -> Config:
 
 
 def stargan() -> Config:
-    """Returns StarGAN's losses and weights at 48x48 (Choi et al. 2018, section 3 and 7.1), with this house's networks.
+    """Returns StarGAN's losses and weights at 48x48 (Choi et al. 2018, section 3 and 7.1), with emogan's networks.
 
     StarGAN joins the wanted label to the face that enters its generator, and so does this E.
     """

@@ -87,7 +87,7 @@ def _side_by_side(folders: list[pathlib.Path], faces: np.ndarray) -> list[report
         if (folder / "checkpoints").is_dir()  # not so where pictures of another program were scored
     }
     # The faces to show have no labels, which an E(x, y) would ask for.
-    models = {name: model for name, model in models.items() if model.encoder_labels != editor.WEAR}
+    models = {name: model for name, model in models.items() if model.encoder_labels != editor.SOURCE}
     if not models:
         return []
     caption = "Edits to every label by each run; the first column is the face itself."

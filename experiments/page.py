@@ -31,7 +31,7 @@ ROUNDS = flags.DEFINE_integer("rounds", 20, "how often seven edits are timed on 
 RUNTIME = script.define_path("runtime", None, "a folder with onnxruntime-web's files, where npm is not")
 
 SCREENS = {"desktop": (1280, 900, False), "phone": (390, 844, True)}  # width, height, whether it is touched
-# What `faces.find` gives for the portrait of Eileen Collins (NASA, public domain); finding it needs the extra photos.
+# Of `detection.find` for the portrait of Eileen Collins (NASA, public domain); finding it needs the extra photos.
 _FACE = detection.Square(169, 58, 109)
 
 

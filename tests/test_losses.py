@@ -48,9 +48,9 @@ def quadratic(faces):
     return jnp.sum(faces**2, axis=(1, 2, 3))
 
 
-def test_squared_slope_of_a_parabola():
+def test_squared_gradient_of_a_parabola():
     faces = jnp.zeros((2, 48, 48, 1)).at[0, 3, 4].set(0.5).at[1, 7].set(0.1)
-    np.testing.assert_allclose(losses.squared_slope(quadratic, faces), [1.0, 4 * 48 * 0.01], rtol=1e-5)
+    np.testing.assert_allclose(losses.squared_gradient(quadratic, faces), [1.0, 4 * 48 * 0.01], rtol=1e-5)
 
 
 def test_gradient_penalty_is_taken_between_real_and_generated_faces():

@@ -127,7 +127,7 @@ class Dataset:
         return digest.hexdigest()
 
 
-def nobody(spec: ImageSpec = FER2013, class_names: tuple[str, ...] = emotions.EMOTIONS) -> Dataset:
+def no_faces(spec: ImageSpec = FER2013, class_names: tuple[str, ...] = emotions.EMOTIONS) -> Dataset:
     """Returns a data set of no faces, for those who want but the shapes of what is made of one."""
     return Dataset(np.zeros((0, *spec.byte_shape), np.uint8), np.zeros(0, np.int32), class_names=class_names)
 

@@ -20,7 +20,7 @@ ALL = "all"
 
 Emotion = str | int | np.ndarray | jax.Array | Sequence[int]
 
-WEAR, SHALL_WEAR = "wear now", "shall wear"  # which labels an E(x, y) takes
+SOURCE, TARGET = "source", "target"  # which labels an E(x, y) takes
 
 
 class Editor:
@@ -63,8 +63,8 @@ class Editor:
 
         Args:
           faces: see the class.
-          labels: only an E(x, y) needs them: under `model.encoder_labels` the emotions that the faces wear now, under
-            `translator.labels=encoder` those that they shall wear.
+          labels: only an E(x, y) needs them: under `model.encoder_labels` the source labels (of the faces as they
+            are), under `translator.labels=encoder` the target labels.
 
         Raises:
           ValueError: if the faces' shape, type or values are not those of the class, or labels are missing or wrong.
@@ -72,7 +72,7 @@ class Editor:
         faces = checked.faces(faces, self.spec)
         if labels is None and self._encoder_takes:
             raise ValueError(
-                f"expected labels=..., the emotions that the faces {self._encoder_takes}, since this run's encoder is "
+                f"expected labels=..., the {self._encoder_takes} labels of the faces, since this run's encoder is "
                 "E(x, y), found none"
             )
         # Bytes go to the device in the shape of data sets, floats in that of the networks.
@@ -102,7 +102,7 @@ class Editor:
         Args:
           faces: see the class.
           emotion: see the class.
-          labels: the emotions that the faces wear now; only an E(x, y) (`model.encoder_labels`) needs them.
+          labels: the source labels; only an E(x, y) (`model.encoder_labels`) needs them.
           strength: from 0, no change beyond what G makes of the face itself, to 1; up to 10, which overdraws. Where G
             moves and shades the face in the code, it does so by as much; else pixels lie so far on the line from the
             face to its edit.
@@ -127,7 +127,7 @@ class Editor:
         faces: Sequence[int] | None = None,
         strength: float = 1.0,
     ) -> PIL.Image.Image:
-        """Returns a photograph in which its faces wear another emotion; needs the extra `photos`.
+        """Returns a photograph in which faces have another emotion; needs the extra `photos`.
 
         Args:
           photo: a file, an image, or uint8 [H, W] or [H, W, 3].
@@ -167,7 +167,7 @@ class Editor:
 
     @property
     def encoder_labels(self) -> str:
-        """Which labels E takes beside a face: "" (none), `WEAR` or `SHALL_WEAR`."""
+        """Which labels E takes beside a face: "" (none), `SOURCE` or `TARGET`."""
         return self._encoder_takes
 
     def edit(self, variables: tuple[types.Params, ...], faces: types.ByteImages, labels: types.Labels) -> types.Images:
@@ -176,12 +176,12 @@ class Editor:
         Args:
           variables: see the class.
           faces: uint8 [B, S, S(, 3)]; they are not checked.
-          labels: int32 [B], the emotions that they shall wear; they are not checked.
+          labels: int32 [B], the target labels; they are not checked.
 
         Raises:
-          ValueError: if E needs the emotions that the faces wear now.
+          ValueError: if E needs the source labels.
         """
-        if self._encoder_takes == WEAR:
+        if self._encoder_takes == SOURCE:
             raise ValueError(
                 "expected a model that edits a face without being told its emotion, found an encoder E(x, y) "
                 "(model.encoder_labels); train one without"
@@ -211,7 +211,7 @@ class Editor:
         self, decode: Callable[..., jax.Array], faces: np.ndarray, emotion: Emotion, labels: Emotion | None
     ) -> np.ndarray:
         """Returns what `decode` makes of faces' latents and labels, [N, ...], or [C, N, ...] under "all"."""
-        if self._encoder_takes != SHALL_WEAR:
+        if self._encoder_takes != TARGET:
             return self._decoded(decode, self.encode(faces, labels), emotion)
         every = range(len(self.class_names)) if is_all(emotion) else [emotion]
         answers = [self._decoded(decode, self.encode(faces, one), one) for one in every]
@@ -266,11 +266,11 @@ def _networks(networks: model_file.Networks, classes: int) -> tuple[nn.Module, n
         settings = networks.translator
         E = translator.make_finished_encoder(settings, classes)
         G = translator.make_finished_generator(settings, classes, spec)
-        label = SHALL_WEAR if settings.labels == "encoder" else ""
+        label = TARGET if settings.labels == "encoder" else ""
         return E, G, translator.code_shape(settings, spec), label
     settings = networks.model
     E, G = dcgan.make_encoder(settings, classes), dcgan.make_generator(settings, classes, spec=spec)
-    return E, G, (settings.latent_size,), WEAR if settings.encoder_labels else ""
+    return E, G, (settings.latent_size,), SOURCE if settings.encoder_labels else ""
 
 
 def is_all(emotion: Emotion) -> bool:

@@ -31,10 +31,10 @@ def check(model: editor.Editor, emotion: str, frames: int) -> None:
             raise ValueError(f"--frames: expected 2 to {MOST_FRAMES}, found {frames}")
     elif emotion.strip().lower() != editor.ALL:
         model.label(emotion)
-    if model.encoder_labels == editor.WEAR:
+    if model.encoder_labels == editor.SOURCE:
         raise ValueError(
-            "expected a run whose encoder is E(x), found model.encoder_labels=True: files do not say which emotion "
-            "their faces wear; use emogan.load(workdir).faces(faces, emotion, labels=...)"
+            "expected a run whose encoder is E(x), found model.encoder_labels=True: files do not say the "
+            "source labels; use emogan.load(workdir).faces(faces, emotion, labels=...)"
         )
 
 

@@ -157,7 +157,7 @@ def write(
     frames: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> Written:
-    """Writes photographs whose faces wear another emotion, and returns what was written.
+    """Writes photographs whose faces have another emotion, and returns what was written.
 
     Args:
       model: the trained networks.
@@ -236,7 +236,7 @@ def edited(
     faces: Sequence[int] | None = None,
     strength: float = 1.0,
 ) -> PIL.Image.Image:
-    """Returns a photograph in which faces wear another emotion; see `Editor.photo`.
+    """Returns a photograph in which faces have another emotion; see `Editor.photo`.
 
     Raises:
       FileNotFoundError, ValueError: as `read`; or if no face is found, or none of such a number.

@@ -9,7 +9,7 @@ from emogan.edit import detection
 _BAND = 512  # rows that are edited at once: floats of a face of many megapixels would take gigabytes
 _PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
 _ROUNDNESS = 3.0  # of the feathered mask: 2 is a circle, infinity a square
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as of `faces.cut`
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as of `detection.cut`
 
 
 def put_back(
@@ -25,7 +25,7 @@ def put_back(
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3].
-      square: from `faces.find`.
+      square: from `detection.find`.
       before: uint8 [S, S] or [S, S, 3], from `detection.cut`.
       after: uint8, as before.
       flow: from where the edit took its pixels, float32 [S, S, 2], down and right in pixels of the small face; None

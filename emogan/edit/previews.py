@@ -20,8 +20,8 @@ def draw(model: Any) -> np.ndarray:
     data = toyfaces.load("valid", count=FACES, spec=model.spec)
     names = model.class_names[:_MOST]
     targets = np.arange(len(names)).repeat(FACES)
-    worn = np.tile(data.labels % len(model.class_names), len(names))  # asked for by an E(x, y) alone
-    edits = model.faces(np.concatenate([data.images] * len(names)), targets, worn)
+    source = np.tile(data.labels % len(model.class_names), len(names))  # asked for by an E(x, y) alone
+    edits = model.faces(np.concatenate([data.images] * len(names)), targets, source)
     rows = np.concatenate([data.images[None], edits.reshape(len(names), *data.images.shape)]).swapaxes(0, 1)
     return grids.labelled_grid(rows, columns=("face", *names), scale=2)
 

@@ -17,7 +17,7 @@ def check(model: editor.Editor, emotion: str, output: pathlib.Path, frames: int 
     """Checks what can be checked before any face is read.
 
     Raises:
-      ValueError: as `edits.check`, or if the output is of no kind that fits the emotion.
+      ValueError: as `emotion_spec.check`, or if the output is of no kind that fits the emotion.
     """
     emotion_spec.check(model, emotion, frames)
     found = kind(output)

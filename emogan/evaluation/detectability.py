@@ -156,7 +156,7 @@ class _Trainer:
     def __init__(self, settings: config_lib.ClassifierConfig, size: int, spec: dataset.ImageSpec):
         config = dataclasses.replace(config_lib.Config(), classifier=settings)
         batch = min(settings.batch_size, size)
-        none = dataset.nobody(spec, _KINDS)
+        none = dataset.no_faces(spec, _KINDS)
         self._steps = dataset.total_steps(settings.epochs, size, batch)
         self._phase = classifier.make(config, 2, self._steps, none, change=augment.without_fine_detail)
         self._init = jax.jit(self._phase.init)

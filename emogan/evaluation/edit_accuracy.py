@@ -15,7 +15,7 @@ class Transfers:
     def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns edit accuracy and identity; nothing in them is random.
 
-        What is a mean over the targets is left out unless each of them was asked of faces that wear another.
+        What is a mean over the targets is left out unless each of them was asked of faces with another label.
         """
         del key
         if model.edits is None:

@@ -10,7 +10,7 @@ class EditSets:
 
     The held-out faces are divided in two halves with the same labels. One is edited, each face to the label of another
     one and never to its own, and set beside the other half as it is: beside their own sources edits would lie nearer
-    than real faces do, and the unchanged input would win. Scores are the mean of both ways, over `contestants.SEEDS`
+    than real faces do, and the unchanged input would win. Scores are the mean of both ways, over `methods.SEEDS`
     divisions.
     """
 

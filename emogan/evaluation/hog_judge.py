@@ -77,7 +77,7 @@ def hog(faces: np.ndarray) -> np.ndarray:
 def fit(data: dataset.Dataset, l2: float = 0.01, iterations: int = 200) -> HogJudge:
     """Returns the judge that is fitted to faces and their mirror images; the same faces give the same judge.
 
-    A face weighs 1 / sqrt(how many wear its label), so that rare emotions are named too; see `regress` for the rest.
+    A face weighs 1 / sqrt(how many have its label), so that rare emotions are named too; see `regress` for the rest.
     """
     rows = np.concatenate([hog(data.images), hog(data.images[:, :, ::-1])])
     mean, scale = rows.mean(axis=0), np.maximum(rows.std(axis=0), _FLAT)

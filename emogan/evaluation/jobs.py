@@ -23,7 +23,7 @@ class JobError(RuntimeError):
 
 
 def run(rows: Sequence[str], study: comparison.Study, at_once: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Trains rows and returns the scores of each, as `recipes.run`; what each says goes to FOLDER/ROW.log.
+    """Trains rows and returns the scores of each, as `comparison.run`; what each says goes to FOLDER/ROW.log.
 
     A row that fails does not stop the others.
 

@@ -127,7 +127,7 @@ def from_run(workdir: pathlib.Path) -> Judge:
     folder = workdir / "checkpoints" / "classifier"
     done = checkpoint.newest_step(folder)
     if done >= steps:
-        phase = classifier.make(config, len(names), steps, dataset.nobody(config.data.spec, names))
+        phase = classifier.make(config, len(names), steps, dataset.no_faces(config.data.spec, names))
         saved = checkpoint.read(folder, phase.init(jax.random.key(0)))
         done = saved.step  # an older one, if the newest is damaged
     if done < steps:

@@ -6,7 +6,7 @@ from emogan.evaluation import methods, real_faces, scores
 
 
 class Reconstructions:
-    """Scores of edits to the emotion that the face wears already."""
+    """Scores of edits to the face's own label."""
 
     name = "reconstruction"
 

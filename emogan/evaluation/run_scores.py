@@ -182,7 +182,7 @@ def score_pictures(
 
     Args:
       images: uint8 [M, 48, 48].
-      labels: int [M], the emotion that each picture was asked to wear.
+      labels: int [M], the target label of each picture.
       sources: int [M], the place among the held-out faces of the face that each picture is an edit of; None if the
         pictures are samples.
       name: of the program.

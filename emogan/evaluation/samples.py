@@ -1,4 +1,4 @@
-"""Samples G(z, y): how near they come to real faces, and whether they wear their label."""
+"""Samples G(z, y): how near they come to real faces, and whether they show their label."""
 
 from collections.abc import Callable
 

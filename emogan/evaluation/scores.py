@@ -24,7 +24,7 @@ Scores = Mapping[str, Score]
 
 
 class Evaluator(Protocol):
-    """One group of scores: `run` looks at a contestant (`contestants.py`) beside the held-out faces (`faces.py`).
+    """One group of scores: `run` looks at a contestant (`methods.py`) beside the held-out faces (`real_faces.py`).
 
     It returns {} where the contestant has not what the scores are about, such as samples without a prior over z.
     """

@@ -27,7 +27,7 @@ def read(
       models: names of models that ship with emogan, or files that experiments/export_model.py wrote.
       workdirs: folders of finished runs.
       edits: of other programs: name, pictures uint8 [M, 48, 48], labels int [M] and sources int [M], see
-        `contestants.of_edits`.
+        `methods.of_edits`.
       data: where the faces lie. With models or runs its name is not used: they have data of their own.
       split: the held-out faces.
       say: given a line about each model that is read.
@@ -41,7 +41,7 @@ def read(
         entered.append((workdir.resolve().name, loading.load(workdir), run_folder.read(workdir).about_data))
     for name, model, _ in entered:
         say(f"read {name}")
-        if model.encoder_labels == editor.WEAR:
+        if model.encoder_labels == editor.SOURCE:
             say(f"{name}: its encoder is given the emotions that the faces are labelled with")
     configs = [config_lib.of(model.card) for _, model, _ in entered] or [config_lib.Config(data=data)]
     for config in configs:

@@ -36,7 +36,7 @@ def describe(model: editor.Editor, about: Mapping[str, Any]) -> dict[str, Any]:
         "labels": list(model.class_names),
         "inputs": {
             "faces": f"uint8 [{taken}]: {kind}, framed as in FER2013, the face filling the square",
-            "labels": "int32 [B]: the emotions that the faces shall wear, as places in the list of labels",
+            "labels": "int32 [B]: the target labels, as places in the list of labels",
         },
         "outputs": {"edits": f"float32 [{given}]: round((value + 1) * 127.5) is the {level}"},
         "value_range": [-1.0, 1.0],
@@ -81,8 +81,8 @@ def largest_difference(edit: Edit, model: editor.Editor) -> float:
     """
     faces = toyfaces.load("valid", count=FACES, spec=model.spec).images
     labels = np.arange(FACES, dtype=np.int32) % len(model.class_names)
-    worn = labels if model.encoder_labels == editor.SHALL_WEAR else None
-    live = model.decode(model.encode(faces, worn), labels)
+    targets = labels if model.encoder_labels == editor.TARGET else None
+    live = model.decode(model.encode(faces, targets), labels)
     found = float(np.abs(edit(faces, labels) - live).max())
     if not found <= TOLERANCE:  # nor is it NaN
         raise ValueError(

@@ -80,7 +80,7 @@ def to_bytes(model: editor.Editor, about: Mapping[str, Any]) -> bytes:
       about: see `card.describe`.
 
     Raises:
-      ValueError: if the model's encoder needs the labels that faces wear now.
+      ValueError: if the model's encoder needs the source labels.
     """
     (batch,) = jax.export.symbolic_shape("B")
     faces = jax.ShapeDtypeStruct((batch, *model.spec.byte_shape), np.uint8)

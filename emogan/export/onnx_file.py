@@ -23,7 +23,7 @@ def to_bytes(model: editor.Editor, about: Mapping[str, Any]) -> bytes:
       about: see `card.describe`.
 
     Raises:
-      ValueError: if onnx is not installed, the model's encoder needs the labels that faces wear now, or the networks
+      ValueError: if onnx is not installed, the model's encoder needs the source labels, or the networks
         do what `onnx_ops` has no rule for.
     """
     try:

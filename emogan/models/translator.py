@@ -308,8 +308,8 @@ class Generator(nn.Module):
             flow, opening = strength * flow, strength * opening
         source, roughness = unfold(codes[..., :own]), nothing
         if self.bends:
-            slopes = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
-            roughness = sum(jnp.mean(jnp.square(slope), axis=(1, 2, 3)) for slope in slopes)
+            differences = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
+            roughness = sum(jnp.mean(jnp.square(one), axis=(1, 2, 3)) for one in differences)
             self.sow("intermediates", "bend", flow)
             source = warp(source, enlarge(flow), self.reach)
         paint = opening * (drawn - mask * source)

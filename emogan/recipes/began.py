@@ -109,13 +109,13 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec 
             state_lib.mean_over(gradients, axis_name),
             state_lib.mean_over(stats, axis_name),
         )
-        (fake_error, _), slopes = jax.value_and_grad(error, argnums=2, has_aux=True)(
+        (fake_error, _), gradients = jax.value_and_grad(error, argnums=2, has_aux=True)(
             discriminator.params, discriminator.batch_stats, fake
         )
         generator = state_lib.update(
             state.generator,
             optimizer,
-            state_lib.mean_over(pullback(slopes)[0], axis_name),
+            state_lib.mean_over(pullback(gradients)[0], axis_name),
             state_lib.mean_over(generator_stats, axis_name),
         )
         d_loss, real_error, fake_error = state_lib.mean_over((d_loss, real_error, fake_error), axis_name)

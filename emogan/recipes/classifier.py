@@ -83,18 +83,18 @@ def accuracies(logits: jax.Array, labels: types.Labels) -> tuple[jax.Array, jax.
     return jnp.mean(right), recalls.sum() / (counts > 0).sum()
 
 
-def attack(slopes: jax.Array, length: float) -> jax.Array:
+def attack(gradients: jax.Array, length: float) -> jax.Array:
     """Returns the changes [B, S, S, C] of a Euclidean length that raise a loss most, to first order.
 
-    A classifier trained on faces so changed has slopes that look like faces (Santurkar et al. 2019, who take more
+    A classifier trained on faces so changed has gradients that look like faces (Santurkar et al. 2019, who take more
     steps), so that E and G, which follow them, must draw what people would see too.
 
     Args:
-      slopes: of the loss at each face, [B, S, S, C].
+      gradients: of the loss at each face, [B, S, S, C].
       length: of each change, in units of [-1, 1] images, over all pixels.
     """
-    norms = jnp.sqrt(jnp.sum(jnp.square(slopes), axis=(1, 2, 3), keepdims=True))
-    return length * slopes / jnp.maximum(norms, 1e-12)
+    norms = jnp.sqrt(jnp.sum(jnp.square(gradients), axis=(1, 2, 3), keepdims=True))
+    return length * gradients / jnp.maximum(norms, 1e-12)
 
 
 def make(
@@ -148,13 +148,13 @@ def make(
         # Attacked at full length from the start, the network learns nothing but which emotion is frequent.
         length = settings.attack * jnp.minimum(1.0, state.step / max(1.0, _RISE * total_steps))
 
-        def slopes(params, faces, labels, targets):
+        def gradients_of(params, faces, labels, targets):
             if settings.attack:
                 faces += attack(jax.grad(lambda faces: loss(params, faces, labels, targets)[0])(faces), length)
             return jax.grad(loss, has_aux=True)(params, faces, labels, targets)
 
         gradients, (stats, metrics) = state_lib.mean_of_parts(
-            functools.partial(slopes, state.network.params),
+            functools.partial(gradients_of, state.network.params),
             config.parallel.microbatches,
             faces,
             batch["label"],
@@ -174,7 +174,7 @@ def make(
         # All at once, because on CPU a loop over batches would run on a single core.
         logits, _ = look(module, state.average, faces)
         accuracy, balanced = accuracies(logits, labels)
-        # A row a class: the faces that wear it most surely, to this judge.
+        # A row a class: the faces to which this judge gives the highest probability.
         surest = jax.lax.top_k(jax.nn.softmax(logits).T, min(_SURE, len(faces)))[1]
         return faces[surest], {"valid_accuracy": accuracy, "valid_balanced": balanced}
 
@@ -191,7 +191,7 @@ def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, in
 def _begin(
     config: "config_lib.Config", num_classes: int, name: str, key: jax.Array, spec: dataset.ImageSpec
 ) -> ClassifierState:
-    return make(config, num_classes, 1, dataset.nobody(spec), name).init(key)
+    return make(config, num_classes, 1, dataset.no_faces(spec), name).init(key)
 
 
 def _networks(

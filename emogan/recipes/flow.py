@@ -211,7 +211,7 @@ def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, in
 def _begin(
     config: "config_lib.Config", num_classes: int, name: str, key: jax.Array, spec: dataset.ImageSpec
 ) -> FlowState:
-    return make(config, num_classes, dataset.nobody(spec)).init(key)
+    return make(config, num_classes, dataset.no_faces(spec)).init(key)
 
 
 def _networks(

@@ -90,7 +90,7 @@ SHOWN = 8  # faces of a sample
 _LAST_RATE = 0.05  # of the first learning rate
 _GRAY = 127.5  # gray levels in a unit of float images
 _NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for so many steps, are told of as negatives
-_PENALISED = 4  # every so manieth face has its slopes penalised, whose cost is that of two more steps of D
+_PENALISED = 4  # one face in so many has its gradients penalised, at the cost of two more steps of D
 
 
 @struct.dataclass
@@ -251,12 +251,12 @@ def make(
                 some = slice(min(_PENALISED, len(labels)) - 1, None, _PENALISED)
                 few = lambda x: jnp.concatenate([half[some] for half in jnp.split(x, 2)])  # noqa: E731
                 critic = lambda x: D.apply({"params": params}, x[0], few(both), x[1])[0]  # noqa: E731
-                slopes = losses.squared_slope(critic, jax.tree.map(few, (shown, seen)))
-                total += settings.slope_penalty * jnp.mean(slopes)  # the mean over both is the sum of half of each
+                squares = losses.squared_gradient(critic, jax.tree.map(few, (shown, seen)))
+                total += settings.slope_penalty * jnp.mean(squares)  # the mean over both is the sum of half of each
             if settings.gradient_penalty:
                 critic = lambda faces: D.apply({"params": params}, faces, wanted)[0]  # noqa: E731
-                slopes = losses.gradient_penalty(critic, real, fake, mix)
-                total += settings.gradient_penalty * jnp.mean(slopes)
+                penalty = losses.gradient_penalty(critic, real, fake, mix)
+                total += settings.gradient_penalty * jnp.mean(penalty)
             right = jnp.mean(jnp.argmax(emotions[: len(labels)], axis=1) == labels)
             metrics = {
                 "discriminator_loss": loss,
@@ -315,11 +315,11 @@ def make(
             gradients, (critic_metrics, real) = learn(discriminator.params, drawing.faces, *part)
             gradients = state_lib.mean_over(gradients, axis_name)
             discriminator = state_lib.update(discriminator, critic_optimizer, gradients, {})
-        slopes, metrics = jax.grad(edit_loss, argnums=(0, 1), has_aux=True)(
+        to_parts, metrics = jax.grad(edit_loss, argnums=(0, 1), has_aux=True)(
             drawing, state.translator.params, discriminator.params, *part[:3], part[4], real
         )
         # Of the cycle, the way back depends on the parameters by itself.
-        gradients = jax.tree.map(jnp.add, pullback(slopes[0])[0], slopes[1])
+        gradients = jax.tree.map(jnp.add, pullback(to_parts[0])[0], to_parts[1])
         both = state_lib.update(state.translator, optimizer, state_lib.mean_over(gradients, axis_name), {})
         average = state.average
         if settings.ema_decay:

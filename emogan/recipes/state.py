@@ -46,7 +46,7 @@ class Diagnosis:
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """One training: how its state begins, moves by a step, shows itself, and is told sick.
+    """One training: how its state begins, moves by a step, shows itself, and is found at fault.
 
     Attributes:
       name: the name of the phase, of its folder of checkpoints and of its lines in metrics.jsonl.

@@ -14,14 +14,14 @@ from emogan.data import data_config, dataset, duplicates, pictures
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_data_set_tells_what_its_faces_are(size, channels):
     spec = dataset.ImageSpec(size, channels)
-    data = dataset.nobody(spec)
+    data = dataset.no_faces(spec)
     assert data.spec == spec
     assert data.images.shape[1:] == spec.byte_shape
     assert spec.shape == (size, size, channels)
 
 
 def test_the_usual_faces_are_those_of_fer2013():
-    assert dataset.nobody().spec == dataset.FER2013 == dataset.ImageSpec(48, 1)
+    assert dataset.no_faces().spec == dataset.FER2013 == dataset.ImageSpec(48, 1)
     assert str(dataset.FER2013) == "48x48 gray"
     with pytest.raises(dataclasses.FrozenInstanceError):
         dataset.FER2013.size = 64

@@ -204,7 +204,7 @@ def test_wrong_latents_are_refused(model, wrong):
 
 def test_an_encoder_of_labels_needs_them(faces):
     model = make_model(encoder_labels=True)
-    with pytest.raises(ValueError, match=r"expected labels=\.\.\., the emotions that the faces wear now"):
+    with pytest.raises(ValueError, match=r"expected labels=\.\.\., the source labels of the faces"):
         model.faces(faces[:3], "happy")
     angry, sad = model.encode(faces[:3], "angry"), model.encode(faces[:3], [4, 4, 4])
     assert np.abs(angry - sad).max() > 0.01

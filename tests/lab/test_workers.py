@@ -14,14 +14,14 @@ def test_a_contestant_answers_from_its_own_process():
 
 def test_who_cannot_be_made_says_why():
     with pytest.raises(workers.WorkerError, match=r"ModuleNotFoundError: .*nowhere"):
-        workers.Worker("emogan.benchmark.nowhere:Steps", settings.Settings())
+        workers.Worker("benchmarking.nowhere:Steps", settings.Settings())
 
 
 def test_an_optional_contestant_that_fails_is_left_out():
     task = settings.Settings(variant="8,8,8")
     contestants = [
         race.Contestant("jax", "benchmarking.matrix:Product", task),
-        race.Contestant("absent", "emogan.benchmark.nowhere:Steps", task, optional=True),
+        race.Contestant("absent", "benchmarking.nowhere:Steps", task, optional=True),
     ]
     lines = []
     found = race.race("products", contestants, race.Pace(2, 0.01), lines.append)
@@ -30,7 +30,7 @@ def test_an_optional_contestant_that_fails_is_left_out():
     assert "nowhere" in found["left_out"]["absent"]
     assert any("absent left out" in line for line in lines)
     with pytest.raises(workers.WorkerError, match="products: needed: "):
-        race.race("products", [race.Contestant("needed", "emogan.benchmark.nowhere:Steps", task)], race.Pace(1, 1), str)
+        race.race("products", [race.Contestant("needed", "benchmarking.nowhere:Steps", task)], race.Pace(1, 1), str)
 
 
 def test_the_machine_is_told_of():

@@ -133,7 +133,7 @@ def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces, ste
         total += jnp.mean(cross_entropy(emotions + np.log(COUNTS / COUNTS.sum())[None], labels))
         for x, y in zip(both, (labels, wanted), strict=True):
             some = jax.tree.map(lambda leaf: leaf[3::4], x)  # a quarter of each
-            slopes = losses.squared_slope(lambda x, y=y: critic(x, y[3::4])[0], some)
+            slopes = losses.squared_gradient(lambda x, y=y: critic(x, y[3::4])[0], some)
             total += 0.3 * jnp.mean(slopes) / 2
         return total
 

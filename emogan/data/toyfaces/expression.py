@@ -115,7 +115,7 @@ def sample_expressions(rng: np.random.Generator, labels: np.ndarray) -> np.ndarr
     """Returns an expression of each emotion as it comes, float32 [N, len(ACTION_UNITS)] in [0, 1].
 
     The intensity is uniform in [0.4, 1], each unit differs from its prototype, and every unit (also in a neutral
-    face) stirs a little. The first rows do not depend on how many follow.
+    face) moves a little. The first rows do not depend on how many follow.
 
     Raises:
       ValueError: if labels are not int [N] in 0..6.
