@@ -43,17 +43,45 @@ def start(tmp_path, quick_environment, coordinator):
         process.wait()
 
 
-def wait_for(text, log, processes):
-    end = time.monotonic() + 200
-    while text not in log.read_text():
-        assert time.monotonic() < end, log.read_text()
-        assert all(process.poll() is None for process in processes), log.read_text()
-        time.sleep(0.1)
+LATE = "Gloo context initialization failed: DEADLINE_EXCEEDED"  # on a busy machine 30 s are too short for two to meet
+TRIES = 4
+
+
+def begin(start, *flags):
+    """Starts two processes, and again where they came too late to each other, until the first tells its pace."""
+    for _ in range(TRIES):
+        processes, logs = start(*flags)
+        end = time.monotonic() + 200
+        while "images/s" not in logs[0].read_text():
+            if late(logs):
+                break
+            assert time.monotonic() < end, logs[0].read_text()
+            assert all(process.poll() is None for process in processes), logs[0].read_text()
+            time.sleep(0.1)
+        else:
+            return processes, logs
+        for process in processes:
+            process.kill()
+            process.wait()
+    raise AssertionError(f"the processes did not meet in {TRIES} tries")
+
+
+def late(logs):
+    return any(LATE in log.read_text() for log in logs)
+
+
+def run(start, *flags):
+    """Runs two processes to their end, and again where they came too late to each other."""
+    for _ in range(TRIES):
+        processes, logs = start(*flags)
+        ends = [process.wait(200) for process in processes]
+        if not late(logs):
+            break
+    return ends, logs
 
 
 def test_a_signal_ends_all_after_one_step_and_the_same_command_goes_on(start, tmp_path):
-    processes, logs = start("--config.gan.epochs=5000", "--phase=gan")
-    wait_for("images/s", logs[0], processes)
+    processes, logs = begin(start, "--config.gan.epochs=5000", "--phase=gan")
     processes[1].send_signal(signal.SIGTERM)  # to the one that writes nothing
     ends = [process.wait(100) for process in processes]
     assert ends == [interrupt.EXIT_STATUS] * 2, [log.read_text() for log in logs]
@@ -61,8 +89,7 @@ def test_a_signal_ends_all_after_one_step_and_the_same_command_goes_on(start, tm
     assert f"SIGTERM: stopping at step {step}, with a checkpoint" in logs[0].read_text()
 
     epochs = (step + 2) // 4 + 1  # of 4 steps: a few more
-    processes, logs = start(f"--config.gan.epochs={epochs}")
-    ends = [process.wait(200) for process in processes]
+    ends, logs = run(start, f"--config.gan.epochs={epochs}")
     assert ends == [0, 0], [log.read_text() for log in logs]
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     for phase, last in (("gan", 4 * epochs), ("encoder", 4)):
