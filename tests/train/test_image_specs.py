@@ -2,18 +2,25 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import models
 
-from emogan import presets
+from emogan import config as config_lib
+from emogan import emotions, presets
 from emogan.data import dataset, toyfaces
 from emogan.edit import loading, photo_files, previews
 from emogan.export import card, jax_file, onnx_file, web
-from emogan.figures import run_figures
+from emogan.figures import graphs, run_figures
+from emogan.models import dcgan, unet
+from emogan.recipes import classifier, encoder, flow, gan, joint
 from emogan.train import pipeline
 from emogan.util import images
 
-LARGE = dataset.ImageSpec(128, 3)
+LARGE, SMALL = dataset.ImageSpec(128, 3), dataset.ImageSpec(32, 3)
+KEY = jax.random.key(0)
 COUNT = 8
 
 
@@ -99,23 +106,65 @@ def test_a_model_in_colour_is_exported(large_model):
         portable(np.zeros((1, 48, 48), np.uint8), [0])
 
 
-@pytest.mark.parametrize("kind", ["dcgan", "flow"])
-def test_the_other_recipes_train_and_edit_small_faces_in_colour(kind, tmp_path):
-    spec = dataset.ImageSpec(32, 3)
-    config = presets.quick() if kind == "dcgan" else presets.flow()
-    config.data = dataclasses.replace(config.data, name="toyfaces", count=COUNT, size=32, channels=3)
-    config.model.width, config.unet.widths, config.unet.blocks, config.flow_edit.steps = 2, "8,16", 1, 2
-    config.phases = "gan,encoder" if kind == "dcgan" else "flow"
-    for phase in (config.gan, config.encoder, config.flow):
-        phase.epochs, phase.batch_size = 1, COUNT
-    config.gan.critic_steps = 1
-    config.run.tensorboard = True
-    pipeline.run(config, tmp_path / "run")
-    model = loading.load(tmp_path / "run")
-    faces = toyfaces.load("valid", 0, 2, spec=spec).images
+def small_phase(name):
+    """A phase on small faces in colour, made of networks that nothing has trained."""
+    config = config_lib.Config(model=config_lib.ModelConfig(width=2, latent_size=6), phases="classifier,joint")
+    config.classifier.width = config.translator.width = config.translator.critic_width = 2
+    config.translator.informed, config.unet.widths, config.unet.blocks = True, "8,16", 1
+    config.gan.loss = "began" if name == "began" else config.gan.loss
+    held_out = toyfaces.load("valid", 0, COUNT, spec=SMALL)
+    zeros = lambda tree: jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)  # noqa: E731
+    if name == "encoder":
+        G = dcgan.make_generator(config.model, 7, spec=SMALL)
+        shapes = jax.eval_shape(lambda: G.init(KEY, jnp.zeros((1, 6)), jnp.zeros(1, jnp.int32), train=False))
+        return encoder.make(config, 7, zeros(shapes), SMALL)
+    if name == "joint":
+        guides = jax.eval_shape(lambda key: joint.draw_guides(config, 7, key, SMALL), KEY)
+        return joint.make(config, 7, 10, np.ones(7), zeros(guides), SMALL)
+    if name == "classifier":
+        return classifier.make(config, 7, 10, held_out)
+    return flow.make(config, 7, held_out) if name == "flow" else gan.make_by_loss(config, 7, SMALL)
+
+
+@pytest.mark.parametrize("name", ["gan", "began", "encoder", "classifier", "joint", "flow"])
+def test_every_phase_steps_on_small_faces_in_colour_and_shows_them(name):
+    phase = small_phase(name)
+    batch = {
+        "image": jax.ShapeDtypeStruct((16, *SMALL.byte_shape), np.uint8),
+        "label": jax.ShapeDtypeStruct((16,), np.int32),
+    }
+    state = jax.eval_shape(phase.init, KEY)  # traced and not compiled, which would take a minute each
+    after, _ = jax.eval_shape(phase.step, state, batch, KEY)
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+    assert jax.eval_shape(phase.sample, state, batch, KEY)[0].shape[2:] == SMALL.byte_shape
+
+
+def drawn(module, *inputs, **options):
+    return jax.jit(lambda key: module.init(key, *inputs, **options))(KEY)
+
+
+def test_the_papers_model_edits_and_draws_small_faces_in_colour():
+    config = config_lib.Config(model=config_lib.ModelConfig(width=2, latent_size=6))
+    config.data.size, config.data.channels = SMALL.size, SMALL.channels
+    label, faces = jnp.zeros(1, jnp.int32), toyfaces.load("valid", 0, 2, spec=SMALL).images
+    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7, spec=SMALL)
+    variables = (
+        drawn(E, jnp.zeros((1, *SMALL.shape)), label, train=False),
+        drawn(G, jnp.zeros((1, 6)), label, train=False),
+    )
+    model = models.make(config, emotions.EMOTIONS, *variables)
     assert model.faces(faces, "sad").shape == faces.shape
-    assert model.sample([0, 1, 2]).shape == (3, *spec.byte_shape)
-    latents = model.encode(faces)
-    assert latents.shape == ((2, config.model.latent_size) if kind == "dcgan" else (2, *spec.shape))
-    if kind == "dcgan":
-        run_figures.draw(tmp_path / "run")
+    assert model.sample([0, 1]).shape == faces.shape
+    assert graphs.networks(config.model, 7, SMALL)["generator"].outputs.startswith("face [32 x 32 x 3]")
+
+
+def test_a_flow_edits_and_draws_small_faces_in_colour():
+    config = config_lib.Config(phases="flow")
+    config.data.size, config.data.channels = SMALL.size, SMALL.channels
+    config.unet.widths, config.unet.blocks, config.flow_edit.steps, config.flow_edit.inversion_steps = "8,16", 1, 2, 1
+    params = unet.initialise(unet.make(config.unet, 7, "float32"), KEY, SMALL)
+    model = models.make(config, emotions.EMOTIONS, {"params": params}, {})
+    faces = toyfaces.load("valid", 0, 2, spec=SMALL).images
+    np.testing.assert_array_equal(model.faces(faces, "sad"), faces)  # the first velocity is 0
+    assert model.encode(faces).shape == (2, *SMALL.shape)
+    assert model.sample([0, 1]).shape == faces.shape
