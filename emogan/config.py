@@ -194,8 +194,9 @@ def override(config: Config, name: str, text: str) -> None:
 
 
 def last_phase(config: Config) -> str:
-    """Returns the phase whose checkpoints hold the E and G of a run."""
-    return next((name for name in config.phases.split(",") if RECIPES[name].whole), "encoder")
+    """Returns the phase whose checkpoints hold a run's E and G: the one that trains both, or the last with an E."""
+    phases = [name for name in config.phases.split(",") if RECIPES[name].editor]
+    return next((name for name in phases if RECIPES[name].whole), phases[-1] if phases else "encoder")
 
 
 def networks(config: Config) -> model_file.Networks:

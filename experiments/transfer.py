@@ -23,7 +23,7 @@ from emogan.train import writers
 WORKDIR = script.define_path(
     "workdir", model_file.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
 )
-INPUT = script.define_path("input", None, "an image, a folder of images, or a .npy file uint8 [N,48,48]", required=True)
+INPUT = script.define_path("input", None, "an image, a folder of images, or a .npy file uint8 [N,S,S]", required=True)
 EMOTION = flags.DEFINE_string("emotion", None, "an emotion's name, all, or FROM:TO for an animation", required=True)
 OUTPUT = script.define_path(
     "output", None, "NAME.jpg, .png, .webp, .avif, .gif, .npy, or a folder for a picture an image", required=True

@@ -46,7 +46,7 @@ def decode(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def flow(
+def displacement(
     G: translator.Generator,
     variables: types.Params,
     latents: types.Latents,

@@ -35,7 +35,7 @@ class Editor:
       networks: which networks E and G are.
       class_names: the emotions' names; a label is an index into them.
       variables: of E and of G.
-      bends: whether G bends the face before it paints on it; see `flow`.
+      bends: whether G bends the face before it paints on it; see `displacement`.
       card: the model card of one that ships with emogan, else empty.
     """
 
@@ -55,7 +55,7 @@ class Editor:
         self._encode = functools.partial(compiled.encode, E, on_device[0])
         self._decode = functools.partial(compiled.decode, G, on_device[1])
         self.bends = isinstance(G, translator.Generator) and G.bends
-        self._flow = functools.partial(compiled.flow, G, on_device[1])
+        self._displacement = functools.partial(compiled.displacement, G, on_device[1])
         self.variables = on_device
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
@@ -143,7 +143,7 @@ class Editor:
 
         return photo_files.edited(self, photo, emotion, faces, strength)
 
-    def flow(self, faces: np.ndarray | jax.Array, emotion: Emotion, strength: float = 1.0) -> np.ndarray | None:
+    def displacement(self, faces: np.ndarray | jax.Array, emotion: Emotion, strength: float = 1.0) -> np.ndarray | None:
         """Returns from where `faces` takes the pixels that it then paints on; None for a G that bends nothing.
 
         float32 [N, S, S, 2], or [C, N, S, S, 2] under "all": how far down and right of a pixel, in pixels.
@@ -157,7 +157,7 @@ class Editor:
         if not self.bends:
             return None
         return self._edits(
-            functools.partial(self._flow, strength=strength), checked.faces(faces, self.spec), emotion, None
+            functools.partial(self._displacement, strength=strength), checked.faces(faces, self.spec), emotion, None
         )
 
     @property

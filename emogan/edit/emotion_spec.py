@@ -56,9 +56,9 @@ def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) ->
     return np.round(_each(functools.partial(model.faces, faces), emotion, frames)).astype(np.uint8)
 
 
-def flows(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray | None:
-    """Returns how the edits of `apply` are bent, float32 [K, N, S, S, 2], or None; see `Editor.flow`."""
-    return _each(functools.partial(model.flow, faces), emotion, frames) if model.bends else None
+def displacements(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray | None:
+    """Returns how the edits of `apply` are bent, float32 [K, N, S, S, 2], or None; see `Editor.displacement`."""
+    return _each(functools.partial(model.displacement, faces), emotion, frames) if model.bends else None
 
 
 def durations(frames: int) -> list[int]:

@@ -198,7 +198,9 @@ def write(
         if photo and photo.squares:
             before = photo.cut()
             after = emotion_spec.apply(model, before, emotion, frames)
-            made = _Edits(before, after, None if kind == ".npy" else emotion_spec.flows(model, before, emotion, frames))
+            made = _Edits(
+                before, after, None if kind == ".npy" else emotion_spec.displacements(model, before, emotion, frames)
+            )
             edited, count = edited + 1, count + len(before)
             if a_photo_each:
                 targets[i].parent.mkdir(parents=True, exist_ok=True)
@@ -252,7 +254,7 @@ def edited(
     photo = dataclasses.replace(photo, squares=tuple(photo.squares[one] for one in chosen))
     before = photo.cut()
     after = model.faces(before, emotion, strength=strength)[None]
-    flows = model.flow(before, emotion, strength=strength)
+    flows = model.displacement(before, emotion, strength=strength)
     pixels = _edited(photo, _Edits(before, after, None if flows is None else flows[None]), 0)
     image = PIL.Image.fromarray(pixels if photo.alpha is None else np.dstack([pixels, photo.alpha]))
     image.info |= images.SYNTHETIC | ({"icc_profile": photo.profile} if photo.profile else {})

@@ -1,4 +1,4 @@
-"""Puts what an edit changed on a small gray face back into its photograph, at the photograph's resolution."""
+"""Puts what an edit changed on a small face back into its photograph, at the photograph's resolution."""
 
 import numpy as np
 import PIL.Image

@@ -110,10 +110,10 @@ def test_an_export_of_it_says_what_it_learned_from():
 def test_flow_and_paint_make_the_edit():
     model = emogan.load(model_file.DEFAULT)
     faces = toyfaces.load("valid", count=3).images
-    flow = model.flow(faces, "all")
+    flow = model.displacement(faces, "all")
     assert flow.shape == (7, 3, 48, 48, 2)
     assert 0.5 < np.abs(flow).max() <= 4
-    np.testing.assert_allclose(model.flow(faces, "happy"), flow[emogan.EMOTIONS.index("happy")], atol=1e-4)
+    np.testing.assert_allclose(model.displacement(faces, "happy"), flow[emogan.EMOTIONS.index("happy")], atol=1e-4)
     painted = model.faces(faces, "all") - np.stack(
         [
             [
@@ -127,4 +127,4 @@ def test_flow_and_paint_make_the_edit():
     apart = np.abs(model.faces(faces, "all").astype(float) - faces)[..., 4:-4, 4:-4]
     assert bent.mean() < 0.8 * apart.mean()  # what is left to paint once the face is bent
     # One with a latent vector bends nothing, whatever its weights.
-    assert models.make(config_lib.Config(), emogan.EMOTIONS, {}, {}).flow(faces, "happy") is None
+    assert models.make(config_lib.Config(), emogan.EMOTIONS, {}, {}).displacement(faces, "happy") is None
