@@ -19,7 +19,7 @@ def measure(model: Any, data: dataset.Dataset, samples: Sequence[pathlib.Path]) 
     from the edits of the same faces to the other labels, in grey levels of mean absolute difference.
 
     Args:
-      model: has `transfer(images uint8 [N, 48, 48], "all", labels [N])` -> uint8 [C, N, 48, 48].
+      model: has `faces(images uint8 [N, 48, 48], "all", labels [N])` -> uint8 [C, N, 48, 48].
       data: faces that were not trained on.
       samples: PNG files of the fixed samples, in order.
     """

@@ -15,7 +15,7 @@ def test_faces_given_back_are_perfect_and_moved_ones_are_measured(tmp_path):
     data = dataset.Dataset(faces, np.arange(4, dtype=np.int32))
     edits = np.repeat(faces[None], 7, axis=0)
     edits[3] += 55  # label 3 alone moves the faces, by the most that bytes allow
-    model = types.SimpleNamespace(transfer=lambda images, emotion, labels: edits)
+    model = types.SimpleNamespace(faces=lambda images, emotion, labels: edits)
     path = tmp_path / "gan_000100.png"
     images.save_png(path, images.tile(np.repeat(faces[None], 2, axis=0)))
 
@@ -33,7 +33,7 @@ def test_own_label_is_told_from_the_others():
     data = dataset.Dataset(faces, np.array([3, 3], np.int32))
     edits = np.repeat(faces[None], 7, axis=0)
     edits[3] = 110
-    model = types.SimpleNamespace(transfer=lambda images, emotion, labels: edits)
+    model = types.SimpleNamespace(faces=lambda images, emotion, labels: edits)
     found = claims.measure(model, data, [])
     np.testing.assert_allclose(found["own_label_psnr"], 20 * np.log10(255 / 10), rtol=1e-6)
     assert found["other_labels_psnr"] == np.inf
