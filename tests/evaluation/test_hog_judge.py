@@ -113,7 +113,7 @@ def test_scoring_takes_it_by_its_name():
 def test_shipped_judge_is_whole_and_says_how_good_it_is():
     found = hog_judge.packaged("fer2013")
     assert (found.card["data"], found.card["split"]) == ("fer2013", "train")
-    assert "experiments/lab/export_judge.py --hog" in found.card["command"]
+    assert "export_judge.py --hog" in found.card["command"]
     for split, balanced in (("valid", 0.42), ("public", 0.40)):
         scored = found.card["scored"][split]
         confusion = np.array(scored["confusion"])
