@@ -60,7 +60,8 @@ def test_evaluation_again_gives_the_same_numbers(call_script, scored):
 def test_a_run_on_other_training_faces_is_refused(call_script, scored, tmp_path):
     for name in ("config.json", "data.json"):
         (tmp_path / name).write_bytes((scored[0] / name).read_bytes())
-    (tmp_path / "checkpoints").symlink_to(scored[0] / "checkpoints")
+    for name in ("checkpoints", "model.npz"):
+        (tmp_path / name).symlink_to(scored[0] / name)
     about = json.loads((tmp_path / "data.json").read_text())
     (tmp_path / "data.json").write_text(json.dumps({**about, "fingerprint": "of others"}))
     result = call_script("evaluate.py", f"--workdir={tmp_path}")

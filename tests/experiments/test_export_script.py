@@ -51,7 +51,10 @@ def test_a_page_is_a_folder_with_all_it_needs(call_script, trained_workdir, tmp_
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--format=jax", "--workdir=absent"], "absent: expected a run's folder, found no config.json in it; "),
+        (
+            ["--format=jax", "--workdir=absent"],
+            "absent: expected fer2013, the folder of a finished run, or a model's .npz, found none; ",
+        ),
         (
             ["--format=jax", "--output=absent/a.jax"],
             "--output: expected a file in a folder that exists, found absent/a",

@@ -58,7 +58,7 @@ CASES = {
         "{}/train/angry/a.png: expected a 48x48 image, found a file that is no image; repair it",
     ),
     "run": (
-        ["transfer.py", "--workdir={}", "--input=a.png", "--emotion=sad", "--output=b.png"],
+        ["figures.py", "--workdir={}"],
         "run",
         deep_config,
         "{}/config.json: expected a configuration as JSON, found JSON that is nested more than 30 deep; "

@@ -77,7 +77,10 @@ WRONG = {
         "--output: expected a folder without a",
     ),
     "too few": (["--make", "--each=90", "--output=new", "{arrays}"], "--each: expected 90 faces that are "),
-    "no run": (["--make", "--workdir=nowhere", "--output=new"], "nowhere: expected a run's folder"),
+    "no run": (
+        ["--make", "--workdir=nowhere", "--output=new"],
+        "nowhere: expected fer2013, the folder of a finished run",
+    ),
 }
 
 
