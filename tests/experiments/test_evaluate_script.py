@@ -155,11 +155,14 @@ def test_rows_are_trained_beside_each_other_and_scored_elsewhere(call_script, tm
     assert own["scores"]["training_time"]["value"] > 0
 
 
-@pytest.mark.parametrize("name", ["absent.npz", "fer2012"])
-def test_a_model_that_is_not_there_ends_in_one_line(call_script, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("absent.npz", "a model's .npz, found none"), ("fer2012", "fer2013, the folder of a finished run, or a model's")],
+)
+def test_a_model_that_is_not_there_ends_in_one_line(call_script, tmp_path, name, expected):
     result = call_script("evaluate.py", f"--model={name}", f"--workdir={tmp_path}", cwd=tmp_path)
     assert result.returncode == 2
-    assert f"{name}: expected a model's .npz, found none" in result.stderr
+    assert f"{name}: expected {expected}" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -225,7 +228,7 @@ def test_references_are_scored_alone(call_script, tmp_path):
 
 
 WRONG = {
-    "no run": (["--workdir=nowhere"], "nowhere: expected a run's folder, found no config.json"),
+    "no run": (["--workdir=nowhere"], "nowhere: expected fer2013, the folder of a finished run"),
     "unknown split": (["--split=training"], "training"),
     "no judge": (["--workdir={run}", "--judge=absent.npz"], "absent.npz: expected a judge's .npz, found none"),
     "a judge of FER2013 alone": (["--workdir={run}", "--judge=hog"], "--judge=hog: expected fer2013, whose faces"),
