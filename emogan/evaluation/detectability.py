@@ -10,7 +10,7 @@ import numpy as np
 from emogan import config as config_lib
 from emogan.data import augment, dataset, duplicates
 from emogan.evaluation import methods, real_faces, scores
-from emogan.models import emotion_cnn as classifier_lib
+from emogan.models import emotion_cnn
 from emogan.recipes import classifier
 from emogan.recipes import state as state_lib
 from emogan.train import layout as layout_lib
@@ -172,7 +172,7 @@ class _Trainer:
 
 
 def look(
-    module: classifier_lib.Classifier, variables: state_lib.Variables, pictures: np.ndarray, key: jax.Array
+    module: emotion_cnn.Classifier, variables: state_lib.Variables, pictures: np.ndarray, key: jax.Array
 ) -> np.ndarray:
     """Returns logits of "edit" against "real", float64 [M], of pictures uint8 [M, 48, 48] changed at random."""
     found = []
@@ -187,7 +187,7 @@ def look(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _look(
-    module: classifier_lib.Classifier, variables: state_lib.Variables, faces: jax.Array, key: jax.Array
+    module: emotion_cnn.Classifier, variables: state_lib.Variables, faces: jax.Array, key: jax.Array
 ) -> jax.Array:
     changed = augment.without_fine_detail(images.to_float(faces), jax.random.split(key, len(faces)))
     logits, _ = module.apply(variables, changed, train=False)

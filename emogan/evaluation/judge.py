@@ -12,7 +12,7 @@ import numpy as np
 
 from emogan.data import dataset
 from emogan.evaluation import identity
-from emogan.models import emotion_cnn as classifier_lib
+from emogan.models import emotion_cnn
 from emogan.recipes import classifier
 from emogan.recipes import state as state_lib
 from emogan.train import checkpoint, run_folder
@@ -57,7 +57,7 @@ class Judge:
         self.width = width
         self.variables = jax.tree.map(np.asarray, dict(variables))
         self.checksum = weights.checksum(self.variables)
-        module = classifier_lib.Classifier(width, len(class_names))
+        module = emotion_cnn.Classifier(width, len(class_names))
         self._look = functools.partial(_look, module, jax.device_put(weights.in_floats(self.variables)))
 
     def look(self, faces: np.ndarray) -> Opinion:
@@ -149,7 +149,7 @@ def _make(variables: dict[str, Any], card: dict[str, Any]) -> Judge:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _look(
-    module: classifier_lib.Classifier, variables: state_lib.Variables, faces: jax.Array
+    module: emotion_cnn.Classifier, variables: state_lib.Variables, faces: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     logits, features = classifier.look(module, variables, faces)
     return jax.nn.softmax(logits), features

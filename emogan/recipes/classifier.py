@@ -11,7 +11,7 @@ import optax
 from flax import struct
 
 from emogan.data import augment, dataset
-from emogan.models import emotion_cnn as classifier_lib
+from emogan.models import emotion_cnn
 from emogan.recipes import state as state_lib
 from emogan.util import images, ranges, types
 
@@ -62,13 +62,13 @@ class ClassifierState:
 
 def make_classifier(
     settings: ClassifierConfig, num_classes: int, axis_name: str | None = None
-) -> classifier_lib.Classifier:
+) -> emotion_cnn.Classifier:
     """Returns the module of a configuration."""
-    return classifier_lib.Classifier(settings.width, num_classes, axis_name)
+    return emotion_cnn.Classifier(settings.width, num_classes, axis_name)
 
 
 def look(
-    module: classifier_lib.Classifier, variables: state_lib.Variables, faces: types.ByteImages
+    module: emotion_cnn.Classifier, variables: state_lib.Variables, faces: types.ByteImages
 ) -> tuple[jax.Array, jax.Array]:
     """Returns logits [B, C] and features [B, F] of faces uint8 [B, S, S(, 3)]."""
     return module.apply(variables, images.to_float(faces), train=False)

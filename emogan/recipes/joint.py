@@ -13,8 +13,7 @@ from flax import struct
 
 from emogan import losses
 from emogan.data import augment, dataset
-from emogan.models import emotion_cnn as classifier_lib
-from emogan.models import translator
+from emogan.models import emotion_cnn, translator
 from emogan.recipes import state as state_lib
 from emogan.util import images, ranges, types
 
@@ -83,7 +82,7 @@ def told_size(config: "config_lib.Config") -> int:
     names = guide_phases(config)
     if not (config.translator.informed and names):  # a configuration without phase `joint` may have no guide
         return 0
-    return classifier_lib.STAGES[-1] * getattr(config, names[0]).width
+    return emotion_cnn.STAGES[-1] * getattr(config, names[0]).width
 
 
 SHOWN = 8  # faces of a sample
@@ -130,9 +129,9 @@ def draw_guides(
     return {name: begin(module, own) for (name, module), own in zip(modules.items(), keys, strict=False)}
 
 
-def _namers(config: "config_lib.Config", num_classes: int) -> dict[str, classifier_lib.Classifier]:
+def _namers(config: "config_lib.Config", num_classes: int) -> dict[str, emotion_cnn.Classifier]:
     names = guide_phases(config)
-    return {name: classifier_lib.Classifier(getattr(config, name).width, num_classes) for name in names}
+    return {name: emotion_cnn.Classifier(getattr(config, name).width, num_classes) for name in names}
 
 
 def make(

@@ -11,8 +11,7 @@ import pytest
 from emogan import config as config_lib
 from emogan import presets
 from emogan.models import dcgan, labeled_conv
-from emogan.recipes import encoder as encoder_phase
-from emogan.recipes import gan as gan_phase
+from emogan.recipes import state
 
 LATENT = 6
 
@@ -49,7 +48,7 @@ def shapes_of(module, x, labels):
 
 def count(module, name, latent_size=LATENT):
     x = jnp.zeros((1, latent_size)) if name == "generator" else jnp.zeros((1, 48, 48, 1))
-    return gan_phase.parameter_count(shapes_of(module, x, jnp.zeros((1,), jnp.int32))["params"])
+    return state.parameter_count(shapes_of(module, x, jnp.zeros((1,), jnp.int32))["params"])
 
 
 def scaled(variables, factor=20.0):
@@ -60,10 +59,10 @@ def scaled(variables, factor=20.0):
 def test_parameter_counts_are_the_papers():
     model = presets.paper().model
     with_labels = config_lib.ModelConfig(encoder_labels=True)
-    assert count(gan_phase.make_generator(model, 7), "generator", 100) == 4_889_200
-    assert count(gan_phase.make_discriminator(model, 7), "discriminator") == 4_477_768
-    assert count(encoder_phase.make_encoder(model, 7), "encoder") == 4_766_052
-    assert count(encoder_phase.make_encoder(with_labels, 7), "encoder") == 4_934_752
+    assert count(dcgan.make_generator(model, 7), "generator", 100) == 4_889_200
+    assert count(dcgan.make_discriminator(model, 7), "discriminator") == 4_477_768
+    assert count(dcgan.make_encoder(model, 7), "encoder") == 4_766_052
+    assert count(dcgan.make_encoder(with_labels, 7), "encoder") == 4_934_752
 
 
 @pytest.mark.parametrize("name", ["generator", "discriminator", "encoder"])
@@ -86,7 +85,7 @@ def test_without_batch_norm_only_its_scales_and_offsets_are_missing(name):
     assert "batch_stats" not in shapes
     # G normalises its projection and three of its convolutions; D and E all convolutions but the first.
     features = 3 * 3 * 16 + 8 + 4 + 2 if name == "generator" else 4 + 8 + 16
-    assert count(network(name), name) - gan_phase.parameter_count(shapes["params"]) == 2 * features
+    assert count(network(name), name) - state.parameter_count(shapes["params"]) == 2 * features
 
 
 @pytest.mark.parametrize("transpose", [False, True])

@@ -97,7 +97,7 @@ def guides(state, faces):
     widths = {"classifier": 2, "robust": 3}
     assert set(state.guides) == set(widths)
     named = [
-        joint.classifier_lib.Classifier(width, 7).apply(state.guides[name], faces, train=False)[0]
+        joint.emotion_cnn.Classifier(width, 7).apply(state.guides[name], faces, train=False)[0]
         for name, width in widths.items()
     ]
     return (named[0] + named[1]) / 2
@@ -105,7 +105,7 @@ def guides(state, faces):
 
 def seen(config, state, faces):
     """What D is told of faces: the features that the first classifier has of them, or nothing."""
-    namer = joint.classifier_lib.Classifier(2, 7)
+    namer = joint.emotion_cnn.Classifier(2, 7)
     features = namer.apply(state.guides["classifier"], faces, train=False)[1]
     return features if config.translator.informed else None
 
