@@ -29,14 +29,13 @@ CONFIG = config_lib.Config(
 )
 
 
-# Arguments: the configuration as JSON, and the folder. XLA's own convolutions are compiled sooner, and what is drawn
-# at the end is another test's.
+# Arguments: the configuration as JSON, and the folder. XLA's own convolutions are compiled sooner.
 SCRIPT = """
 import pathlib, sys
 from jax import lax
 lax.platform_dependent = lambda *arguments, default, **_: default(*arguments)
-from emogan import config, pipeline
-pipeline.figures.draw = lambda workdir: []
+from emogan import config
+from emogan.train import pipeline
 pipeline.run(config.from_json(sys.argv[1]), pathlib.Path(sys.argv[2]))
 """
 

@@ -183,7 +183,7 @@ def test_encoder_step_on_four_devices_is_that_on_one(encoder_phase, encoder_step
 
 def test_each_device_takes_its_own_rows_of_what_is_drawn_for_all():
     def draw(count):
-        return jax.random.normal(KEY, (count, 3))
+        return jax.random.uniform(KEY, (count, 3))
 
     share = functools.partial(state_lib.own_share, draw, 2)
     shares = jax.pmap(lambda _: share("devices"), axis_name="devices", devices=jax.devices()[:4])(jnp.zeros(4))
