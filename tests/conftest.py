@@ -11,14 +11,8 @@ import tempfile
 
 import hypothesis
 import jax
-import jaxlib
 import pytest
 from jax import lax
-
-# Compiling takes most of the tests' time. Without optimisations XLA 0.10 takes half as long with its older code
-# generator (a step of phase `joint`: 11.6 s instead of 25.1 s); newer releases have only one, and refuse the flag.
-if jaxlib.__version__.startswith("0.10."):
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
 
 # What runs in the background of a shell ignores SIGINT, and so would what the tests of signals start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
