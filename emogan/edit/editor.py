@@ -50,13 +50,16 @@ class Editor:
         self.networks = networks
         self.card = dict(card or {})
         self.class_names = tuple(class_names)
-        E, G, self._code_shape, self._encoder_takes = _networks(networks, len(class_names))
-        on_device = jax.device_put((encoder_variables, generator_variables))
-        self._encode = functools.partial(compiled.encode, E, on_device[0])
-        self._decode = functools.partial(compiled.decode, G, on_device[1])
+        self.variables = jax.device_put((encoder_variables, generator_variables))
+        self._make_networks()
+
+    def _make_networks(self) -> None:
+        """Makes E and G for the variables; a class whose model is another has its own."""
+        E, G, self._code_shape, self._encoder_takes = _networks(self.networks, len(self.class_names))
+        self._encode = functools.partial(compiled.encode, E, self.variables[0])
+        self._decode = functools.partial(compiled.decode, G, self.variables[1])
         self.bends = isinstance(G, translator.Generator) and G.bends
-        self._displacement = functools.partial(compiled.displacement, G, on_device[1])
-        self.variables = on_device
+        self._displacement = functools.partial(compiled.displacement, G, self.variables[1])
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
         """Returns the latents float32 [N, ...] of faces.

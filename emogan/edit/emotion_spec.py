@@ -29,7 +29,7 @@ def check(model: editor.Editor, emotion: str, frames: int) -> None:
             model.label(end)
         if not 2 <= frames <= MOST_FRAMES:
             raise ValueError(f"--frames: expected 2 to {MOST_FRAMES}, found {frames}")
-    elif emotion.strip().lower() != editor.ALL:
+    elif not editor.is_all(emotion):
         model.label(emotion)
     if model.encoder_labels == editor.SOURCE:
         raise ValueError(
@@ -42,7 +42,7 @@ def names(model: editor.Editor, emotion: str) -> tuple[str, ...]:
     """Returns the names of the pictures of each face that `apply` gives, those of a way all being one."""
     if is_way(emotion):
         return (" to ".join(model.class_names[model.label(end)] for end in _ends(emotion)),)
-    if emotion.strip().lower() == editor.ALL:
+    if editor.is_all(emotion):
         return model.class_names
     return (model.class_names[model.label(emotion)],)
 
@@ -70,7 +70,7 @@ def _each(ask: Callable[[str], np.ndarray], emotion: str, frames: int) -> np.nda
     """Returns what a model says of an emotion, of all, or of a way in even steps between its ends, [K, ...]."""
     if not is_way(emotion):
         answer = ask(emotion)
-        return answer if emotion.strip().lower() == editor.ALL else answer[None]
+        return answer if editor.is_all(emotion) else answer[None]
     first, last = (ask(end).astype(np.float32) for end in _ends(emotion))
     return np.stack([first + step * (last - first) for step in np.linspace(0.0, 1.0, frames, dtype=np.float32)])
 

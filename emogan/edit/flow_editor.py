@@ -2,14 +2,13 @@
 
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from emogan.edit import checked, compiled, editor, model_file
+from emogan.edit import checked, compiled, editor
 from emogan.models import flow_edit, ode, unet
 from emogan.util import images, types
 
@@ -29,19 +28,11 @@ class FlowEditor(editor.Editor):
     and 40 % surprised: floats [C] or [N, C] whose sums are 1.
     """
 
-    def __init__(
-        self,
-        networks: model_file.Networks,
-        class_names: Sequence[str],
-        encoder_variables: types.Params,
-        generator_variables: types.Params,
-        card: Mapping[str, Any] | None = None,
-    ):
-        # Not that of the base, whose E and G are two networks.
-        self.networks, self.card, self.class_names = networks, dict(card or {}), tuple(class_names)
-        self.variables = jax.device_put((encoder_variables, generator_variables))
+    def _make_networks(self) -> None:
+        """Makes the one network that the ODE asks, where the base has E and G."""
         self.bends, self._encoder_takes = False, ""
-        self._network = unet.make(networks.unet, len(class_names), networks.model.precision)
+        settings = self.networks
+        self._network = unet.make(settings.unet, len(self.class_names), settings.model.precision)
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Wanted | None = None) -> np.ndarray:
         """Returns the noise float32 [N, S, S, C] at which the ODE arrives from faces, under no label.

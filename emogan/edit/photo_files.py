@@ -186,7 +186,7 @@ def write(
     transfer_files.check_targets(targets, paths)
 
     written, lacking, failed, edited, count, rows, names = [], [], [], 0, 0, [], []
-    strips = a_photo_each and emotion.strip().lower() == editor.ALL
+    strips = a_photo_each and editor.is_all(emotion)
     for i, path in enumerate(paths):
         try:
             photo = read(path, crop, model.spec)
@@ -223,7 +223,7 @@ def write(
         output.parent.mkdir(parents=True, exist_ok=True)
         every = np.concatenate(rows, axis=1)
         if kind == ".npy":
-            files.write_array(output, every if emotion.strip().lower() == editor.ALL else every[0])
+            files.write_array(output, every if editor.is_all(emotion) else every[0])
         else:
             columns = ("original", *emotion_spec.names(model, emotion))
             transfer_files.save_sheet(output, every[0], every[1:], columns, names, scale=1)
@@ -289,7 +289,7 @@ def _targets(folder: pathlib.Path, paths: list[pathlib.Path], emotion: str) -> l
     if emotion_spec.is_way(emotion):
         return transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".gif")
     targets = transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".png")
-    if emotion.strip().lower() == editor.ALL:
+    if editor.is_all(emotion):
         return targets
     return [target.with_suffix(_becomes(path.suffix.lower())) for target, path in zip(targets, paths, strict=True)]
 
@@ -308,7 +308,7 @@ def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ..
         photo = _shrunk(photo.opaque())
         shown = [_edited(photo, made, k) for k in range(len(made.after))]
         images.save_gif(target, shown, emotion_spec.durations(len(shown)), images.SYNTHETIC)
-    elif emotion.strip().lower() == editor.ALL:
+    elif editor.is_all(emotion):
         every = _close_ups(photo, made)
         transfer_files.save_sheet(target, every[0], every[1:], ("original", *names), scale=1)
     else:

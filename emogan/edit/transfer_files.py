@@ -69,7 +69,7 @@ def write(
     edited = emotion_spec.apply(model, faces.images, emotion, frames)
     targets[0].parent.mkdir(parents=True, exist_ok=True)
     if found == ".npy":
-        files.write_array(output, edited if emotion.strip().lower() == editor.ALL else edited[0])
+        files.write_array(output, edited if editor.is_all(emotion) else edited[0])
         return targets
     columns = ("original", *emotion_spec.names(model, emotion))
     if found != "folder":

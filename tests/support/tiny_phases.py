@@ -11,6 +11,21 @@ from emogan import config as config_lib
 from emogan.data import toyfaces
 from emogan.recipes import encoder, gan
 
+# What the conftest files of tests/recipes and tests/train take from here.
+__all__ = [
+    "batch",
+    "config",
+    "coordinator",
+    "encoder_phase",
+    "encoder_state",
+    "encoder_step",
+    "every_file_compiles_in_a_hurry",
+    "gan_phase",
+    "gan_state",
+    "gan_step",
+    "generator_variables",
+]
+
 
 @pytest.fixture(autouse=True, scope="module")
 def every_file_compiles_in_a_hurry(quick_compilation):
