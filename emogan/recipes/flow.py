@@ -24,11 +24,11 @@ class FlowConfig:
 
     recipe: ClassVar[state_lib.Recipe]
     epochs: float = 100.0
-    batch_size: int = 64
-    learning_rate: float = 5e-4  # constant after the warm-up, so that a run can be prolonged
+    batch_size: int = 32
+    learning_rate: float = 1e-3  # constant after the warm-up, so that a run can be prolonged
     b1: float = 0.9
     b2: float = 0.99
-    warm_up: int = 500  # steps in which the learning rate rises from 0
+    warm_up: int = 100  # steps in which the learning rate rises from 0
     clip: float = 1.0  # the largest norm of all gradients together
     ema_decay: float = 0.9995  # of the averaged network that samples and edits are made with; 0 switches it off
     label_dropout: float = 0.15  # share of the faces that are shown without their label, as guidance needs
