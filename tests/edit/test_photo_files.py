@@ -69,7 +69,8 @@ def test_the_face_of_a_photograph_of_any_mode_is_changed_and_nothing_else(model,
     with PIL.Image.open(tmp_path / "out.png") as edited:
         assert edited.mode == ("RGB" if mode in ("P", "CMYK") else mode)
     shown = image if mode in ("L", "RGBA") else image.convert("RGB")
-    (square,) = detection.find(np.asarray(image.convert("L") if mode == "L" else image.convert("RGB")))
+    (face,) = detection.find(np.asarray(image.convert("L") if mode == "L" else image.convert("RGB")))
+    square = face.square
     left, top, right, bottom = changed(tmp_path / "out.png", shown)
     assert square.left - 1 <= left < right <= square.left + square.side + 1
     assert square.top - 1 <= top < bottom <= square.top + square.side + 1
@@ -320,7 +321,7 @@ def test_animations_are_edited_at_their_own_size(model, large, tmp_path, monkeyp
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_beyond_the_photograph_close_ups_are_gray(mode):
     pixels = np.full((100, 100), 200, np.uint8) if mode == "L" else np.full((100, 100, 3), (200, 150, 100), np.uint8)
-    photo = photo_files.Photo(pathlib.Path("a"), pixels, None, None, (detection.Square(-20, 30, 100),), ())
+    photo = photo_files.Photo(pathlib.Path("a"), pixels, None, None, (detection.Square(-20, 30, 100),))
     shown = photo_files._close_ups(photo, edits_of(photo))[:, 0]
     # The close-up of 192 pixels shows -50..110 to the right and 0..160 down.
     for picture in shown:
@@ -336,3 +337,87 @@ def test_what_a_photograph_becomes_in_a_folder_is_of_its_own_kind_or_a_common_on
     found = photo_files._targets(tmp_path, [pathlib.Path(name) for name in names], "sad")
     assert [path.name for path in found] == ["a.jpg", "b.webp", "c.jpg", "d.png", "e.png", "f.png"]
     assert {path.suffix for path in photo_files._targets(tmp_path, [pathlib.Path("b.webp")], "all")} == {".png"}
+
+
+@pytest.fixture
+def three(portrait, tmp_path):
+    """Three portraits side by side, the middle one the largest."""
+    image = PIL.Image.new("RGB", (800, 300), "gray")
+    image.paste(portrait.resize((240, 240)), (0, 0))
+    image.paste(portrait, (245, 0))
+    image.paste(portrait.resize((240, 240)), (550, 0))
+    image.save(tmp_path / "three.png")
+    return tmp_path / "three.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "places"), [("all", [0, 1, 2]), ("largest", [1]), ("Largest ", [1]), ("1,3", [0, 2]), ("2", [1])]
+)
+def test_chosen_faces_alone_are_edited(three, text, places):
+    every = photo_files.read(three, "detect").squares
+    chosen = photo_files.read(three, "detect", chosen=photo_files.selection(text))
+    assert chosen.squares == tuple(every[i] for i in places)
+    assert (len(every), chosen.left_out) == (3, ())
+
+
+def test_a_line_says_where_each_face_is_and_how_certain_the_detector_was(model, three, tmp_path):
+    (line,) = written(model, three, "sad", tmp_path / "out.png", chosen=photo_files.selection("1")).found
+    assert line.startswith(f"{three}: 3 faces: 1 at (")
+    assert line.count("pixels, confidence 0.9") == 3
+
+
+@pytest.mark.parametrize("text", ["", "biggest", "0", "-1", "1;2", "1.5", "1,,2"])
+def test_other_choices_of_faces_are_refused(text):
+    with pytest.raises(ValueError, match="--faces: expected all, largest, or numbers from 1 on such as 1,3, found"):
+        photo_files.selection(text)
+
+
+@pytest.mark.parametrize("confidence", [-0.1, 1.5, float("nan")])
+def test_confidence_is_a_share(confidence):
+    with pytest.raises(ValueError, match="--min_confidence: expected a number from 0 to 1, found"):
+        photo_files.selection("all", confidence)
+
+
+def test_a_number_that_no_face_has_is_named(model, three, tmp_path):
+    with pytest.raises(ValueError, match=r"three.png: expected faces out of 1 to 3, counted from the left, found 7"):
+        written(model, three, "sad", tmp_path / "out.png", chosen=photo_files.selection("2,7"))
+    for number in (-1, 3):
+        with pytest.raises(ValueError, match=f"expected faces out of 0 to 2, counted from the left, found {number}"):
+            model.photo(three, "sad", faces=[number])
+    assert model.photo(three, "sad", faces=[2]).size == (800, 300)
+
+
+def found(*faces):
+    """A detector that finds these."""
+    return lambda pixels, min_confidence=0.85: [face for face in faces if face.confidence >= min_confidence]
+
+
+def test_faces_turned_away_are_named_and_edited_when_asked(portrait, tmp_path, monkeypatch):
+    front, away = (
+        detection.Face(detection.Square(left, 9, 90), 0.9, turned) for left, turned in ((9, False), (150, True))
+    )
+    monkeypatch.setattr(detection, "find", found(front, away))
+    portrait.save(tmp_path / "in.png")
+    photo = photo_files.read(tmp_path / "in.png", "detect")
+    assert photo.squares == (front.square,)
+    assert photo.left_out == ("face 2 is turned away, and left out; --any_pose edits such faces",)
+    asked = photo_files.read(tmp_path / "in.png", "detect", chosen=photo_files.selection("all", any_pose=True))
+    assert (asked.squares, asked.left_out) == ((front.square, away.square), ())
+
+
+def test_a_face_that_is_not_certain_is_named_with_its_confidence(model, portrait, tmp_path, monkeypatch):
+    monkeypatch.setattr(detection, "find", found(detection.Face(detection.Square(80, 9, 90), 0.627)))
+    portrait.save(tmp_path / "in.png")
+    with pytest.raises(ValueError, match=r"found one of confidence 0.62 alone; --min_confidence=0.62 edits it"):
+        written(model, tmp_path / "in.png", "sad", tmp_path / "out.png")
+    done = written(model, tmp_path / "in.png", "sad", tmp_path / "out.png", chosen=photo_files.selection("all", 0.62))
+    assert done.faces == 1
+
+
+@pytest.mark.parametrize(
+    ("turn", "way"), [(180, "by 180 degrees"), (90, "by 90 degrees to the right"), (270, "by 90 degrees to the left")]
+)
+def test_a_photograph_on_its_side_or_head_is_told_of(model, portrait, tmp_path, turn, way):
+    portrait.rotate(turn).save(tmp_path / "in.png")
+    with pytest.raises(ValueError, match=f"expected an upright photograph, found a face when it is turned {way}"):
+        written(model, tmp_path / "in.png", "sad", tmp_path / "out.png")

