@@ -1,5 +1,7 @@
 """Puts what an edit changed on a small face back into its photograph, at the photograph's resolution."""
 
+import functools
+
 import numpy as np
 import PIL.Image
 from scipy import ndimage
@@ -9,6 +11,7 @@ from emogan.edit import detection
 _BAND = 512  # rows that are edited at once: floats of a face of many megapixels would take gigabytes
 _PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
 _ROUNDNESS = 3.0  # of the feathered mask: 2 is a circle, infinity a square
+_NEAR, _FAINT = 1.0, 2.0  # pixels of the edit about a place that say how strong its edges are, and gray levels of none
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as of `detection.cut`
 
 
@@ -18,14 +21,15 @@ def put_back(
     """Returns a photograph with an edit of the face in a square.
 
     Where the edit bent the face, the photograph is bent alike, and stays as sharp as it was. What else the edit changed
-    is enlarged bicubically to the square and added within a feathered mask: what is finer than the pixels of the edit
-    stays the photograph's. A gray edit is added to the luminance. Where a pixel gets darker, its colour fades with it,
-    as in shade; where it gets brighter, it stays, but for what a pixel cannot show. Hues stay. An edit in colour is
-    added to each channel, or as its luminance where the photograph is gray.
+    is enlarged bicubically to the square and added within a feathered mask. What is finer than the pixels of the edit
+    stays the photograph's, and fades where the edit made the edges that it belongs to weaker. A gray edit is added to
+    the luminance. Where a pixel gets darker, its colour fades with it, as in shade; where it gets brighter, it stays,
+    but for what a pixel cannot show. Hues stay. An edit in colour is added to each channel, or as its luminance where
+    the photograph is gray.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3].
-      square: from `detection.find`.
+      square: of a face of `detection.find`.
       before: uint8 [S, S] or [S, S, 3], from `detection.cut`.
       after: uint8, as before.
       flow: from where the edit took its pixels, float32 [S, S, 2], down and right in pixels of the small face; None
@@ -65,14 +69,35 @@ def _edited(
         above, beside = (max(0, start - reach) for start in (top, left))
         near = pixels[above : bottom + reach, beside : right + reach]
         part = _bent(near, ways, (top - above, left - beside))
+    kept = _detail_kept(bent, after.astype(np.float32))
     change = after - bent
     if change.ndim == 3 and part.ndim == 2:
-        change = change @ _LUMA
+        bent, change = bent @ _LUMA, change @ _LUMA
+    enlarged = functools.partial(_enlarged, side=square.side, place=place)
+    fades = np.minimum(enlarged(kept), 1.0) - 1.0
     if change.ndim == 2:
-        change = _enlarged(change, square.side, place) * mask
-        return np.round(_relit(part, change)).astype(np.uint8)
-    channels = np.stack([_enlarged(one, square.side, place) for one in np.moveaxis(change, -1, 0)], axis=-1)
-    return np.round(np.clip(part + channels * mask[..., None], 0, 255)).astype(np.uint8)
+        luminance = part if part.ndim == 2 else part @ _LUMA
+        change = enlarged(change) + fades * (luminance - enlarged(bent))
+        return np.round(_relit(part, change * mask)).astype(np.uint8)
+    channels = [
+        enlarged(change[..., i]) + fades * (part[..., i] - enlarged(bent[..., i])) for i in range(part.shape[2])
+    ]
+    return np.round(np.clip(part + np.stack(channels, axis=-1) * mask[..., None], 0, 255)).astype(np.uint8)
+
+
+def _detail_kept(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Returns how much of a photograph's detail stays, float32 [S, S] in 0..1; 1 where the edit changed nothing.
+
+    Detail is what is finer than the pixels of the edit. It belongs to edges that these pixels show, too: where the edit
+    makes such an edge weaker, as when lips close over teeth, its detail must fade alike, or lines of the old expression
+    stay.
+    """
+    energies = []
+    for face in (before, after):
+        gray = face if face.ndim == 2 else face @ _LUMA
+        energies.append(ndimage.gaussian_filter(sum(np.square(one) for one in np.gradient(gray)), _NEAR))
+    ratio = (np.sqrt(energies[1]) + _FAINT) / (np.sqrt(energies[0]) + _FAINT)
+    return np.square(np.minimum(ratio, 1.0)).astype(np.float32)
 
 
 def _bent(pixels: np.ndarray, ways: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:

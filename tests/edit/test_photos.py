@@ -108,6 +108,32 @@ def test_cutting_an_edited_photograph_gives_the_edit():
     assert np.abs(found.astype(int) - after)[12:36, 12:36].max() <= 3
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_detail_fades_with_the_edge_that_the_edit_takes_away(channels):
+    columns = np.arange(480)
+    teeth = 128 + 60 * np.sign(np.sin(columns / 6))[None] * np.ones((480, 1))  # sharp, four pixels of the edit long
+    pixels = np.clip(teeth, 0, 255).astype(np.uint8)
+    if channels == 3:
+        pixels = np.stack([pixels, pixels, pixels // 2 + 40], axis=-1)
+    spec, square = dataset.ImageSpec(48, channels), detection.Square(0, 0, 480)
+    before = detection.cut(pixels, square, spec)
+    after = before.copy()
+    after[16:32] = before.mean(axis=(0, 1))  # lips close
+    edited = photos.put_back(pixels, square, before, after).astype(float)
+    gone, stays = edited[220:260, 120:360], edited[80:120, 120:360]
+    assert gone.std(axis=1).max() < 0.1 * pixels[220:260, 120:360].std(axis=1).min()
+    np.testing.assert_array_equal(stays, pixels[80:120, 120:360])
+
+
+def test_detail_stays_where_an_edit_only_shades_or_sharpens(photograph):
+    square = detection.Square(0, 0, 240)
+    before = detection.cut(photograph, square)
+    for after in (before + 30, np.clip(1.5 * before.astype(float) - 60, 0, 255).astype(np.uint8)):
+        kept = photos._detail_kept(before.astype(np.float32), after.astype(np.float32))
+        assert kept.min() > 0.97
+    assert (photos._detail_kept(before.astype(np.float32), before.astype(np.float32)) == 1).all()
+
+
 def test_a_photograph_is_bent_where_the_edit_bent_the_face(photograph):
     square = detection.Square(40, 60, 144)  # three pixels of the photograph for each of the face
     before = detection.cut(photograph, square)
