@@ -29,6 +29,9 @@ TRAIN = [
 # Apart from photos: its wheel holds libheif (LGPL) and x265 (GPL).
 HEIC = ["pillow-heif>=1.0"]
 
+# Its wheel holds FFmpeg with x264 (GPL).
+VIDEO = [*PHOTOS, "av>=15.0"]
+
 # The lowest releases with which the tests pass: `uv pip install --resolution lowest-direct -e ".[test]"`, Python 3.11.
 setuptools.setup(
     name="emogan",
@@ -56,11 +59,13 @@ setuptools.setup(
         "gpu": [*TRAIN, "jax[cuda12]>=0.10.2"],
         "photos": PHOTOS,
         "heic": HEIC,
+        "video": VIDEO,
         "test": [
             *TRAIN,
             *CPU,
             *PHOTOS,
             *HEIC,
+            *VIDEO,
             "hypothesis>=6.100",
             "nbclient>=0.10",
             "nbformat>=5.10",

@@ -24,7 +24,7 @@ from emogan.train import writers
 from emogan.util import files
 
 WORKDIR = script.define_path(
-    "workdir", model_file.DEFAULT, "the folder of a finished run; fer2013 is the model that ships with emogan"
+    "workdir", model_file.FEED_FORWARD, "the folder of a finished run; fer2013 is a model that ships with emogan"
 )
 OUTPUT = script.define_path("output", "runs/page", "the folder for the screenshots")
 ROUNDS = flags.DEFINE_integer("rounds", 20, "how often seven edits are timed on each screen", 1)

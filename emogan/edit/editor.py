@@ -37,7 +37,10 @@ class Editor:
       variables: of E and of G.
       bends: whether G bends the face before it paints on it; see `displacement`.
       card: the model card of one that ships with emogan, else empty.
+      blends: whether an emotion may be a distribution over emotions; see `FlowEditor`.
     """
+
+    blends = False
 
     def __init__(
         self,
@@ -122,6 +125,18 @@ class Editor:
         answer = self._edits(decode, faces, emotion, labels)
         answer = answer.reshape(*answer.shape[: 2 if is_all(emotion) else 1], *faces.shape[1:])
         return answer if strength == 1.0 or self.bends else _between(faces, answer, strength)
+
+    def sequence(self, faces: np.ndarray, emotion: Emotion) -> np.ndarray:
+        """Returns the edits of one person's faces in successive frames, which differ as little as the faces do.
+
+        Args:
+          faces: see the class.
+          emotion: a name or a label.
+
+        Raises:
+          ValueError: as `faces`.
+        """
+        return self.faces(faces, emotion)
 
     def photo(
         self,

@@ -50,9 +50,14 @@ def names(model: editor.Editor, emotion: str) -> tuple[str, ...]:
 def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray:
     """Returns the edits uint8 [K, N, ...] of faces uint8 [N, S, S(, 3)]: K is 1, the number of emotions, or of frames.
 
-    On a way, pixels change in even steps from the face with the one emotion to that with the other: networks take an
-    emotion as one of seven, and know none between.
+    On a way, a flow is asked for blends of the two emotions in even steps. Other networks take an emotion as one of
+    seven, so pixels change in even steps from the face with the one to that with the other.
     """
+    if is_way(emotion) and model.blends:
+        first, last = (np.eye(len(model.class_names))[model.label(end)] for end in _ends(emotion))
+        shares = np.linspace(0.0, 1.0, frames)[:, None]
+        blends = ((1.0 - shares) * first + shares * last).repeat(len(faces), axis=0)
+        return model.faces(np.tile(faces, (frames, *(1,) * (faces.ndim - 1))), blends).reshape(frames, *faces.shape)
     return np.round(_each(functools.partial(model.faces, faces), emotion, frames)).astype(np.uint8)
 
 

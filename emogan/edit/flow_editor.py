@@ -14,6 +14,7 @@ from emogan.util import images, types
 
 LARGEST_BATCH = 32  # faces, each of which the network is asked about three times at once
 
+_ASKED = 8  # frames of a sequence, about, whose source emotions are estimated
 _ROUNDING = 1e-3  # how far from 1 the sum of a distribution may lie
 
 # An emotion, or a distribution over them: floats [C], or [N, C] with one for each face.
@@ -82,6 +83,21 @@ class FlowEditor(editor.Editor):
         Raises:
           ValueError: if the faces, the emotion, the labels or the strength are not as expected.
         """
+        return self._edited(faces, emotion, labels, strength, None)
+
+    def sequence(self, faces: np.ndarray, emotion: editor.Emotion) -> np.ndarray:
+        """Returns the edits of one person's faces in successive frames: all with the same noise and source emotion."""
+        faces = checked.faces(faces, self.spec)
+        if not len(faces):
+            return self.faces(faces, emotion)
+        few = faces[:: max(1, len(faces) // _ASKED)]
+        label = np.bincount(self.source(few), minlength=len(self.class_names)).argmax()
+        return self._edited(faces, emotion, np.full(len(faces), label), 1.0, flow_edit.seeds(faces[:1]))
+
+    def _edited(
+        self, faces: np.ndarray, emotion: Wanted, labels: Wanted | None, strength: float, numbers: np.ndarray | None
+    ) -> np.ndarray:
+        """Returns the edits of `faces`, with the noise of these numbers [1] or [N], or each with its own."""
         faces = checked.faces(faces, self.spec)
         checked.strength(strength)
         if not editor.is_all(emotion):
@@ -90,7 +106,8 @@ class FlowEditor(editor.Editor):
             edits = self._under_all(functools.partial(self._by_inversion, strength), _floats(faces), emotion)
         else:
             own = self._distributions(self.source(faces) if labels is None else labels, len(faces))
-            by = functools.partial(self._by_difference, own, flow_edit.seeds(faces), strength)
+            numbers = flow_edit.seeds(faces) if numbers is None else np.broadcast_to(numbers, len(faces))
+            by = functools.partial(self._by_difference, own, numbers, strength)
             edits = self._under_all(by, _floats(faces), emotion)
         if faces.dtype == np.uint8:
             edits = np.asarray(images.to_bytes(jnp.asarray(edits)))

@@ -15,8 +15,9 @@ from emogan.models.unet import UNetConfig
 from emogan.util import ranges, types, untrusted, weights
 
 FILE = "model.npz"  # in the folder of a finished run
-SHIPPED = {"fer2013": "emogan_fer2013.npz"}
-DEFAULT = "fer2013"
+FEED_FORWARD = "fer2013"  # E and G, which can be exported
+DEFAULT = "fer2013-flow"  # whose edits look more natural, and take longer
+SHIPPED = {FEED_FORWARD: "emogan_fer2013.npz", DEFAULT: "emogan_fer2013_flow.npz"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,3 +69,21 @@ def test_the_ends_of_an_animation_are_held():
 def test_what_is_no_emotion_is_told(model, emotion, frames, line):
     with pytest.raises(ValueError, match=line):
         emotion_spec.check(model, emotion, frames)
+
+
+def test_a_way_of_a_flow_goes_through_blends_of_the_two_emotions(faces):
+    asked = []
+
+    class Blending:
+        blends, class_names, label = True, emogan.EMOTIONS, staticmethod(emogan.EMOTIONS.index)
+
+        def faces(self, faces, emotion):
+            asked.append(emotion)
+            return faces
+
+    way = emotion_spec.apply(Blending(), faces, "sad:happy", 3)
+    assert way.shape == (3, *faces.shape)
+    np.testing.assert_array_equal(way, np.stack([faces] * 3))
+    sad, happy = emogan.EMOTIONS.index("sad"), emogan.EMOTIONS.index("happy")
+    expected = np.eye(7)[[sad, happy]]
+    np.testing.assert_allclose(asked[0], np.stack([expected[0], expected.mean(0), expected[1]]).repeat(2, axis=0))

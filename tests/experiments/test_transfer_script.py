@@ -265,8 +265,8 @@ def bad(inputs, trained_workdir, tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("no workdir", ["absent: expected fer2013, the folder of a finished run"]),
-        ("no run", ["expected fer2013, the folder of a finished run", "experiments/train.py"]),
+        ("no workdir", ["absent: expected fer2013 or fer2013-flow, the folder of a finished run"]),
+        ("no run", ["expected fer2013 or fer2013-flow, the folder of a finished run", "experiments/train.py"]),
         ("no input", ["absent.png: expected an image, a folder of images or a .npy file, found nothing"]),
         ("no image", ["bad.png: expected an image, found"]),
         ("cut image", ["cut.png: expected an image, found"]),
@@ -315,5 +315,5 @@ def test_script_runs_by_its_path(tmp_path):
     flags = [f"--workdir={tmp_path}", "--input=x.png", "--emotion=happy", "--output=y.png"]
     done = subprocess.run([sys.executable, SCRIPT, *flags], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {tmp_path}: expected fer2013, the folder of a finished run")
+    assert done.stderr.startswith(f"error: {tmp_path}: expected fer2013 or fer2013-flow, the folder of a finished run")
     assert done.stderr.count("\n") == 1

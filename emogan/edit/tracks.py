@@ -1,0 +1,109 @@
+"""Follows faces from frame to frame of a video: frames that move smoothly, and edits that come and go softly."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from emogan.edit import detection
+
+GAP = 0.4  # seconds for which a face may be lost and found again
+SHORTEST = 0.2  # seconds that a face must be seen; shorter ones are mostly no faces
+FADE = 0.2  # seconds in which an edit comes and goes
+_SMOOTHING = 0.1  # seconds: the standard deviation of the Gaussian that smooths places and sizes
+_NEAR, _ALIKE = 0.5, 1.5  # of the side: how far a face moves between two frames at most, and how much it may grow
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """One face through T successive frames.
+
+    Attributes:
+      start: the first frame.
+      squares: its frames, smoothed; T of them.
+      weights: how much of an edit each frame shows, float32 [T] in 0..1; 0 where the face must not be edited.
+    """
+
+    start: int
+    squares: tuple[detection.Square, ...]
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.squares)
+
+
+def follow(
+    found: Sequence[Sequence[detection.Face]], rate: float, smallest: float, any_pose: bool = False
+) -> list[Track]:
+    """Returns the faces of a video, each as a track, from left to right where they are first seen.
+
+    A face that is lost for at most `GAP` seconds moves on a line meanwhile. Where it is turned away or too small the
+    weight is 0, and rises and falls over `FADE` seconds.
+
+    Args:
+      found: the faces of each frame.
+      rate: frames a second.
+      smallest: pixels of the side of a square below which a face is not edited.
+      any_pose: whether faces that are turned away are edited.
+    """
+    open_tracks: list[dict[int, detection.Face]] = []
+    closed: list[dict[int, detection.Face]] = []
+    gap = max(1, round(GAP * rate))
+    for i, faces in enumerate(found):
+        lost = [track for track in open_tracks if i - max(track) > gap]
+        closed += lost
+        open_tracks = [track for track in open_tracks if track not in lost]
+        pairs = sorted(
+            (_distance(track[max(track)].square, face.square), t, f)
+            for t, track in enumerate(open_tracks)
+            for f, face in enumerate(faces)
+        )
+        matched: dict[int, int] = {}  # faces to tracks
+        for distance, t, f in pairs:
+            if distance < 1.0 and f not in matched and t not in matched.values():
+                matched[f] = t
+        for f, face in enumerate(faces):
+            if f in matched:
+                open_tracks[matched[f]][i] = face
+            else:
+                open_tracks.append({i: face})
+    every = closed + open_tracks
+    # All are kept of a video that is shorter than a face must be seen.
+    least = min(max(1, round(SHORTEST * rate)), len(found))
+    tracks = [_smooth(track, rate, smallest, any_pose) for track in every if len(track) >= least]
+    return sorted(tracks, key=lambda track: (track.start, track.squares[0].left))
+
+
+def largest(tracks: Sequence[Track]) -> list[Track]:
+    """Returns the track that covers most pixels in all frames together; [] of none."""
+    return sorted(tracks, key=lambda track: -sum(square.side**2 for square in track.squares))[:1]
+
+
+def _distance(one: detection.Square, other: detection.Square) -> float:
+    """Returns how far apart two squares are: from 1 on, they are those of two faces."""
+    side = min(one.side, other.side)
+    x = one.left + one.side / 2 - other.left - other.side / 2
+    y = one.top + one.side / 2 - other.top - other.side / 2
+    grown = max(one.side, other.side) / side
+    return float(max(np.hypot(x, y) / (_NEAR * side), np.log(grown) / np.log(_ALIKE)))
+
+
+def _smooth(track: dict[int, detection.Face], rate: float, smallest: float, any_pose: bool) -> Track:
+    seen = sorted(track)
+    frames = np.arange(seen[0], seen[-1] + 1)
+    squares = [track[i].square for i in seen]
+    middles = np.array([[one.left + one.side / 2, one.top + one.side / 2, one.side] for one in squares])
+    places = np.stack([np.interp(frames, seen, values) for values in middles.T])
+    places = ndimage.gaussian_filter1d(places, _SMOOTHING * rate, axis=1, mode="nearest")
+    # A gap is as good as its ends.
+    turned = np.interp(frames, seen, [track[i].turned for i in seen]) > 0
+    good = (places[2] >= smallest) & (any_pose | ~turned)
+    fade = max(1.0, FADE * rate)
+    away = ndimage.distance_transform_edt(np.pad(good, 1))[1:-1]  # frames to the next that is not edited
+    weights = np.minimum(away / fade, 1.0).astype(np.float32)
+    return Track(
+        int(seen[0]),
+        tuple(detection.Square(float(x - side / 2), float(y - side / 2), float(side)) for x, y, side in places.T),
+        weights,
+    )

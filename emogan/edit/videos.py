@@ -1,0 +1,316 @@
+"""Changes the emotion on the faces in a video, with the sound as it was."""
+
+import contextlib
+import dataclasses
+import fractions
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from emogan.edit import detection, editor, photo_files, photos, tracks
+from emogan.util import files, images, untrusted
+
+INPUTS = (".mp4", ".webm", ".mov", ".mkv", ".m4v", ".avi")
+CODECS = {".mp4": "libx264", ".webm": "libvpx-vp9"}  # of the kinds that are written
+MOST_FRAMES = 100_000  # an hour at 25 a second
+MOST_PIXELS = 1 << 23  # of a frame: 3840x2160
+_STEADY = 1.0  # frames: the standard deviation of the Gaussian that smooths what an edit changes over time
+_QUALITY = {".mp4": {"crf": "18"}, ".webm": {"crf": "24", "b": "0"}}
+_SOUNDS = {".mp4": ("aac", "mp3", "ac3", "eac3", "opus", "alac"), ".webm": ("opus", "vorbis")}  # that they hold
+_SOUND_CODECS = {".mp4": "aac", ".webm": "libopus"}  # for what they do not
+_KIND = "a video (.mp4, .webm, .mov, .mkv, .m4v or .avi)"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes:
+      frames: how many.
+      faces: how many faces were followed and edited.
+      found: lines that say where.
+    """
+
+    frames: int
+    faces: int
+    found: tuple[str, ...]
+
+
+def is_video(path: pathlib.Path) -> bool:
+    """Returns whether a file is taken for a video, by its name."""
+    return path.suffix.lower() in INPUTS
+
+
+def check(emotion: str, output: pathlib.Path, chosen: photo_files.Selection) -> None:
+    """Checks what can be checked before any frame is read.
+
+    Raises:
+      ValueError: if a video cannot have this emotion, this output or this selection, or PyAV is not installed.
+    """
+    if editor.is_all(emotion) or ":" in emotion:
+        raise ValueError(f"--emotion: expected one emotion for a video, found {emotion}")
+    if output.suffix.lower() not in CODECS:
+        raise ValueError(f"--output: expected NAME.mp4 or NAME.webm for a video, found {output}")
+    if isinstance(chosen.faces, tuple):
+        raise ValueError("--faces: expected all or largest for a video, found numbers")
+    files.check_folder(output.parent)
+    _av()
+
+
+def write(
+    model: editor.Editor,
+    source: pathlib.Path,
+    emotion: str,
+    output: pathlib.Path,
+    chosen: photo_files.Selection | None = None,
+    progress: Callable[[str], Progress] | None = None,
+) -> Written:
+    """Writes a video in which faces have another emotion, and returns what was written.
+
+    Faces are followed (`tracks`), cut out of their smoothed frames, edited by `Editor.sequence`, and put back as into
+    photographs. Frames keep their times; the sound is copied, or encoded anew where the output cannot hold it.
+
+    Args:
+      model: the trained networks.
+      source: the video.
+      emotion: a name.
+      output: NAME.mp4 (H.264) or NAME.webm (VP9).
+      chosen: which faces; all if not given.
+      progress: given the name of a part of the work, returns what is told (done, total) frames.
+
+    Raises:
+      FileNotFoundError, ValueError: if there is no video, it is damaged or too large, no face is found, or as `check`.
+    """
+    chosen = chosen or photo_files.Selection()
+    check(emotion, output, chosen)
+    model.label(emotion)
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: expected {_KIND}, found no file")
+    if output.exists() and output.samefile(source):
+        raise ValueError(f"--output: expected another file than the input, found {output}")
+    note = progress or (lambda what: lambda done, total: None)
+
+    tell, found = note("finding faces"), []
+    with _opened(source) as video:
+        rate, total = float(video.rate), video.count
+        for frame in video.frames():
+            found.append(detection.find(frame.pixels, chosen.min_confidence))
+            tell(len(found), max(total, len(found)))
+    followed = tracks.follow(found, rate, detection.smallest(model.spec), chosen.any_pose)
+    followed = [one for one in followed if one.weights.any()]
+    if chosen.faces == photo_files.LARGEST:
+        followed = tracks.largest(followed)
+    if not followed:
+        raise ValueError(
+            f"{untrusted.escaped(str(source))}: expected a video with a face of at least "
+            f"{detection.smallest(model.spec)} pixels, seen from the front, found none in {len(found)} frames"
+        )
+
+    cuts: list[list[np.ndarray]] = [[] for _ in followed]
+    with _opened(source) as video:
+        for i, frame in enumerate(video.frames()):
+            for cut, track in zip(cuts, followed, strict=True):
+                if track.start <= i < track.start + len(track):
+                    cut.append(detection.cut(frame.pixels, track.squares[i - track.start], model.spec))
+    tell, edits = note("editing"), []
+    for done, (cut, track) in enumerate(zip(cuts, followed, strict=True)):
+        edits.append(_edited(model, np.stack(cut), emotion, track))
+        tell(done + 1, len(followed))
+
+    tell = note("writing")
+    with _opened(source) as video, files.replacing(output) as temporary:
+        _encode(video, temporary, output.suffix.lower(), followed, edits, lambda done: tell(done, len(found)))
+    name = untrusted.escaped(str(source))
+    lines = tuple(
+        f"{name}: face {number} in frames {track.start} to {track.start + len(track) - 1}, first at "
+        f"({track.squares[0].left:.0f}, {track.squares[0].top:.0f}), {int(track.squares[0].side)} pixels"
+        for number, track in enumerate(followed, 1)
+    )
+    return Written(len(found), len(followed), lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Edits:
+    """The faces uint8 [T, S, S(, 3)] of a track, their edits, and how they bend them, float32 [T, S, S, 2], or None."""
+
+    before: np.ndarray
+    after: np.ndarray
+    flows: np.ndarray | None
+
+
+def _edited(model: editor.Editor, before: np.ndarray, emotion: str, track: tracks.Track) -> _Edits:
+    """Returns the edits of a track's faces, steadied over time and as strong as its weights say."""
+    shown = track.weights > 0
+    first, last = np.flatnonzero(shown)[[0, -1]]
+    part = slice(int(first), int(last) + 1)
+    change = np.zeros(before.shape, np.float32)
+    change[part] = model.sequence(before[part], emotion).astype(np.float32) - before[part]
+    change = ndimage.gaussian_filter1d(change, _STEADY, axis=0, mode="nearest")
+    weights = track.weights.reshape(-1, *(1,) * (before.ndim - 1))
+    flows = None
+    if model.bends:
+        flows = np.zeros((*before.shape[:3], 2), np.float32)
+        flows[part] = model.displacement(before[part], emotion)
+        flows = ndimage.gaussian_filter1d(flows, _STEADY, axis=0, mode="nearest") * track.weights[:, None, None, None]
+    return _Edits(before, np.clip(np.round(before + weights * change), 0, 255).astype(np.uint8), flows)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Frame:
+    """A frame of a video: pixels uint8 [H, W, 3], upright, and when it is shown, in units of the stream's time."""
+
+    pixels: np.ndarray
+    time: int | None
+
+
+class _Video:
+    """An open video."""
+
+    def __init__(self, container: Any, path: pathlib.Path):
+        self._path = untrusted.escaped(str(path))
+        if not container.streams.video:
+            raise ValueError(f"{self._path}: expected {_KIND}, found no pictures in it")
+        self._container, self.stream = container, container.streams.video[0]
+        self.sound = container.streams.audio[0] if container.streams.audio else None
+        self.stream.thread_type = "AUTO"
+        self.rate = self.stream.average_rate or self.stream.guessed_rate or fractions.Fraction(25)
+        self.count = int(self.stream.frames or 0)  # 0 where the file does not say it
+        size = self.stream.codec_context.width * self.stream.codec_context.height
+        if not 0 < size <= MOST_PIXELS:
+            raise ValueError(
+                f"{self._path}: expected frames of at most {MOST_PIXELS / 1e6:.1f} megapixels, found {size / 1e6:.1f}"
+            )
+        if self.count > MOST_FRAMES:
+            raise ValueError(f"{self._path}: expected at most {MOST_FRAMES} frames, found {self.count}; cut it")
+
+    def frames(self) -> Iterator[_Frame]:
+        """Gives the frames from the first on."""
+        return (item for item in self._demuxed(self.stream) if isinstance(item, _Frame))
+
+    def frames_and_sound(self) -> Iterator[Any]:
+        """Gives frames, and packets of sound as they come between them."""
+        return self._demuxed(*filter(None, (self.stream, self.sound)))
+
+    def _demuxed(self, *streams: Any) -> Iterator[Any]:
+        count = 0
+        for packet in self._container.demux(*streams):
+            if packet.stream is self.sound:
+                if packet.dts is not None:  # the last is empty
+                    yield packet
+                continue
+            for frame in packet.decode():
+                count += 1
+                if count > MOST_FRAMES:
+                    raise ValueError(f"{self._path}: expected at most {MOST_FRAMES} frames, found more; cut it")
+                pixels = frame.to_ndarray(format="rgb24")
+                if frame.rotation % 360:
+                    pixels = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4))
+                yield _Frame(pixels, frame.pts)
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[_Video]:
+    """Opens a video; whatever is wrong with it is a ValueError."""
+    av = _av()
+    try:
+        with av.open(str(path)) as container:
+            yield _Video(container, path)
+    except av.error.FFmpegError as error:
+        reason = " ".join(str(error.strerror or error).split())
+        raise ValueError(f"{untrusted.escaped(str(path))}: expected {_KIND}, found {reason}") from error
+
+
+class _Target:
+    """A video that is being written, with the times and the sound of another."""
+
+    def __init__(self, container: Any, suffix: str, video: _Video, shape: tuple[int, ...]):
+        self._container = container
+        container.metadata["comment"] = images.SYNTHETIC["Source"]
+        self._stream = container.add_stream(CODECS[suffix], rate=video.rate, options=_QUALITY[suffix])
+        # Colours are stored for 2x2 pixels, so the sides are even.
+        self._height, self._width = (side // 2 * 2 for side in shape[:2])
+        self._stream.height, self._stream.width, self._stream.pix_fmt = self._height, self._width, "yuv420p"
+        self._unit = video.stream.time_base or 1 / video.rate
+        self._stream.codec_context.time_base = self._unit
+        self._next = 0
+        self._sound, self._copied = None, False
+        if video.sound is not None:
+            self._copied = video.sound.codec_context.name in _SOUNDS[suffix]
+            self._sound = (
+                container.add_stream_from_template(video.sound)
+                if self._copied
+                else container.add_stream(_SOUND_CODECS[suffix], rate=48_000)
+            )
+
+    def add(self, pixels: np.ndarray, time: int | None) -> None:
+        """Adds a frame uint8 [H, W, 3]."""
+        frame = _av().VideoFrame.from_ndarray(np.ascontiguousarray(pixels[: self._height, : self._width]), "rgb24")
+        # Some files repeat a time, which no encoder takes.
+        frame.pts, frame.time_base = max(self._next, time or 0), self._unit
+        self._next = frame.pts + 1
+        self._container.mux(self._stream.encode(frame))
+
+    def add_sound(self, packet: Any) -> None:
+        """Adds a packet of the other's sound."""
+        if self._copied:
+            packet.stream = self._sound
+            self._container.mux(packet)
+            return
+        for frame in packet.decode():
+            self._container.mux(self._sound.encode(frame))
+
+    def end(self) -> None:
+        """Writes what the encoders still hold."""
+        self._container.mux(self._stream.encode(None))
+        if self._sound is not None and not self._copied:
+            self._container.mux(self._sound.encode(None))
+
+
+def _encode(
+    video: _Video,
+    path: pathlib.Path,
+    suffix: str,
+    followed: Sequence[tracks.Track],
+    edits: Sequence[_Edits],
+    tell: Callable[[int], None],
+) -> None:
+    """Writes the edited frames and the sound."""
+    with _av().open(str(path), "w", format=suffix[1:]) as container:
+        target, count, waiting = None, 0, []
+        for item in video.frames_and_sound():
+            if not isinstance(item, _Frame):
+                waiting.append(item)
+            else:
+                target = target or _Target(container, suffix, video, item.pixels.shape)
+                target.add(_put_back(item.pixels, count, followed, edits), item.time)
+                count += 1
+                tell(count)
+            if target:  # sound may come before the first frame, whose size the video needs
+                for packet in waiting:
+                    target.add_sound(packet)
+                waiting = []
+        target.end()
+
+
+def _put_back(pixels: np.ndarray, number: int, followed: Sequence[tracks.Track], edits: Sequence[_Edits]) -> np.ndarray:
+    """Returns the pixels of a frame with the edits of all faces that it shows."""
+    for track, made in zip(followed, edits, strict=True):
+        i = number - track.start
+        if 0 <= i < len(track) and track.weights[i] > 0:
+            flow = None if made.flows is None else made.flows[i]
+            pixels = photos.put_back(pixels, track.squares[i], made.before[i], made.after[i], flow)
+    return pixels
+
+
+def _av() -> Any:
+    """Returns PyAV, whose wheel holds FFmpeg."""
+    try:
+        import av
+    except ImportError as error:
+        raise ValueError(f"expected PyAV for videos, found none ({error}): pip install -e '.[video]'") from error
+    return av
