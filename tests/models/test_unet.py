@@ -133,3 +133,20 @@ def test_shrink_takes_means_and_grow_repeats():
     np.testing.assert_array_equal(unet.shrink(x)[0, :, :, 0], [[2.5, 4.5], [10.5, 12.5]])
     np.testing.assert_array_equal(unet.grow(x)[0, :3, :2, 0], [[0, 0], [0, 0], [4, 4]])
     np.testing.assert_array_equal(unet.shrink(unet.grow(x)), x)
+
+
+def test_the_first_velocity_is_the_best_linear_estimate_from_the_mixture(quick_compilation):
+    params = unet.initialise(SMALL, jax.random.key(0))
+    velocity = jax.jit(unet.velocity_of(SMALL, params))
+    random = np.random.default_rng(0)
+    for t in (0.0, 0.3, 0.8, 1.0):
+        faces = random.normal(0, unet.DEVIATION, (8, 48, 48, 1)).astype(np.float32)
+        noises = random.normal(0, 1, faces.shape).astype(np.float32)
+        mixed = (1 - t) * faces + t * noises
+        answer = np.asarray(velocity(mixed, np.full(8, t, np.float32), np.zeros((8, 7), np.float32)))
+        # Least squares over all pixels, without an offset: both have mean 0.
+        slope = (mixed * (noises - faces)).sum() / np.square(mixed).sum()
+        np.testing.assert_allclose(answer, slope * mixed, atol=0.06)
+        left = np.square(noises - faces - answer).mean()
+        variance = ((1 - t) * unet.DEVIATION) ** 2 + t**2
+        assert left == pytest.approx(unet.DEVIATION**2 / variance, rel=0.05)

@@ -82,7 +82,9 @@ def test_step_follows_the_gradient_of_the_loss_and_tells_it_by_time(batch, stepp
 
     def per_face(params):
         t = times[:, None, None, None]
-        v = module.apply({"params": params}, (1 - t) * faces + t * noises, times, labels)
+        mixed, variance = (1 - t) * faces + t * noises, 0.25 * (1 - t) ** 2 + t**2
+        v = module.apply({"params": params}, mixed / jnp.sqrt(variance), times, labels)
+        v = 0.5 * v / jnp.sqrt(variance) + (t - 0.25 * (1 - t)) / variance * mixed  # Karras et al. 2022, table 1
         return jnp.mean((v - (noises - faces)) ** 2, (1, 2, 3))
 
     gradients = jax.jit(jax.grad(lambda params: per_face(params).mean()))(state.network.params)
