@@ -50,6 +50,7 @@ MIN_CONFIDENCE = flags.DEFINE_float(
     "min_confidence", detection.MIN_CONFIDENCE, "of the face detector, 0 to 1; less finds more faces and more else"
 )
 ANY_POSE = flags.DEFINE_boolean("any_pose", False, "edit heads that are turned far to a side, too")
+STRENGTH = flags.DEFINE_float("strength", 1.0, "of the edit: 0 leaves the face, 1 is full, more overdraws", 0.0, 10.0)
 FRAMES = flags.DEFINE_integer("frames", 24, "how many pictures an animation has")
 
 
@@ -60,7 +61,7 @@ def main(_) -> None:
         videos.check(EMOTION.value, output, chosen)
     model = loading.load(WORKDIR.value)
     if videos.is_video(source):
-        done = videos.write(model, source, EMOTION.value, output, chosen, writers.Progress)
+        done = videos.write(model, source, EMOTION.value, output, chosen, writers.Progress, STRENGTH.value)
         for line in done.found:
             print(line)
         print(
@@ -70,7 +71,9 @@ def main(_) -> None:
     transfer_files.check(model, EMOTION.value, output, FRAMES.value)
     if photo_files.holds_photos(source, CROP.value, model.spec):
         progress = writers.Progress("editing")
-        done = photo_files.write(model, source, EMOTION.value, output, CROP.value, FRAMES.value, progress, chosen)
+        done = photo_files.write(
+            model, source, EMOTION.value, output, CROP.value, FRAMES.value, progress, chosen, STRENGTH.value
+        )
         written, count, remarks, failed = done.paths, done.faces, done.remarks, done.failed
         edited, skipped = done.edited, done.skipped
         for line in done.found:
@@ -78,7 +81,7 @@ def main(_) -> None:
     else:
         faces = face_files.read(source, writers.Progress("reading"), model.spec)
         progress = writers.Progress("writing")
-        written = transfer_files.write(model, faces, EMOTION.value, output, progress, FRAMES.value)
+        written = transfer_files.write(model, faces, EMOTION.value, output, progress, FRAMES.value, STRENGTH.value)
         count, remarks, failed = len(faces.images), faces.remarks, faces.failed
         edited, skipped = len(faces.paths), 0
     for remark in remarks:

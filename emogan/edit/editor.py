@@ -126,17 +126,18 @@ class Editor:
         answer = answer.reshape(*answer.shape[: 2 if is_all(emotion) else 1], *faces.shape[1:])
         return answer if strength == 1.0 or self.bends else _between(faces, answer, strength)
 
-    def sequence(self, faces: np.ndarray, emotion: Emotion) -> np.ndarray:
+    def sequence(self, faces: np.ndarray, emotion: Emotion, strength: float = 1.0) -> np.ndarray:
         """Returns the edits of one person's faces in successive frames, which differ as little as the faces do.
 
         Args:
           faces: see the class.
           emotion: a name or a label.
+          strength: as of `faces`.
 
         Raises:
           ValueError: as `faces`.
         """
-        return self.faces(faces, emotion)
+        return self.faces(faces, emotion, strength=strength)
 
     def photo(
         self,

@@ -47,7 +47,7 @@ def names(model: editor.Editor, emotion: str) -> tuple[str, ...]:
     return (model.class_names[model.label(emotion)],)
 
 
-def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray:
+def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int, strength: float = 1.0) -> np.ndarray:
     """Returns the edits uint8 [K, N, ...] of faces uint8 [N, S, S(, 3)]: K is 1, the number of emotions, or of frames.
 
     On a way, a flow is asked for blends of the two emotions in even steps. Other networks take an emotion as one of
@@ -57,13 +57,18 @@ def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) ->
         first, last = (np.eye(len(model.class_names))[model.label(end)] for end in _ends(emotion))
         shares = np.linspace(0.0, 1.0, frames)[:, None]
         blends = ((1.0 - shares) * first + shares * last).repeat(len(faces), axis=0)
-        return model.faces(np.tile(faces, (frames, *(1,) * (faces.ndim - 1))), blends).reshape(frames, *faces.shape)
-    return np.round(_each(functools.partial(model.faces, faces), emotion, frames)).astype(np.uint8)
+        every = np.tile(faces, (frames, *(1,) * (faces.ndim - 1)))
+        return model.faces(every, blends, strength=strength).reshape(frames, *faces.shape)
+    return np.round(_each(functools.partial(model.faces, faces, strength=strength), emotion, frames)).astype(np.uint8)
 
 
-def displacements(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int) -> np.ndarray | None:
+def displacements(
+    model: editor.Editor, faces: np.ndarray, emotion: str, frames: int, strength: float = 1.0
+) -> np.ndarray | None:
     """Returns how the edits of `apply` are bent, float32 [K, N, S, S, 2], or None; see `Editor.displacement`."""
-    return _each(functools.partial(model.displacement, faces), emotion, frames) if model.bends else None
+    if not model.bends:
+        return None
+    return _each(functools.partial(model.displacement, faces, strength=strength), emotion, frames)
 
 
 def durations(frames: int) -> list[int]:

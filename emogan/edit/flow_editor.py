@@ -85,14 +85,14 @@ class FlowEditor(editor.Editor):
         """
         return self._edited(faces, emotion, labels, strength, None)
 
-    def sequence(self, faces: np.ndarray, emotion: editor.Emotion) -> np.ndarray:
+    def sequence(self, faces: np.ndarray, emotion: editor.Emotion, strength: float = 1.0) -> np.ndarray:
         """Returns the edits of one person's faces in successive frames: all with the same noise and source emotion."""
         faces = checked.faces(faces, self.spec)
         if not len(faces):
-            return self.faces(faces, emotion)
+            return self.faces(faces, emotion, strength=strength)
         few = faces[:: max(1, len(faces) // _ASKED)]
         label = np.bincount(self.source(few), minlength=len(self.class_names)).argmax()
-        return self._edited(faces, emotion, np.full(len(faces), label), 1.0, flow_edit.seeds(faces[:1]))
+        return self._edited(faces, emotion, np.full(len(faces), label), strength, flow_edit.seeds(faces[:1]))
 
     def _edited(
         self, faces: np.ndarray, emotion: Wanted, labels: Wanted | None, strength: float, numbers: np.ndarray | None

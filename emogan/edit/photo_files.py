@@ -275,6 +275,7 @@ def write(
     frames: int = 2,
     progress: Callable[[int, int], None] | None = None,
     chosen: Selection | None = None,
+    strength: float = 1.0,
 ) -> Written:
     """Writes photographs whose faces have another emotion, and returns what was written.
 
@@ -291,6 +292,7 @@ def write(
       frames: of an animation.
       progress: told (done, total) photographs.
       chosen: which faces are edited; all if not given.
+      strength: of `Editor.faces`.
 
     Raises:
       FileNotFoundError, ValueError: as `read` and `transfer_files.check`; or if no photograph has a face of at least
@@ -317,10 +319,11 @@ def write(
             photo = None
         if photo and photo.squares:
             before = photo.cut()
-            after = emotion_spec.apply(model, before, emotion, frames)
-            made = _Edits(
-                before, after, None if kind == ".npy" else emotion_spec.displacements(model, before, emotion, frames)
-            )
+            after = emotion_spec.apply(model, before, emotion, frames, strength)
+            flows = None
+            if kind != ".npy":
+                flows = emotion_spec.displacements(model, before, emotion, frames, strength)
+            made = _Edits(before, after, flows)
             edited, count = edited + 1, count + len(before)
             if a_photo_each:
                 targets[i].parent.mkdir(parents=True, exist_ok=True)

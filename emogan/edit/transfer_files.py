@@ -41,6 +41,7 @@ def write(
     output: pathlib.Path,
     progress: Callable[[int, int], None] | None = None,
     frames: int = 2,
+    strength: float = 1.0,
 ) -> list[pathlib.Path]:
     """Writes the faces with another emotion, under "all" with each, or on a way from one to another; returns the paths.
 
@@ -53,6 +54,7 @@ def write(
         the original.
       progress: told (done, total) files.
       frames: of an animation.
+      strength: of `Editor.faces`.
 
     Raises:
       ValueError: if the output is of another kind or would replace an input, or the faces are too many or too few.
@@ -66,7 +68,7 @@ def write(
         raise ValueError(f"{faces.paths[0]}: expected at least one face for a picture, found none")
     if found not in (".npy", "folder"):
         check_rows(len(faces.images))
-    edited = emotion_spec.apply(model, faces.images, emotion, frames)
+    edited = emotion_spec.apply(model, faces.images, emotion, frames, strength)
     targets[0].parent.mkdir(parents=True, exist_ok=True)
     if found == ".npy":
         files.write_array(output, edited if editor.is_all(emotion) else edited[0])

@@ -69,6 +69,7 @@ def write(
     output: pathlib.Path,
     chosen: photo_files.Selection | None = None,
     progress: Callable[[str], Progress] | None = None,
+    strength: float = 1.0,
 ) -> Written:
     """Writes a video in which faces have another emotion, and returns what was written.
 
@@ -82,6 +83,7 @@ def write(
       output: NAME.mp4 (H.264) or NAME.webm (VP9).
       chosen: which faces; all if not given.
       progress: given the name of a part of the work, returns what is told (done, total) frames.
+      strength: of `Editor.faces`.
 
     Raises:
       FileNotFoundError, ValueError: if there is no video, it is damaged or too large, no face is found, or as `check`.
@@ -119,7 +121,7 @@ def write(
                     cut.append(detection.cut(frame.pixels, track.squares[i - track.start], model.spec))
     tell, edits = note("editing"), []
     for done, (cut, track) in enumerate(zip(cuts, followed, strict=True)):
-        edits.append(_edited(model, np.stack(cut), emotion, track))
+        edits.append(_edited(model, np.stack(cut), emotion, strength, track))
         tell(done + 1, len(followed))
 
     tell = note("writing")
@@ -143,19 +145,19 @@ class _Edits:
     flows: np.ndarray | None
 
 
-def _edited(model: editor.Editor, before: np.ndarray, emotion: str, track: tracks.Track) -> _Edits:
+def _edited(model: editor.Editor, before: np.ndarray, emotion: str, strength: float, track: tracks.Track) -> _Edits:
     """Returns the edits of a track's faces, steadied over time and as strong as its weights say."""
     shown = track.weights > 0
     first, last = np.flatnonzero(shown)[[0, -1]]
     part = slice(int(first), int(last) + 1)
     change = np.zeros(before.shape, np.float32)
-    change[part] = model.sequence(before[part], emotion).astype(np.float32) - before[part]
+    change[part] = model.sequence(before[part], emotion, strength).astype(np.float32) - before[part]
     change = ndimage.gaussian_filter1d(change, _STEADY, axis=0, mode="nearest")
     weights = track.weights.reshape(-1, *(1,) * (before.ndim - 1))
     flows = None
     if model.bends:
         flows = np.zeros((*before.shape[:3], 2), np.float32)
-        flows[part] = model.displacement(before[part], emotion)
+        flows[part] = model.displacement(before[part], emotion, strength)
         flows = ndimage.gaussian_filter1d(flows, _STEADY, axis=0, mode="nearest") * track.weights[:, None, None, None]
     return _Edits(before, np.clip(np.round(before + weights * change), 0, 255).astype(np.uint8), flows)
 

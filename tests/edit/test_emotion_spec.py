@@ -77,7 +77,7 @@ def test_a_way_of_a_flow_goes_through_blends_of_the_two_emotions(faces):
     class Blending:
         blends, class_names, label = True, emogan.EMOTIONS, staticmethod(emogan.EMOTIONS.index)
 
-        def faces(self, faces, emotion):
+        def faces(self, faces, emotion, strength):
             asked.append(emotion)
             return faces
 

@@ -184,3 +184,14 @@ def test_run_trains_goes_on_bit_for_bit_and_edits_with_the_average(tmp_path, qui
     assert (tmp_path / "whole" / "figures" / "fig7_emotions.png").exists()
     faces = jnp.asarray(toyfaces.load("valid", 0, 2).images)
     assert one.faces(faces, "happy").shape == (2, 48, 48)
+
+
+def test_the_faces_of_a_sequence_have_one_noise_and_one_source_emotion(model, faces):
+    frames = np.stack([faces[0], faces[0], faces[0]])
+    frames[1, 5, 5] ^= 1  # a face of another number
+    together, apart = model.sequence(frames, "happy").astype(int), model.faces(frames, "happy").astype(int)
+    assert np.abs(together[1] - together[0]).max() <= 2
+    assert np.abs(apart[1] - apart[0]).max() > 2
+    np.testing.assert_array_equal(together[0], together[2])
+    assert np.abs(model.sequence(frames, "happy", strength=0.0).astype(int) - frames).max() <= 1
+    assert model.sequence(frames[:0], "happy").shape == (0, 48, 48)

@@ -421,3 +421,13 @@ def test_a_photograph_on_its_side_or_head_is_told_of(model, portrait, tmp_path, 
     portrait.rotate(turn).save(tmp_path / "in.png")
     with pytest.raises(ValueError, match=f"expected an upright photograph, found a face when it is turned {way}"):
         written(model, tmp_path / "in.png", "sad", tmp_path / "out.png")
+
+
+def test_strength_is_that_of_the_editor(model, portrait, tmp_path):
+    portrait.save(tmp_path / "in.png")
+    for strength in (0.0, 0.5, 1.0):
+        written(model, tmp_path / "in.png", "happy", tmp_path / f"out_{strength}.png", strength=strength)
+    original = np.asarray(portrait).astype(int)
+    changes = [np.abs(pixels(tmp_path / f"out_{strength}.png") - original).mean() for strength in (0.0, 0.5, 1.0)]
+    assert changes[0] == 0
+    assert 0 < changes[1] < changes[2]
