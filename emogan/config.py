@@ -23,6 +23,7 @@ from emogan.recipes.encoder import EncoderConfig
 from emogan.recipes.flow import FlowConfig
 from emogan.recipes.gan import GanConfig
 from emogan.recipes.joint import JointConfig
+from emogan.recipes.student import StudentConfig
 from emogan.util import files, ranges, untrusted
 
 # The fields are not frozen because ml_collections overrides them one by one from flags.
@@ -81,6 +82,7 @@ class Config:
     unet: UNetConfig = dataclasses.field(default_factory=UNetConfig)
     flow: FlowConfig = dataclasses.field(default_factory=FlowConfig)
     flow_edit: FlowEditConfig = dataclasses.field(default_factory=FlowEditConfig)
+    student: StudentConfig = dataclasses.field(default_factory=StudentConfig)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
     parallel: ParallelConfig = dataclasses.field(default_factory=ParallelConfig)
 

@@ -10,6 +10,7 @@ from emogan.config import (
     JointConfig,
     ModelConfig,
     RunConfig,
+    StudentConfig,
     TranslatorConfig,
 )
 
@@ -173,6 +174,21 @@ def flow() -> Config:
     )
 
 
+def student() -> Config:
+    """Returns E and G that learn the edits of the flow that ships with emogan, to make them in one call.
+
+    Before its first step the flow edits each training face once. It has not been trained yet.
+    """
+    return Config(
+        preset="student",
+        phases="student",
+        data=DataConfig(name="fer2013"),
+        translator=TranslatorConfig(width=32, critic_width=32, mirrored=True),
+        student=StudentConfig(),
+        run=RunConfig(sample_every=500, checkpoint_every=500),
+    )
+
+
 # What the published recipes have not, where `JointConfig` has it by default.
 _PLAIN = {
     **dict.fromkeys(("slope_penalty", "classification", "guide", "keep", "own_share", "ema_decay"), 0.0),
@@ -190,7 +206,10 @@ def judge() -> Config:
     )
 
 
-PRESETS = {make.__name__: make for make in (quick, emogan, paper, wgan, wgan_gp, began, cyclegan, stargan, flow, judge)}
+PRESETS = {
+    make.__name__: make
+    for make in (quick, emogan, paper, wgan, wgan_gp, began, cyclegan, stargan, flow, student, judge)
+}
 
 
 def preset(name: str) -> Config:

@@ -61,8 +61,9 @@ class Dataset:
     """Faces with labels: `images` uint8 [N, S, S] or [N, S, S, 3], `labels` int32 [N] in 0..len(class_names) - 1.
 
     `distributions` float32 [N, C] says how likely each of the C classes is, where the data know: rows in [0, 1] whose
-    sum is 1. `label_source` is `ferplus` where the labels are not the data's own, and `left_out` how many faces those
-    labels left out.
+    sum is 1. `targets` int32 [N] and `edits`, uint8 as the images, are what a teacher made of each face: its edit to
+    the target label. `label_source` is `ferplus` where the labels are not the data's own, and `left_out` how many faces
+    those labels left out.
 
     Raises:
       ValueError: if the arrays' shapes, types or values are not those above.
@@ -74,6 +75,8 @@ class Dataset:
     split: str = ""
     class_names: tuple[str, ...] = emotions.EMOTIONS
     distributions: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    edits: np.ndarray | None = None
     label_source: str = "own"
     left_out: int = 0
 
@@ -115,6 +118,8 @@ class Dataset:
             images=self.images[chosen],
             labels=self.labels[chosen],
             distributions=None if self.distributions is None else self.distributions[chosen],
+            targets=None if self.targets is None else self.targets[chosen],
+            edits=None if self.edits is None else self.edits[chosen],
             split=self.split if split is None else split,
         )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from emogan import config as config_lib
 
 Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}
-# {"image": uint8 [B, S, S(, 3)], "label": int32 [B]}, and "distribution": float32 [B, C] where the data have them
+# {"image": uint8 [B, S, S(, 3)], "label": int32 [B]}; where the data have them, "distribution": float32 [B, C], and
+# "target": int32 [B] with "edit": uint8 [B, S, S(, 3)]
 Batch = Mapping[str, jax.Array]
 
 
@@ -100,6 +102,12 @@ class Run(Protocol):
     def finished(self, name: str, part: Callable[[Any], Any]) -> tuple[int, Any]:
         """Returns the last step of a finished phase, and a part of its last state, in the host's memory."""
 
+    def folder(self, name: str) -> pathlib.Path:
+        """Returns a folder of the run, for what a phase keeps beside its checkpoints."""
+
+    def progress(self, what: str) -> Callable[[int, int], None]:
+        """Returns what shows (done, total) of a work that is not steps."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -112,6 +120,7 @@ class Recipe:
       networks: (config, name, num_classes, spec) -> the shapes of the parameters of its networks, by their names.
       curves: of its training.
       built_on: config -> the names of the phases whose finished states it needs.
+      prepare: (run, data) -> the training data with what the phase needs beside them; called once, before it trains.
       check: raises ValueError if the configuration does not fit the phase; only called where it is to be trained.
       editor: which kind of editor its last state is (`edit.loading.KINDS`); empty if it is none. The state then has
         `best_encoder` and `generator`, the variables of E and G.
@@ -123,6 +132,7 @@ class Recipe:
     networks: Callable[..., dict[str, Any]]
     curves: tuple[Panel, ...]
     built_on: Callable[[Any], tuple[str, ...]] = lambda config: ()
+    prepare: Callable[[Run, dataset.Dataset], dataset.Dataset] = lambda run, data: data
     check: Callable[[Any], None] = lambda config: None
     editor: str = ""
     whole: bool = False

@@ -62,13 +62,15 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec(AXIS))
 
     def place(self, data: dataset.Dataset) -> state_lib.Batch:
-        """Returns a data set's arrays on the devices: uint8 images, int32 labels and, if it has them, distributions.
+        """Returns a data set's arrays on the devices: uint8 images, int32 labels and, if it has them, the others.
 
         Cut into parts, the last one is filled up with the first examples, which nobody asks for there.
         """
         arrays = {"image": data.images, "label": data.labels}
         if data.distributions is not None:
             arrays["distribution"] = data.distributions
+        if data.edits is not None:
+            arrays |= {"target": data.targets, "edit": data.edits}
         if self.shard_data:
             padded = -(-len(data) // self.count) * self.count
             arrays = {name: np.take(values, range(padded), axis=0, mode="wrap") for name, values in arrays.items()}

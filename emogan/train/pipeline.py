@@ -100,7 +100,8 @@ def _run(
         traces = workdir / "profile" / name if profile else None
         if hosts.is_first() and checkpoint.newest_step(workdir / "checkpoints" / name) < sizes.steps[name]:
             (workdir / model_file.FILE).unlink(missing_ok=True)  # of what was trained before
-        rates[name] = _train(made, config, workdir, data, sizes, about, traces, layout, signals)
+        prepared = building.prepare(name, data)
+        rates[name] = _train(made, config, workdir, prepared, sizes, about, traces, layout, signals)
     if last in phases:
         _write_model(building, last, data, workdir)
     return {name: rate for name, rate in rates.items() if rate}
@@ -146,8 +147,22 @@ class _Run:
         self._name = name
         return config_lib.RECIPES[name].build(self, name)
 
+    def prepare(self, name: str, data: dataset.Dataset) -> dataset.Dataset:
+        """Returns the training data with what a phase needs beside them, which the first process makes."""
+        if checkpoint.newest_step(self._workdir / "checkpoints" / name) >= self.steps[name]:
+            return data
+        prepared = config_lib.RECIPES[name].prepare(self, data) if hosts.is_first() else None
+        hosts.meet(f"the data of {name} are prepared")
+        return config_lib.RECIPES[name].prepare(self, data) if prepared is None else prepared
+
     def held_out(self) -> dataset.Dataset:
         return load_data(self.config, "valid")
+
+    def folder(self, name: str) -> pathlib.Path:
+        return self._workdir / name
+
+    def progress(self, what: str) -> Callable[[int, int], None]:
+        return writers.Progress(what)
 
     def finished(self, name: str, part: Callable[[Any], Any]) -> tuple[int, Any]:
         """Returns the last step of a finished phase, and a part of its last state, in the host's memory.

@@ -20,7 +20,7 @@ class RunFolder:
 
 
 # What a training writes into its folder; docs/architecture.md.
-_OWN = ("config.json", "data.json", "metrics.jsonl", "tensorboard", "checkpoints", "figures", "profile")
+_OWN = ("config.json", "data.json", "metrics.jsonl", "tensorboard", "checkpoints", "figures", "profile", "pairs")
 _LOGS = (".err", ".log", ".out")  # a shell, or a cluster, may write there what a run says
 
 

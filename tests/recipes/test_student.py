@@ -1,0 +1,202 @@
+"""Phase `student` against its losses written out plainly, and a run of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import emogan
+from emogan import config as config_lib
+from emogan import losses
+from emogan.data import toyfaces
+from emogan.models import translator
+from emogan.recipes import student
+from emogan.train import pipeline
+from emogan.util import images
+
+KEY = jax.random.key(5)
+WEIGHTS = {"imitation": 3.0, "edges": 2.0, "adversarial": 0.7, "r1_r2": 0.3, "roughness": 0.4}
+
+
+def config_of(**options):
+    return config_lib.Config(
+        phases="student",
+        translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2, reach=1),
+        student=student.StudentConfig(**{"batch_size": 8, "augment": False, **WEIGHTS, **options}),
+    )
+
+
+@pytest.fixture(scope="module")
+def batch():
+    data = toyfaces.load("train", 0, 8)
+    edits = np.clip(data.images.astype(int) + np.linspace(-60, 60, 48).astype(int)[:, None], 0, 255).astype(np.uint8)
+    targets = student.draw_targets(data.labels, 7, 0)
+    return {
+        "image": jnp.asarray(data.images),
+        "label": jnp.asarray(data.labels),
+        "target": jnp.asarray(targets),
+        "edit": jnp.asarray(edits),
+    }
+
+
+def begin(config):
+    phase = student.make(config, 7, 100)
+    state = phase.init(jax.random.key(1))
+    # Larger, so that one can see through networks of width 2; and the face in the code is warped.
+    grow = lambda tree: jax.tree.map(lambda leaf: 3 * leaf if leaf.ndim > 1 else leaf, tree)  # noqa: E731
+    params, critic = grow(state.translator.params), grow(state.discriminator.params)
+    flow = params["generator"]["flow"]
+    flow["kernel"] = 0.2 * jax.random.normal(jax.random.key(9), flow["kernel"].shape)
+    return phase, state.replace(
+        translator=state.translator.replace(params=params), discriminator=state.discriminator.replace(params=critic)
+    )
+
+
+@pytest.fixture(scope="module")
+def stepped(batch):
+    config = config_of(own_share=0.4)
+    phase, state = begin(config)
+    return config, state, *jax.jit(phase.step)(state, batch, KEY)
+
+
+def drawn(config, batch):
+    """The faces, the answers, the labels and the targets of a step, by its documented draws."""
+    keys = jax.random.split(KEY, 3)
+    turns = np.asarray([jax.random.bernoulli(key) for key in jax.random.split(keys[0], 8)])
+    own = np.asarray(jax.random.uniform(keys[1], (8,)) < config.student.own_share)
+    assert 0 < turns.sum() < 8
+    assert 0 < own.sum() < 8
+
+    def turned(name):
+        every = np.asarray(images.to_float(batch[name]))
+        return np.stack([face[:, ::-1] if turn else face for face, turn in zip(every, turns, strict=True)])
+
+    faces, labels = turned("image"), np.asarray(batch["label"])
+    answers = np.where(own[:, None, None, None], faces, turned("edit"))
+    return faces, answers, labels, np.where(own, labels, batch["target"])
+
+
+def draw(config, params, faces, targets):
+    E, G = translator.make_encoder(config.translator, 7), translator.make_generator(config.translator, 7)
+    codes = E.apply({"params": params["encoder"]}, faces, targets)
+    return G.apply({"params": params["generator"]}, codes, targets, method="draw")
+
+
+def assert_close(found, expected, rtol=2e-3):
+    scale = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(expected))
+    assert scale > 1e-4
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * scale), found, expected)
+
+
+def first_gradients(network):
+    """The gradients that Adam's first moment holds after one step."""
+    return jax.tree.map(lambda mu: mu / 0.5, network.opt_state[0].mu)
+
+
+def test_the_critic_learns_real_faces_from_edits_each_under_its_label(batch, stepped):
+    config, state, new, metrics = stepped
+    faces, _, labels, targets = drawn(config, batch)
+    D = translator.make_discriminator(config.translator, 7)
+    edits = draw(config, state.translator.params, faces, targets).faces
+
+    def loss(params):
+        real, fake = (D.apply({"params": params}, *x)[0] for x in ((faces, labels), (edits, targets)))
+        gradients = []
+        for x, y in ((faces, labels), (edits, targets)):
+            few, own = x[3::4], y[3::4]
+            slope = jax.grad(lambda x, own=own: D.apply({"params": params}, x, own)[0].sum())(jnp.asarray(few))
+            gradients.append(jnp.mean(jnp.sum(slope**2, (1, 2, 3))))
+        return jnp.mean(jax.nn.softplus(fake - real)) + 0.3 * sum(gradients) / 2
+
+    assert_close(first_gradients(new.discriminator), jax.jit(jax.grad(loss))(state.discriminator.params))
+    assert metrics["discriminator_loss"] > 0
+
+
+def test_edits_learn_the_teachers_pixels_and_edges_and_to_look_real(batch, stepped):
+    config, state, new, metrics = stepped
+    faces, answers, labels, targets = drawn(config, batch)
+    D = translator.make_discriminator(config.translator, 7)
+    critic = {"params": new.discriminator.params}
+
+    def loss(params):
+        drawing = draw(config, params, faces, targets)
+        real, fake = D.apply(critic, faces, labels)[0], D.apply(critic, drawing.faces, targets)[0]
+        apart = drawing.faces - answers
+        edges = jnp.abs(jnp.diff(apart, axis=1)).mean() + jnp.abs(jnp.diff(apart, axis=2)).mean()
+        return (
+            3.0 * jnp.abs(apart).mean()
+            + 2.0 * edges
+            + 0.7 * jnp.mean(jax.nn.softplus(real - fake))
+            + 0.4 * jnp.mean(drawing.roughness)
+        )
+
+    assert_close(first_gradients(new.translator), jax.jit(jax.grad(loss))(state.translator.params))
+    apart = np.abs(np.asarray(draw(config, state.translator.params, faces, targets).faces) - answers).mean()
+    assert metrics["imitation"] == pytest.approx(127.5 * apart, rel=1e-3)
+    assert metrics["to_explain"] == pytest.approx(127.5 * np.abs(answers - faces).mean(), rel=1e-3)
+
+
+def test_targets_are_any_but_the_own_label_and_alike_frequent():
+    labels = np.arange(70_000, dtype=np.int32) % 7
+    targets = student.draw_targets(labels, 7, 3)
+    assert (targets != labels).all()
+    counts = np.bincount(7 * labels + targets, minlength=49).reshape(7, 7)
+    assert (np.diag(counts) == 0).all()
+    assert counts[~np.eye(7, dtype=bool)].min() > 1500
+    np.testing.assert_array_equal(targets, student.draw_targets(labels, 7, 3))
+    assert (targets != student.draw_targets(labels, 7, 4)).any()
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory, quick_compilation):
+    """The folder of a flow that has been trained for two steps."""
+    workdir = tmp_path_factory.mktemp("teacher")
+    config = emogan.preset("flow")
+    config.data = config_lib.DataConfig(count=16)
+    config.unet = config_lib.UNetConfig(widths="8", blocks=1, attention=False)
+    config.flow.epochs, config.flow.batch_size, config.flow.learning_rate, config.flow.warm_up = 2, 8, 0.05, 0
+    config.flow_edit = config_lib.FlowEditConfig(steps=2)
+    config.run = config_lib.RunConfig(sample_every=100, checkpoint_every=100, tensorboard=False)
+    pipeline.run(config, workdir)
+    return workdir
+
+
+def test_a_run_learns_its_teachers_edits_and_ends_with_a_model(teacher, tmp_path, capsys):
+    config = config_of(teacher=str(teacher), epochs=3.0, learning_rate=3e-3)
+    config.data = config_lib.DataConfig(count=24)
+    config.run = config_lib.RunConfig(sample_every=100, checkpoint_every=4, tensorboard=False)
+    pipeline.run(config, tmp_path / "run")
+    assert len(list((tmp_path / "run" / "pairs").iterdir())) == 1
+    model = emogan.load(tmp_path / "run")
+    assert model.networks.kind == "translator"
+    assert model.faces(toyfaces.load("valid", 0, 2).images, "all").shape == (7, 2, 48, 48)
+    # Finished, it asks for its teacher no more.
+    config.student.epochs = 3.0
+    pipeline.run(config, tmp_path / "run")
+    assert "wrote" in capsys.readouterr().out
+
+
+def test_a_teacher_of_other_faces_is_refused(teacher, tmp_path):
+    config = config_of(teacher=str(teacher))
+    config.data = config_lib.DataConfig(count=24, size=32)
+    with pytest.raises(
+        ValueError, match=r"student.teacher: expected a model of 32x32 gray faces .*, found .*48x48 gray"
+    ):
+        pipeline.run(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda c: setattr(c.student, "teacher", " "), "student.teacher: expected a model's name"),
+        (lambda c: setattr(c.student, "imitation", -1.0), "student.imitation: expected"),
+        (lambda c: setattr(c.translator, "informed", True), "translator.informed: expected false with phase student"),
+        (lambda c: setattr(c.parallel, "microbatches", 2), "parallel.microbatches: expected 1 with phase student"),
+    ],
+)
+def test_wrong_settings_are_named(change, line):
+    config = config_of()
+    change(config)
+    with pytest.raises(ValueError, match=line):
+        config.check()
+    assert losses.ADVERSARIAL["relativistic"].relativistic
