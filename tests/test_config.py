@@ -94,6 +94,7 @@ OUT_OF_RANGE = [
     ("parallel.microbatches", 4097),
     ("parallel.data", "split"),
     ("parallel.optimizer", "split"),
+    ("student.teacher", ""),
     # Typed with a few digits too many, or not a number at all.
     *((name, value) for name in NUMBERS for value in (10**9, -(10**9)) if name not in ("seed", "flow_edit.seed")),
     *((name, value) for name in RATES for value in (float("nan"), float("inf"), -float("inf"))),
@@ -122,7 +123,7 @@ def test_every_field_with_a_range_is_checked(name):
     free = {"preset", "data.dir", "model.encoder_labels", "model.batch_norm", "model.critic_norm", "run.tensorboard"}
     free |= {"data.ferplus", "data.class_names"}
     free |= {"translator.skip", "translator.projection", "translator.informed", "translator.mirrored"}
-    free |= {"joint.balanced", "joint.augment", "unet.attention"}
+    free |= {"joint.balanced", "joint.augment", "unet.attention", "student.augment"}
     assert (name in free) != any(name == checked for checked, _ in OUT_OF_RANGE)
 
 
@@ -198,7 +199,7 @@ def test_flow_may_be_prolonged_and_edit_otherwise_but_not_be_another_network():
     new.flow.epochs, new.flow_edit.t_max, new.flow_edit.method = 300.0, 0.75, "inversion"
     assert config_lib.differences(old, new) == []
     new.unet.blocks, new.phases = 3, "flow,classifier"
-    assert config_lib.differences(old, new) == ["unet.blocks: 2 -> 3"]
+    assert config_lib.differences(old, new) == ["unet.blocks: 1 -> 3"]
     new.phases = "gan,encoder"
     assert config_lib.differences(old, new)[0] == "phases: 'flow' -> 'gan,encoder'"
 

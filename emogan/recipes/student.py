@@ -48,7 +48,7 @@ class StudentConfig:
     def check(self) -> None:
         state_lib.check_optimisation("student", self)
         if not self.teacher.strip():
-            raise ValueError("student.teacher: expected a model's name, a run's folder or a file, found none")
+            raise ValueError("student.teacher: expected a model's name, a run's folder or a file, found ''")
         ranges.between("student.critic_rate", self.critic_rate, 0.01, 100.0)
         ranges.between("student.b2", self.b2, 0.0, 0.999999)
         ranges.between("student.ema_decay", self.ema_decay, 0.0, 0.999999)
