@@ -236,7 +236,9 @@ def _lying(pixels: np.ndarray, best: float) -> str:
 
 
 def _places(path: pathlib.Path, faces: Sequence[detection.Face]) -> str:
-    """Returns a line that says where faces are."""
+    """Returns a line that says where faces are, or "" of none."""
+    if not faces:
+        return ""
     places = [
         f"{number} at ({face.square.left:.0f}, {face.square.top:.0f}), {int(face.square.side)} pixels, confidence "
         f"{face.confidence:.2f}"

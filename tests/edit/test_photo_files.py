@@ -184,6 +184,7 @@ def test_a_folder_gives_a_sheet_with_progress_and_tells_what_was_left_out(model,
     assert done.faces == 3
     assert seen == [(i, 5) for i in range(1, 6)]
     assert len(done.remarks) == 2
+    assert [line.split(": ")[1] for line in done.found] == ["1 face", "1 face", "1 face"]  # of a, b and e
     assert "d.png: expected a photograph with a face, found none" in done.remarks[0]
     assert "e.png: expected faces of at least 40 pixels, found one of" in done.remarks[1]
     height = pixels(tmp_path / "sheet.jpg").shape[0]
