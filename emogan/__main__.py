@@ -18,6 +18,8 @@ COMMANDS = {
     "audit": ("audit", "report duplicates and leakage in a data set"),
 }
 
+_READ_ALONE = (".mov", ".mkv", ".m4v", ".avi")  # videos of kinds that are not written
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command with its arguments; wrong ones end in one line and status 2."""
@@ -47,6 +49,8 @@ def _edit_flags(arguments: Sequence[str]) -> list[str]:
     if count == 2 and not any(flag.startswith("--output") for flag in flags):
         photo, emotion = pathlib.Path(places[0]), places[1]
         suffix = ".gif" if ":" in emotion else photo.suffix
+        if suffix.lower() in _READ_ALONE:
+            suffix = ".mp4"
         named.append(f"--output={photo.with_name(photo.stem + '_' + emotion.replace(':', '_') + suffix)}")
     return [*named, *flags, *places[3:]]
 

@@ -43,7 +43,7 @@ IMAGES = script.define_path("images", "", "pictures uint8 [M, 48, 48] of another
 LABELS = script.define_path("labels", "", "with --images: the emotions asked for, int [M], .npy")
 SOURCES = script.define_path("sources", "", "with --images: places in the split of the edited faces, int [M], .npy")
 MODEL = script.define_path(
-    "model", "", f"without a run: {' or '.join(model_file.SHIPPED)}, which ships, or a file that export_model.py wrote"
+    "model", "", f"without a run: {' or '.join(model_file.SHIPPED)}, which ship, or a file that export_model.py wrote"
 )
 REFERENCES = flags.DEFINE_bool("references", False, "score no model, but real faces, blurred ones, noise and the like")
 WRITE_FACES = script.define_path("write_faces", "", "only write the split as images.npy and labels.npy to this folder")

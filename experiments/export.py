@@ -17,7 +17,7 @@ from emogan.train import run_folder
 from emogan.util import files
 
 WORKDIR = script.define_path(
-    "workdir", None, "the folder of a finished run; fer2013 is the model that ships with emogan", required=True
+    "workdir", None, "the folder of a finished run; fer2013 is a model that ships with emogan", required=True
 )
 FORMAT = flags.DEFINE_enum("format", None, ["jax", "onnx", "web"], "what to write: docs/export.md", required=True)
 OUTPUT = script.define_path(

@@ -58,7 +58,8 @@ def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int, st
         shares = np.linspace(0.0, 1.0, frames)[:, None]
         blends = ((1.0 - shares) * first + shares * last).repeat(len(faces), axis=0)
         every = np.tile(faces, (frames, *(1,) * (faces.ndim - 1)))
-        return model.faces(every, blends, strength=strength).reshape(frames, *faces.shape)
+        labels = np.tile(model.source(faces), frames)
+        return model.faces(every, blends, labels=labels, strength=strength).reshape(frames, *faces.shape)
     return np.round(_each(functools.partial(model.faces, faces, strength=strength), emotion, frames)).astype(np.uint8)
 
 

@@ -29,6 +29,8 @@ class FlowEditor(editor.Editor):
     and 40 % surprised: floats [C] or [N, C] whose sums are 1.
     """
 
+    blends = True
+
     def _make_networks(self) -> None:
         """Makes the one network that the ODE asks, where the base has E and G."""
         self.bends, self._encoder_takes = False, ""

@@ -11,8 +11,8 @@ def load(source: str | pathlib.Path = model_file.DEFAULT) -> editor.Editor:
     """Returns a trained model that edits faces.
 
     Args:
-      source: "fer2013", the model that ships with emogan; the folder of a finished run; or a model's file. Where a
-        run's folder has the name of a model that ships, it is the folder.
+      source: "fer2013-flow" or "fer2013", the models that ship with emogan; the folder of a finished run; or a model's
+        file. Where a run's folder has the name of a model that ships, it is the folder.
 
     Raises:
       FileNotFoundError: if there is neither such a file nor a finished run's.

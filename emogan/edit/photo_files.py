@@ -121,7 +121,8 @@ class Written:
       remarks: lines of text for the user.
       edited: how many photographs have such a face.
       skipped: how many have none.
-      failed: a line for each that cannot be read, or has too many faces for its strip.
+      failed: a line for each that cannot be read, has too many faces for its strip, or none of a number that was asked
+        for.
       found: a line for each photograph in which faces were looked for: where they are.
     """
 
@@ -198,8 +199,9 @@ def _found(path: pathlib.Path, image: PIL.Image.Image, crop: str, spec: dataset.
     seen = photo.opaque().pixels  # beneath what is transparent may lie anything
     every = detection.find(seen, 0.0)
     best = max((face.confidence for face in every), default=0.0)
-    if best < _UPRIGHT and not chosen.any_pose and (way := _lying(seen, best)):
-        why = f"expected an upright photograph, found a face when it is turned {way}; turn it, or give --any_pose"
+    seen_by_user = chosen.any_pose or isinstance(chosen.faces, tuple)
+    if best < _UPRIGHT and not seen_by_user and (way := _lying(seen, best)):
+        why = f"expected an upright photograph, found a face when it is turned {way}; turn it first"
         return dataclasses.replace(photo, left_out=(why,))
     sure = [face for face in every if face.confidence >= chosen.min_confidence]
     if not sure and best >= _DOUBTFUL:
@@ -372,9 +374,9 @@ def edited(
     """
     model.label(emotion)
     # Whoever names a face has seen it.
-    chosen = Selection() if faces is None else Selection(tuple(faces), any_pose=True, first=0)
+    chosen = Selection(first=0) if faces is None else Selection(tuple(faces), any_pose=True, first=0)
     photo = _of(source, model.spec, chosen)
-    if not photo.squares:
+    if not photo.squares or (faces is not None and len(photo.squares) < len(set(faces))):
         raise ValueError(_lack(photo))
     before = photo.cut()
     after = model.faces(before, emotion, strength=strength)[None]

@@ -74,7 +74,7 @@ def _edited(
     if change.ndim == 3 and part.ndim == 2:
         bent, change = bent @ _LUMA, change @ _LUMA
     enlarged = functools.partial(_enlarged, side=square.side, place=place)
-    fades = np.minimum(enlarged(kept), 1.0) - 1.0
+    fades = np.clip(enlarged(kept), 0.0, 1.0) - 1.0
     if change.ndim == 2:
         luminance = part if part.ndim == 2 else part @ _LUMA
         change = enlarged(change) + fades * (luminance - enlarged(bent))

@@ -47,15 +47,15 @@ def follow(
       smallest: pixels of the side of a square below which a face is not edited.
       any_pose: whether faces that are turned away are edited.
     """
-    open_tracks: list[dict[int, detection.Face]] = []
+    open_tracks: list[dict[int, detection.Face]] = []  # by frame, in order
     closed: list[dict[int, detection.Face]] = []
     gap = max(1, round(GAP * rate))
     for i, faces in enumerate(found):
-        lost = [track for track in open_tracks if i - max(track) > gap]
+        lost = [track for track in open_tracks if i - next(reversed(track)) > gap]
         closed += lost
-        open_tracks = [track for track in open_tracks if track not in lost]
+        open_tracks = [track for track in open_tracks if i - next(reversed(track)) <= gap]
         pairs = sorted(
-            (_distance(track[max(track)].square, face.square), t, f)
+            (_distance(track[next(reversed(track))].square, face.square), t, f)
             for t, track in enumerate(open_tracks)
             for f, face in enumerate(faces)
         )
@@ -69,9 +69,9 @@ def follow(
             else:
                 open_tracks.append({i: face})
     every = closed + open_tracks
-    # All are kept of a video that is shorter than a face must be seen.
+    # A video may be shorter than a face must be seen.
     least = min(max(1, round(SHORTEST * rate)), len(found))
-    tracks = [_smooth(track, rate, smallest, any_pose) for track in every if len(track) >= least]
+    tracks = [_smooth(track, len(found), rate, smallest, any_pose) for track in every if len(track) >= least]
     return sorted(tracks, key=lambda track: (track.start, track.squares[0].left))
 
 
@@ -89,7 +89,7 @@ def _distance(one: detection.Square, other: detection.Square) -> float:
     return float(max(np.hypot(x, y) / (_NEAR * side), np.log(grown) / np.log(_ALIKE)))
 
 
-def _smooth(track: dict[int, detection.Face], rate: float, smallest: float, any_pose: bool) -> Track:
+def _smooth(track: dict[int, detection.Face], count: int, rate: float, smallest: float, any_pose: bool) -> Track:
     seen = sorted(track)
     frames = np.arange(seen[0], seen[-1] + 1)
     squares = [track[i].square for i in seen]
@@ -100,7 +100,11 @@ def _smooth(track: dict[int, detection.Face], rate: float, smallest: float, any_
     turned = np.interp(frames, seen, [track[i].turned for i in seen]) > 0
     good = (places[2] >= smallest) & (any_pose | ~turned)
     fade = max(1.0, FADE * rate)
-    away = ndimage.distance_transform_edt(np.pad(good, 1))[1:-1]  # frames to the next that is not edited
+    # Frames to the next that is not edited; before the first and after the last of the video there is none.
+    around = int(np.ceil(fade)) + 1
+    ends = (around * [seen[0] == 0 and good[0]], around * [seen[-1] == count - 1 and good[-1]])
+    whole = np.concatenate([ends[0], good, ends[1], [False]])
+    away = ndimage.distance_transform_edt(whole)[around : around + len(good)]
     weights = np.minimum(away / fade, 1.0).astype(np.float32)
     return Track(
         int(seen[0]),

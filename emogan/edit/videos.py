@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import fractions
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from emogan.edit import detection, editor, photo_files, photos, tracks
+from emogan.edit import checked, detection, editor, emotion_spec, photo_files, photos, tracks
 from emogan.util import files, images, untrusted
 
 INPUTS = (".mp4", ".webm", ".mov", ".mkv", ".m4v", ".avi")
@@ -21,6 +22,9 @@ _STEADY = 1.0  # frames: the standard deviation of the Gaussian that smooths wha
 _QUALITY = {".mp4": {"crf": "18"}, ".webm": {"crf": "24", "b": "0"}}
 _SOUNDS = {".mp4": ("aac", "mp3", "ac3", "eac3", "opus", "alac"), ".webm": ("opus", "vorbis")}  # that they hold
 _SOUND_CODECS = {".mp4": "aac", ".webm": "libopus"}  # for what they do not
+_BT709, _BT601, _UNKNOWN = 1, 5, 2  # matrices of colours, as FFmpeg numbers them
+_STUDIO = 1  # the range 16..235, likewise
+_HD = 720  # rows from which a video that does not name its matrix has that of BT.709
 _KIND = "a video (.mp4, .webm, .mov, .mkv, .m4v or .avi)"
 
 Progress = Callable[[int, int], None]
@@ -90,7 +94,8 @@ def write(
     """
     chosen = chosen or photo_files.Selection()
     check(emotion, output, chosen)
-    model.label(emotion)
+    emotion_spec.check(model, emotion, 2)
+    checked.strength(strength)
     if not source.is_file():
         raise FileNotFoundError(f"{source}: expected {_KIND}, found no file")
     if output.exists() and output.samefile(source):
@@ -102,7 +107,8 @@ def write(
         rate, total = float(video.rate), video.count
         for frame in video.frames():
             found.append(detection.find(frame.pixels, chosen.min_confidence))
-            tell(len(found), max(total, len(found)))
+            tell(len(found), max(total, len(found) + 1))
+        tell(len(found), len(found))
     followed = tracks.follow(found, rate, detection.smallest(model.spec), chosen.any_pose)
     followed = [one for one in followed if one.weights.any()]
     if chosen.faces == photo_files.LARGEST:
@@ -120,11 +126,14 @@ def write(
                 if track.start <= i < track.start + len(track):
                     cut.append(detection.cut(frame.pixels, track.squares[i - track.start], model.spec))
     tell, edits = note("editing"), []
-    for done, (cut, track) in enumerate(zip(cuts, followed, strict=True)):
-        edits.append(_edited(model, np.stack(cut), emotion, strength, track))
-        tell(done + 1, len(followed))
+    whole, done = sum(len(track) for track in followed), 0
+    for i, track in enumerate(followed):
+        edits.append(_edited(model, np.stack(cuts[i]), emotion, strength, track))
+        cuts[i], done = [], done + len(track)
+        tell(done, whole)
 
     tell = note("writing")
+    output.parent.mkdir(parents=True, exist_ok=True)
     with _opened(source) as video, files.replacing(output) as temporary:
         _encode(video, temporary, output.suffix.lower(), followed, edits, lambda done: tell(done, len(found)))
     name = untrusted.escaped(str(source))
@@ -164,10 +173,19 @@ def _edited(model: editor.Editor, before: np.ndarray, emotion: str, strength: fl
 
 @dataclasses.dataclass(frozen=True)
 class _Frame:
-    """A frame of a video: pixels uint8 [H, W, 3], upright, and when it is shown, in units of the stream's time."""
+    """A frame of a video.
+
+    Attributes:
+      pixels: uint8 [H, W, 3], upright.
+      time: when it is shown, in units of the stream's time, if the file says it.
+      matrix: of its colours, as FFmpeg numbers them: 1 (BT.709) or 5 (BT.601).
+      ratio: of the sides of its pixels, width over height.
+    """
 
     pixels: np.ndarray
     time: int | None
+    matrix: int
+    ratio: fractions.Fraction
 
 
 class _Video:
@@ -175,10 +193,13 @@ class _Video:
 
     def __init__(self, container: Any, path: pathlib.Path):
         self._path = untrusted.escaped(str(path))
-        if not container.streams.video:
-            raise ValueError(f"{self._path}: expected {_KIND}, found no pictures in it")
-        self._container, self.stream = container, container.streams.video[0]
-        self.sound = container.streams.audio[0] if container.streams.audio else None
+        pictures, sounds = (
+            [stream for stream in streams if stream.codec_context is not None]  # those that FFmpeg can decode
+            for streams in (container.streams.video, container.streams.audio)
+        )
+        if not pictures:
+            raise ValueError(f"{self._path}: expected {_KIND}, found no pictures in it that can be read")
+        self._container, self.stream, self.sound = container, pictures[0], sounds[0] if sounds else None
         self.stream.thread_type = "AUTO"
         self.rate = self.stream.average_rate or self.stream.guessed_rate or fractions.Fraction(25)
         self.count = int(self.stream.frames or 0)  # 0 where the file does not say it
@@ -209,10 +230,13 @@ class _Video:
                 count += 1
                 if count > MOST_FRAMES:
                     raise ValueError(f"{self._path}: expected at most {MOST_FRAMES} frames, found more; cut it")
-                pixels = frame.to_ndarray(format="rgb24")
-                if frame.rotation % 360:
-                    pixels = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4))
-                yield _Frame(pixels, frame.pts)
+                matrix = _matrix(frame)
+                pixels = frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
+                quarters = round(frame.rotation / 90) % 4
+                if quarters:
+                    pixels = np.ascontiguousarray(np.rot90(pixels, quarters))
+                ratio = self.stream.sample_aspect_ratio or fractions.Fraction(1)
+                yield _Frame(pixels, frame.pts, matrix, 1 / ratio if quarters % 2 else ratio)
 
 
 @contextlib.contextmanager
@@ -220,29 +244,45 @@ def _opened(path: pathlib.Path) -> Iterator[_Video]:
     """Opens a video; whatever is wrong with it is a ValueError."""
     av = _av()
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="ignore") as container:
             yield _Video(container, path)
     except av.error.FFmpegError as error:
         reason = " ".join(str(error.strerror or error).split())
         raise ValueError(f"{untrusted.escaped(str(path))}: expected {_KIND}, found {reason}") from error
 
 
+@contextlib.contextmanager
+def _told_of_target(path: pathlib.Path) -> Iterator[None]:
+    """Has what the system refuses of the file that is written name that file, as the input is being read meanwhile."""
+    av = _av()
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EDQUOT):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 class _Target:
     """A video that is being written, with the times and the sound of another."""
 
-    def __init__(self, container: Any, suffix: str, video: _Video, shape: tuple[int, ...]):
+    def __init__(self, container: Any, suffix: str, video: _Video, first: _Frame):
         self._container = container
         container.metadata["comment"] = images.SYNTHETIC["Source"]
         self._stream = container.add_stream(CODECS[suffix], rate=video.rate, options=_QUALITY[suffix])
         # Colours are stored for 2x2 pixels, so the sides are even.
-        self._height, self._width = (side // 2 * 2 for side in shape[:2])
+        self._height, self._width = (side // 2 * 2 for side in first.pixels.shape[:2])
         self._stream.height, self._stream.width, self._stream.pix_fmt = self._height, self._width, "yuv420p"
         self._unit = video.stream.time_base or 1 / video.rate
         self._stream.codec_context.time_base = self._unit
-        self._next = 0
+        self._next, self._matrix = 0, first.matrix
+        context = self._stream.codec_context
+        context.colorspace, context.color_range = first.matrix, _STUDIO
+        self._stream.sample_aspect_ratio = first.ratio
         self._sound, self._copied = None, False
+        self._decoder = video.sound.codec_context if video.sound is not None else None
         if video.sound is not None:
-            self._copied = video.sound.codec_context.name in _SOUNDS[suffix]
+            self._copied = video.sound.codec_context.codec.canonical_name in _SOUNDS[suffix]
             self._sound = (
                 container.add_stream_from_template(video.sound)
                 if self._copied
@@ -252,6 +292,7 @@ class _Target:
     def add(self, pixels: np.ndarray, time: int | None) -> None:
         """Adds a frame uint8 [H, W, 3]."""
         frame = _av().VideoFrame.from_ndarray(np.ascontiguousarray(pixels[: self._height, : self._width]), "rgb24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace=self._matrix, dst_color_range=_STUDIO)
         # Some files repeat a time, which no encoder takes.
         frame.pts, frame.time_base = max(self._next, time or 0), self._unit
         self._next = frame.pts + 1
@@ -270,6 +311,8 @@ class _Target:
         """Writes what the encoders still hold."""
         self._container.mux(self._stream.encode(None))
         if self._sound is not None and not self._copied:
+            for frame in self._decoder.decode(None):
+                self._container.mux(self._sound.encode(frame))
             self._container.mux(self._sound.encode(None))
 
 
@@ -282,13 +325,13 @@ def _encode(
     tell: Callable[[int], None],
 ) -> None:
     """Writes the edited frames and the sound."""
-    with _av().open(str(path), "w", format=suffix[1:]) as container:
+    with _told_of_target(path), _av().open(str(path), "w", format=suffix[1:]) as container:
         target, count, waiting = None, 0, []
         for item in video.frames_and_sound():
             if not isinstance(item, _Frame):
                 waiting.append(item)
             else:
-                target = target or _Target(container, suffix, video, item.pixels.shape)
+                target = target or _Target(container, suffix, video, item)
                 target.add(_put_back(item.pixels, count, followed, edits), item.time)
                 count += 1
                 tell(count)
@@ -297,6 +340,14 @@ def _encode(
                     target.add_sound(packet)
                 waiting = []
         target.end()
+
+
+def _matrix(frame: Any) -> int:
+    """Returns the matrix of a frame's colours."""
+    named = int(frame.colorspace)
+    if named == _UNKNOWN:
+        return _BT709 if frame.height >= _HD else _BT601
+    return _BT709 if named == _BT709 else _BT601
 
 
 def _put_back(pixels: np.ndarray, number: int, followed: Sequence[tracks.Track], edits: Sequence[_Edits]) -> np.ndarray:

@@ -26,7 +26,7 @@ _WEIGHTS = ("imitation", "edges", "adversarial", "r1_r2", "roughness")
 
 @dataclasses.dataclass
 class StudentConfig:
-    """Phase `student`: E and G learn the edits of a teacher; D judges them beside real faces of the target label."""
+    """Phase `student`: E and G learn the edits of a teacher; D judges them under their targets, beside real faces."""
 
     recipe: ClassVar[state_lib.Recipe]
     teacher: str = model_file.DEFAULT  # a model that ships, a run's folder, or a model's file

@@ -77,7 +77,11 @@ def test_a_way_of_a_flow_goes_through_blends_of_the_two_emotions(faces):
     class Blending:
         blends, class_names, label = True, emogan.EMOTIONS, staticmethod(emogan.EMOTIONS.index)
 
-        def faces(self, faces, emotion, strength):
+        def source(self, faces):
+            return np.zeros(len(faces), np.int32)
+
+        def faces(self, faces, emotion, labels, strength):
+            assert len(labels) == len(faces)
             asked.append(emotion)
             return faces
 

@@ -84,3 +84,11 @@ def test_the_largest_covers_most():
     every = follow(found)
     assert [track.squares[0].left for track in tracks.largest(every)] == [pytest.approx(300)]
     assert tracks.largest([]) == []
+
+
+def test_an_edit_of_a_face_that_is_always_there_does_not_fade_at_the_ends_of_the_video():
+    (track,) = follow([[face(100)]] * 30)
+    assert (track.weights == 1).all()
+    (track,) = follow([[face(100)] if i < 20 else [] for i in range(30)])
+    assert track.weights[0] == 1
+    assert track.weights[-1] < 0.5

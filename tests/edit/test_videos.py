@@ -23,7 +23,7 @@ SHARPEST = 12  # gray levels by which H.264 may change a frame that is not edite
 class Darkens:
     """A model whose edits are 60 gray levels darker."""
 
-    spec, class_names, bends, blends = dataset.FER2013, emogan.EMOTIONS, False, False
+    spec, class_names, bends, blends, encoder_labels = dataset.FER2013, emogan.EMOTIONS, False, False, ""
     label = staticmethod(emogan.EMOTIONS.index)
 
     def sequence(self, faces, emotion, strength):
@@ -182,3 +182,37 @@ except ValueError as error:
     assert done.stdout.startswith("expected PyAV for videos, found none (")
     assert done.stdout.endswith("pip install -e '.[video]'\n")
     assert done.stdout.count("\n") == 1
+
+
+def test_colours_and_the_shape_of_pixels_stay(frames, tmp_path):
+    coloured = np.broadcast_to(np.array([200, 60, 40], np.uint8), frames.shape).copy()
+    coloured[:, :, :150] = frames[:, :, :150]
+    with av.open(str(tmp_path / "in.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": "10"})
+        stream.height, stream.width, stream.pix_fmt = 240, 300, "yuv420p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = 1, 1  # BT.709
+        stream.sample_aspect_ratio = Fraction(4, 3)
+        for i, pixels in enumerate(coloured):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[:, :300]), "rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1)
+            frame.pts, frame.time_base = i, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    videos.write(Darkens(), tmp_path / "in.mp4", "sad", tmp_path / "new" / "out.mp4")
+    with av.open(str(tmp_path / "new" / "out.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.sample_aspect_ratio == Fraction(4, 3)
+        frame = next(container.decode(stream))
+        assert int(frame.colorspace) == 1
+        shown = frame.reformat(format="rgb24", src_colorspace=1).to_ndarray()
+    assert np.abs(shown[100:140, 250:290].reshape(-1, 3).mean(0) - [200, 60, 40]).max() < 6  # 20 by the other matrix
+
+
+def test_sound_that_the_output_holds_is_copied(frames, tmp_path):
+    clip = write_clip(tmp_path / "in.mp4", frames, "libmp3lame")
+    videos.write(Darkens(), clip, "sad", tmp_path / "out.mp4")
+    found = []
+    for path in (clip, tmp_path / "out.mp4"):
+        with av.open(str(path)) as container:
+            found.append([bytes(packet) for packet in container.demux(audio=0) if packet.dts is not None])
+    assert found[0] == found[1]

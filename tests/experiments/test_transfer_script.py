@@ -29,7 +29,8 @@ answers = []
 for arguments in json.load(sys.stdin):
     out, err = io.StringIO(), io.StringIO()
     flags.FLAGS.unparse_flags()
-    for name in ("workdir", "input", "emotion", "output", "crop", "frames"):
+    own = ("workdir", "input", "emotion", "output", "crop", "frames", "faces", "min_confidence", "any_pose", "strength")
+    for name in own:
         flags.FLAGS[name].unparse()
     sys.argv = ["transfer.py", *arguments]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
