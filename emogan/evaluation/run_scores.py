@@ -246,9 +246,7 @@ def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
         )
     held_out, train = pipeline.load_data(config, options.split), pipeline.load_data(config, "train")
     if options.faces:
-        held_out = dataclasses.replace(
-            held_out, images=held_out.images[: options.faces], labels=held_out.labels[: options.faces]
-        )
+        held_out = held_out.take(np.arange(min(options.faces, len(held_out))))
     path = pathlib.Path(options.judge)
     if not options.judge:
         judge = judge_lib.packaged(config.data.name)

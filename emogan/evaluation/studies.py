@@ -1,5 +1,6 @@
 """A study from models, runs and pictures of other programs: whose edits are shown, and of which faces."""
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -33,7 +34,8 @@ def read(
       say: given a line about each model that is read.
 
     Raises:
-      FileNotFoundError, ValueError: if something is not as it must be, or two models are of different data.
+      FileNotFoundError, ValueError: if something is not as it must be, or two models are of different data. Other
+        labels of the same faces are no other data: those of the first model count.
     """
     found = [run_scores.read_exported(source) for source in models]
     entered = [(untrusted.escaped(name), model, trained_on) for name, model, _, trained_on in found]
@@ -47,16 +49,23 @@ def read(
     for config in configs:
         if data.dir:
             config.data.dir = data.dir
-        if config.data != configs[0].data:
+        if _of_own_labels(config.data) != _of_own_labels(configs[0].data):
             one, other = (f"{part.data.name} in {part.data.dir or 'no folder'}" for part in (configs[0], config))
             raise ValueError(f"expected models of one data set, found {one} and {other}; give --data_dir")
     held_out = pipeline.load_data(configs[0], split)
-    if entered:
-        train = pipeline.load_data(configs[0], "train")
-        for name, _, trained_on in entered:
-            run_scores.check_trained_on(name, trained_on, train)
+    training_data: dict[str, dataset.Dataset] = {}
+    for (name, _, trained_on), config in zip(entered, configs, strict=False):
+        labels = config.data.labels
+        if labels not in training_data:
+            training_data[labels] = pipeline.load_data(config, "train")
+        run_scores.check_trained_on(name, trained_on, training_data[labels])
     entrants = [_of_model(name, model, held_out) for name, model, _ in entered]
     return held_out, entrants + [_of_edits(*one, held_out) for one in edits]
+
+
+def _of_own_labels(data: config_lib.DataConfig) -> config_lib.DataConfig:
+    """Returns a configuration of the same faces with the labels that came with them."""
+    return dataclasses.replace(data, labels="fer2013", ferplus="")
 
 
 def _of_model(name: str, model: editor.Editor, held_out: dataset.Dataset) -> study_pictures.Entrant:
