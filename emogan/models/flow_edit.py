@@ -28,7 +28,7 @@ class FlowEditConfig:
     t_max: float = 0.85  # the share of noise at which an edit begins; less keeps more of the face
     steps: int = 14
     solver: str = "euler"  # or heun, which asks the network twice a step
-    guidance: float = 4.5  # of the wanted label
+    guidance: float = 5.5  # of the wanted label
     guidance_source: float = 1.0  # of the face's own label
     noises: int = 1  # averaged in each step of a difference
     seed: int = 0  # of the noise; the same face and seed have the same noise
