@@ -1,5 +1,7 @@
 """What is scored and written as a whole: names that clash, and results that are not whole."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -32,3 +34,13 @@ def test_other_faces_than_those_of_the_judges_are_refused_in_a_line():
     config = config_lib.Config(data=config_lib.DataConfig(size=128, channels=3))
     with pytest.raises(ValueError, match=r"expected faces of 48x48 gray, for which the judges .* found 128x128 colour"):
         run_scores.load_faces(config, run_scores.Options())
+
+
+def test_the_first_faces_keep_their_distributions(monkeypatch):
+    held_out = toyfaces.load("valid", 0, 30)
+    held_out = dataclasses.replace(held_out, distributions=np.eye(7, dtype=np.float32)[held_out.labels])
+    monkeypatch.setattr(run_scores.pipeline, "load_data", lambda config, split: held_out)
+    faces = run_scores.load_faces(config_lib.Config(), run_scores.Options(faces=12))
+    assert len(faces.held_out) == 12
+    np.testing.assert_array_equal(faces.held_out.distributions, held_out.distributions[:12])
+    assert len(run_scores.load_faces(config_lib.Config(), run_scores.Options(faces=99)).held_out) == 30
