@@ -47,5 +47,5 @@ def test_models_that_learned_other_labels_of_the_same_faces_are_in_one_study(rea
 
 def test_models_of_other_faces_are_not(read):
     data = [config_lib.DataConfig(name="fer2013"), config_lib.DataConfig(name="toyfaces")]
-    with pytest.raises(ValueError, match="expected models of one data set, found fer2013 .* and toyfaces"):
+    with pytest.raises(ValueError, match=r"expected models of one data set, found fer2013 .* and toyfaces"):
         read(*data)
