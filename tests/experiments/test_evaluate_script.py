@@ -228,7 +228,7 @@ def test_references_are_scored_alone(call_script, tmp_path):
 
 
 WRONG = {
-    "no run": (["--workdir=nowhere"], "nowhere: expected fer2013, the folder of a finished run"),
+    "no run": (["--workdir=nowhere"], "nowhere: expected fer2013 or fer2013-flow, the folder of a finished run"),
     "unknown split": (["--split=training"], "training"),
     "no judge": (["--workdir={run}", "--judge=absent.npz"], "absent.npz: expected a judge's .npz, found none"),
     "a judge of FER2013 alone": (["--workdir={run}", "--judge=hog"], "--judge=hog: expected fer2013, whose faces"),

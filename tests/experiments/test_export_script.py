@@ -53,7 +53,7 @@ def test_a_page_is_a_folder_with_all_it_needs(call_script, trained_workdir, tmp_
     [
         (
             ["--format=jax", "--workdir=absent"],
-            "absent: expected fer2013, the folder of a finished run, or a model's .npz, found none; ",
+            "absent: expected fer2013 or fer2013-flow, the folder of a finished run, or a model's .npz, found none; ",
         ),
         (
             ["--format=jax", "--output=absent/a.jax"],

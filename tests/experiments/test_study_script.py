@@ -79,7 +79,7 @@ WRONG = {
     "too few": (["--make", "--each=90", "--output=new", "{arrays}"], "--each: expected 90 faces that are "),
     "no run": (
         ["--make", "--workdir=nowhere", "--output=new"],
-        "nowhere: expected fer2013, the folder of a finished run",
+        "nowhere: expected fer2013 or fer2013-flow, the folder of a finished run",
     ),
 }
 
