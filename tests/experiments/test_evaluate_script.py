@@ -157,7 +157,10 @@ def test_rows_are_trained_beside_each_other_and_scored_elsewhere(call_script, tm
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("absent.npz", "a model's .npz, found none"), ("fer2012", "fer2013, the folder of a finished run, or a model's")],
+    [
+        ("absent.npz", "a model's .npz, found none"),
+        ("fer2012", "fer2013 or fer2013-flow, the folder of a finished run, or a model's"),
+    ],
 )
 def test_a_model_that_is_not_there_ends_in_one_line(call_script, tmp_path, name, expected):
     result = call_script("evaluate.py", f"--model={name}", f"--workdir={tmp_path}", cwd=tmp_path)

@@ -11,7 +11,7 @@ import pytest
 EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
 SCRIPTS = sorted(EXPERIMENTS.glob("*.py"))
 # What a flag is called that takes no path, though its value is a text.
-NO_PATHS = {"assume", "command", "coordinator_address", "dataset", "emotion"}
+NO_PATHS = {"assume", "command", "coordinator_address", "dataset", "emotion", "faces"}
 LISTS_WITHOUT_PATHS = {
     *("sections", "width", "peers", "train", "set", "splits", "devices", "batch_sizes", "modes", "scaling", "assume")
 }
