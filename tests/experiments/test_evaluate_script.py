@@ -159,7 +159,7 @@ def test_rows_are_trained_beside_each_other_and_scored_elsewhere(call_script, tm
     ("name", "expected"),
     [
         ("absent.npz", "a model's .npz, found none"),
-        ("fer2012", "fer2013 or fer2013-flow, the folder of a finished run, or a model's"),
+        ("fer2012", "fer2013 or fer2013-flow, the folder of a finished run"),
     ],
 )
 def test_a_model_that_is_not_there_ends_in_one_line(call_script, tmp_path, name, expected):

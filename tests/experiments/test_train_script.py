@@ -49,7 +49,7 @@ def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(ca
 
 
 WRONG = {
-    "unknown preset": (["--config=peper"], ", stargan, flow, judge, found 'peper'"),
+    "unknown preset": (["--config=peper"], ", stargan, flow, student, judge, found 'peper'"),
     "wrong type": (["--config.gan.epochs=many"], "config.gan.epochs"),
     "out of range": (["--config.gan.b1=2"], "gan.b1: expected 0.0 to 0.9999, found 2.0"),
     "unknown data set": (
