@@ -18,7 +18,7 @@ COMMANDS = {
     "audit": ("audit", "report duplicates and leakage in a data set"),
 }
 
-_READ_ALONE = (".mov", ".mkv", ".m4v", ".avi")  # videos of kinds that are not written
+_READ_ALONE = (".mov", ".mkv", ".m4v", ".avi")  # videos that are not written; `videos` would import JAX
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,7 @@ import PIL.Image
 import pytest
 
 from emogan import __main__ as command
+from emogan.edit import videos
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 
@@ -32,6 +33,8 @@ def call(*arguments, cwd):
         (["in/a.jpg", "happy"], ["--input=in/a.jpg", "--emotion=happy", "--output=in/a_happy.jpg"]),
         (["a.jpg", "sad:happy"], ["--input=a.jpg", "--emotion=sad:happy", "--output=a_sad_happy.gif"]),
         (["photos", "sad"], ["--input=photos", "--emotion=sad", "--output=photos_sad"]),
+        (["a.MOV", "sad"], ["--input=a.MOV", "--emotion=sad", "--output=a_sad.mp4"]),
+        (["a.webm", "sad"], ["--input=a.webm", "--emotion=sad", "--output=a_sad.webm"]),
         (["a.jpg", "sad", "--output=c.jpg"], ["--input=a.jpg", "--emotion=sad", "--output=c.jpg"]),
         (["a.jpg", "sad", "b.jpg", "c"], ["--input=a.jpg", "--emotion=sad", "--output=b.jpg", "c"]),
         (["--help"], ["--help"]),
@@ -39,6 +42,10 @@ def call(*arguments, cwd):
 )
 def test_arguments_of_an_edit_become_flags(arguments, flags):
     assert command._edit_flags(arguments) == flags
+
+
+def test_videos_that_are_read_and_not_written_are_known():
+    assert set(command._READ_ALONE) == set(videos.INPUTS) - set(videos.CODECS)
 
 
 def test_each_command_has_its_script():

@@ -98,6 +98,18 @@ class Dataset:
             )
         if self.distributions is not None:
             _check_distributions(self.distributions, (len(self.labels), len(self.class_names)))
+        if self.edits is not None and (
+            self.edits.dtype != np.uint8
+            or self.edits.shape != shape
+            or self.targets is None
+            or self.targets.dtype != np.int32
+            or self.targets.shape != self.labels.shape
+        ):
+            found = "none" if self.targets is None else f"{self.targets.dtype} {list(self.targets.shape)}"
+            raise ValueError(
+                f"expected edits uint8 {list(shape)} with targets int32 [{shape[0]}], found {self.edits.dtype} "
+                f"{list(self.edits.shape)} with {found}"
+            )
 
     def __len__(self) -> int:
         return len(self.images)

@@ -65,6 +65,11 @@ class Square:
     top: float
     side: float
 
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Its middle, x before y."""
+        return self.left + self.side / 2, self.top + self.side / 2
+
 
 @dataclasses.dataclass(frozen=True)
 class Face:
@@ -173,11 +178,10 @@ def _distinct(faces: Sequence[Face]) -> list[Face]:
     """Returns faces without those whose middle lies close to that of one before: the same face, found twice."""
     kept: list[Face] = []
     for face in faces:
-        one = face.square
-        x, y = one.left + one.side / 2, one.top + one.side / 2
+        x, y = face.square.middle
         if all(
-            max(abs(other.left + other.side / 2 - x), abs(other.top + other.side / 2 - y)) > other.side / 3
-            for other in (before.square for before in kept)
+            max(abs(before.square.middle[0] - x), abs(before.square.middle[1] - y)) > before.square.side / 3
+            for before in kept
         ):
             kept.append(face)
     return kept

@@ -83,8 +83,7 @@ def largest(tracks: Sequence[Track]) -> list[Track]:
 def _distance(one: detection.Square, other: detection.Square) -> float:
     """Returns how far apart two squares are: from 1 on, they are those of two faces."""
     side = min(one.side, other.side)
-    x = one.left + one.side / 2 - other.left - other.side / 2
-    y = one.top + one.side / 2 - other.top - other.side / 2
+    x, y = np.subtract(one.middle, other.middle)
     grown = max(one.side, other.side) / side
     return float(max(np.hypot(x, y) / (_NEAR * side), np.log(grown) / np.log(_ALIKE)))
 
@@ -92,9 +91,8 @@ def _distance(one: detection.Square, other: detection.Square) -> float:
 def _smooth(track: dict[int, detection.Face], count: int, rate: float, smallest: float, any_pose: bool) -> Track:
     seen = sorted(track)
     frames = np.arange(seen[0], seen[-1] + 1)
-    squares = [track[i].square for i in seen]
-    middles = np.array([[one.left + one.side / 2, one.top + one.side / 2, one.side] for one in squares])
-    places = np.stack([np.interp(frames, seen, values) for values in middles.T])
+    found = np.array([[*track[i].square.middle, track[i].square.side] for i in seen])
+    places = np.stack([np.interp(frames, seen, values) for values in found.T])
     places = ndimage.gaussian_filter1d(places, _SMOOTHING * rate, axis=1, mode="nearest")
     # A gap is as good as its ends.
     turned = np.interp(frames, seen, [track[i].turned for i in seen]) > 0

@@ -56,7 +56,7 @@ def check(emotion: str, output: pathlib.Path, chosen: photo_files.Selection) -> 
     Raises:
       ValueError: if a video cannot have this emotion, this output or this selection, or PyAV is not installed.
     """
-    if editor.is_all(emotion) or ":" in emotion:
+    if editor.is_all(emotion) or emotion_spec.is_way(emotion):
         raise ValueError(f"--emotion: expected one emotion for a video, found {emotion}")
     if output.suffix.lower() not in CODECS:
         raise ValueError(f"--output: expected NAME.mp4 or NAME.webm for a video, found {output}")

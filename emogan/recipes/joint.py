@@ -15,6 +15,7 @@ from emogan import losses
 from emogan.data import augment, dataset
 from emogan.models import emotion_cnn, translator
 from emogan.recipes import state as state_lib
+from emogan.recipes import translators
 from emogan.util import images, ranges, types
 
 if TYPE_CHECKING:
@@ -85,15 +86,11 @@ def told_size(config: "config_lib.Config") -> int:
     return emotion_cnn.STAGES[-1] * getattr(config, names[0]).width
 
 
-SHOWN = 8  # faces of a sample
-_LAST_RATE = 0.05  # of the first learning rate
-_GRAY = 127.5  # gray levels in a unit of float images
 _NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for so many steps, are told of as negatives
-_PENALISED = 4  # one face in so many has its gradients penalised, at the cost of two more steps of D
 
 
 @struct.dataclass
-class JointState:
+class JointState(translators.EditorState):
     """E and G as one network, D, the moving average of E and G, and the classifiers that guide them, by phase."""
 
     step: jax.Array
@@ -102,21 +99,6 @@ class JointState:
     average: types.Params
     guides: Mapping[str, state_lib.Variables]
     negative_for: jax.Array  # steps in a row whose edits looked like negatives of their faces
-
-    @property
-    def best_params(self) -> types.Params:
-        """The parameters of E and G: averaged, where there is an average."""
-        return self.average if self.average else self.translator.params
-
-    @property
-    def best_encoder(self) -> state_lib.Variables:
-        """The variables of E."""
-        return {"params": self.best_params["encoder"]}
-
-    @property
-    def generator(self) -> state_lib.Variables:
-        """The variables of G."""
-        return {"params": self.best_params["generator"]}
 
 
 def draw_guides(
@@ -157,7 +139,7 @@ def make(
     D = translator.make_discriminator(sizes, num_classes)
     namers = _namers(config, num_classes)
     adversarial = losses.ADVERSARIAL[settings.loss]
-    schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, _LAST_RATE)
+    schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, translators.LAST_RATE)
     optimizer = optax.adam(schedule, b1=settings.b1, b2=settings.b2)
     # Optax counts updates, of which D has several in a step.
     faster = lambda update: settings.critic_rate * schedule(update // settings.critic_steps)  # noqa: E731
@@ -175,12 +157,7 @@ def make(
     def init(key: jax.Array) -> JointState:
         keys = jax.random.split(key, 3)
         face, label = jnp.zeros((1, *spec.shape)), jnp.zeros((1,), jnp.int32)
-
-        def begin():
-            codes, encoder = E.init_with_output(keys[0], face, label)
-            return {"encoder": encoder["params"], "generator": G.init(keys[1], codes, label)["params"]}
-
-        params = jax.jit(begin)()
+        params = translators.initialise(E, G, keys[:2], spec)
         both = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
         told = [jnp.zeros((1, size))] if (size := told_size(config)) else []
         critic = jax.jit(D.init)(keys[2], face, label, *told)["params"]
@@ -210,9 +187,9 @@ def make(
         other = jnp.maximum(metrics["other"], 1e-6)
         own = jnp.maximum(1 - metrics["other"], 1e-6)
         found = {
-            "reconstruction": _GRAY * metrics["reconstruction"] / own,
-            "change": _GRAY * metrics["change"] / other,
-            "paint": _GRAY * jnp.sqrt(metrics["paint"]),
+            "reconstruction": translators.GRAY * metrics["reconstruction"] / own,
+            "change": translators.GRAY * metrics["change"] / other,
+            "paint": translators.GRAY * jnp.sqrt(metrics["paint"]),
             "edit_accuracy": metrics["edit_accuracy"] / other,
         }
         return {name: value for name, value in metrics.items() if name != "other"} | found
@@ -246,9 +223,7 @@ def make(
             loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
             total = loss + (jnp.mean(named) if settings.classification else 0.0)
             if settings.slope_penalty:
-                # The same faces however the batch is shared, if each device has a multiple of them.
-                some = slice(min(_PENALISED, len(labels)) - 1, None, _PENALISED)
-                few = lambda x: jnp.concatenate([half[some] for half in jnp.split(x, 2)])  # noqa: E731
+                few = translators.few_of(len(labels))
                 critic = lambda x: D.apply({"params": params}, x[0], few(both), x[1])[0]  # noqa: E731
                 squares = losses.squared_gradient(critic, jax.tree.map(few, (shown, seen)))
                 total += settings.slope_penalty * jnp.mean(squares)  # the mean over both is the sum of half of each
@@ -328,14 +303,6 @@ def make(
         metrics["negative_for"] = negative_for.astype(jnp.float32)
         return JointState(state.step + 1, both, discriminator, average, state.guides, negative_for), metrics
 
-    def sample(state: JointState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
-        del key
-        faces = images.to_float(batch["image"][:SHOWN])
-        labels = jnp.repeat(jnp.arange(num_classes), len(faces))
-        edits = draw(state.best_params, jnp.tile(faces, (num_classes, 1, 1, 1)), labels).faces
-        columns = jnp.concatenate([faces[None], edits.reshape(num_classes, *faces.shape)])
-        return images.to_bytes(columns.swapaxes(0, 1)), {}
-
     def diagnose(metrics: Mapping[str, float]) -> state_lib.Diagnosis | None:
         if metrics["negative_for"] != _NEGATIVE_STEPS:
             return None
@@ -346,7 +313,7 @@ def make(
             stop=False,
         )
 
-    return state_lib.Phase("joint", init, step, sample, ("original",), diagnose)
+    return state_lib.Phase("joint", init, step, translators.sample_of(draw, num_classes), ("original",), diagnose)
 
 
 def draw_wanted(key: jax.Array, count: int, num_classes: int, balanced: bool, frequency: jax.Array) -> types.Labels:
@@ -371,18 +338,7 @@ def _begin(
 def _networks(
     config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
 ) -> dict[str, types.Params]:
-    sizes, dtypes = config.translator, (jnp.float32, jnp.int32)
-    told = [(1, size)] if (size := told_size(config)) else []
-    # E and G as edits are made with them have the same parameters; G refuses a wrong number of strengths in time.
-    E = translator.make_finished_encoder(sizes, num_classes)
-    G = translator.make_finished_generator(sizes, num_classes, spec)
-    D = translator.make_discriminator(sizes, num_classes)
-    code = (1, *translator.code_shape(sizes, spec))
-    return {
-        "joint encoder": state_lib.shapes(E, (1, *spec.shape), (1,), dtypes=dtypes, train=False),
-        "joint generator": state_lib.shapes(G, code, (1,), dtypes=dtypes, train=False),
-        "joint discriminator": state_lib.shapes(D, (1, *spec.shape), (1,), *told, dtypes=dtypes, train=False),
-    }
+    return translators.networks(config, name, num_classes, spec, told_size(config))
 
 
 def _check(config: "config_lib.Config") -> None:
@@ -398,11 +354,7 @@ def _check(config: "config_lib.Config") -> None:
             f"joint.guide={settings.guide}, phases {config.phases} and "
             f"joint.gradient_penalty={settings.gradient_penalty}"
         )
-    if config.parallel.microbatches > 1:
-        raise ValueError(
-            f"parallel.microbatches: expected 1 with phase joint, found {config.parallel.microbatches}; "
-            "give it a smaller joint.batch_size"
-        )
+    translators.refuse_microbatches(config, "joint")
 
 
 JointConfig.recipe = state_lib.Recipe(
@@ -410,14 +362,7 @@ JointConfig.recipe = state_lib.Recipe(
     begin=_begin,
     networks=_networks,
     curves=(
-        state_lib.Panel(
-            "losses",
-            "loss",
-            (
-                state_lib.Line("discriminator_loss", "D, real + edited"),
-                state_lib.Line("generator_loss", "E and G"),
-            ),
-        ),
+        translators.LOSSES,
         state_lib.Panel(
             "emotions named",
             "share",

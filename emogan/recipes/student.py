@@ -16,6 +16,7 @@ from emogan.data import augment, dataset
 from emogan.edit import loading, model_file, pairs
 from emogan.models import translator
 from emogan.recipes import state as state_lib
+from emogan.recipes import translators
 from emogan.util import images, ranges, types
 
 if TYPE_CHECKING:
@@ -57,35 +58,14 @@ class StudentConfig:
             ranges.between(f"student.{name}", getattr(self, name), 0.0, 1000.0)
 
 
-SHOWN = 8  # faces of a sample
-_LAST_RATE = 0.05  # of the first learning rate
-_GRAY = 127.5  # gray levels in a unit of float images
-_PENALISED = 4  # one face in so many has its gradients penalised
-
-
 @struct.dataclass
-class StudentState:
+class StudentState(translators.EditorState):
     """E and G as one network, D, and the moving average of E and G."""
 
     step: jax.Array
     translator: state_lib.NetworkState
     discriminator: state_lib.NetworkState
     average: types.Params
-
-    @property
-    def best_params(self) -> types.Params:
-        """The parameters of E and G: averaged, where there is an average."""
-        return self.average if self.average else self.translator.params
-
-    @property
-    def best_encoder(self) -> state_lib.Variables:
-        """The variables of E."""
-        return {"params": self.best_params["encoder"]}
-
-    @property
-    def generator(self) -> state_lib.Variables:
-        """The variables of G."""
-        return {"params": self.best_params["generator"]}
 
 
 def make(
@@ -103,19 +83,14 @@ def make(
     E, G = translator.make_encoder(sizes, num_classes), translator.make_generator(sizes, num_classes, spec)
     D = translator.make_discriminator(sizes, num_classes)
     adversarial = losses.ADVERSARIAL["relativistic"]
-    schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, _LAST_RATE)
+    schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, translators.LAST_RATE)
     optimizer = optax.adam(schedule, b1=settings.b1, b2=settings.b2)
     critic_optimizer = optax.adam(lambda step: settings.critic_rate * schedule(step), b1=settings.b1, b2=settings.b2)
 
     def init(key: jax.Array) -> StudentState:
         keys = jax.random.split(key, 3)
         face, label = jnp.zeros((1, *spec.shape)), jnp.zeros((1,), jnp.int32)
-
-        def begin():
-            codes, encoder = E.init_with_output(keys[0], face, label)
-            return {"encoder": encoder["params"], "generator": G.init(keys[1], codes, label)["params"]}
-
-        params = jax.jit(begin)()
+        params = translators.initialise(E, G, keys[:2], spec)
         critic = jax.jit(D.init)(keys[2], face, label)["params"]
         return StudentState(
             jnp.zeros((), jnp.int32),
@@ -153,8 +128,7 @@ def make(
             loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
             total = loss
             if settings.r1_r2:
-                some = slice(min(_PENALISED, count) - 1, None, _PENALISED)
-                few = lambda x: jnp.concatenate([half[some] for half in jnp.split(x, 2)])  # noqa: E731
+                few = translators.few_of(count)
                 critic = lambda x: D.apply({"params": params}, x, few(both))[0]  # noqa: E731
                 total += settings.r1_r2 * jnp.mean(losses.squared_gradient(critic, few(shown)))
             metrics = {
@@ -198,21 +172,13 @@ def make(
         if settings.ema_decay:
             average = state_lib.moving_average(average, both.params, settings.ema_decay, state.step.astype(jnp.float32))
         metrics = state_lib.mean_over({**critic_metrics, **metrics}, axis_name)
-        metrics |= {name: _GRAY * metrics[name] for name in ("imitation", "to_explain")}
+        metrics |= {name: translators.GRAY * metrics[name] for name in ("imitation", "to_explain")}
         return StudentState(state.step + 1, both, discriminator, average), metrics
-
-    def sample(state: StudentState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
-        del key
-        faces = images.to_float(batch["image"][:SHOWN])
-        labels = jnp.repeat(jnp.arange(num_classes), len(faces))
-        edits = draw(state.best_params, jnp.tile(faces, (num_classes, 1, 1, 1)), labels).faces
-        columns = jnp.concatenate([faces[None], edits.reshape(num_classes, *faces.shape)])
-        return images.to_bytes(columns.swapaxes(0, 1)), {}
 
     def diagnose(metrics: Mapping[str, float]) -> None:
         del metrics
 
-    return state_lib.Phase("student", init, step, sample, ("original",), diagnose)
+    return state_lib.Phase("student", init, step, translators.sample_of(draw, num_classes), ("original",), diagnose)
 
 
 def _edges_apart(one: types.Images, other: types.Images) -> jax.Array:
@@ -252,44 +218,18 @@ def _begin(
     return make(config, num_classes, 1, spec).init(key)
 
 
-def _networks(
-    config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
-) -> dict[str, types.Params]:
-    sizes, dtypes = config.translator, (jnp.float32, jnp.int32)
-    E = translator.make_finished_encoder(sizes, num_classes)
-    G = translator.make_finished_generator(sizes, num_classes, spec)
-    D = translator.make_discriminator(sizes, num_classes)
-    code = (1, *translator.code_shape(sizes, spec))
-    return {
-        "student encoder": state_lib.shapes(E, (1, *spec.shape), (1,), dtypes=dtypes, train=False),
-        "student generator": state_lib.shapes(G, code, (1,), dtypes=dtypes, train=False),
-        "student discriminator": state_lib.shapes(D, (1, *spec.shape), (1,), dtypes=dtypes, train=False),
-    }
-
-
 def _check(config: "config_lib.Config") -> None:
     if config.translator.informed:
         raise ValueError("translator.informed: expected false with phase student, found true")
-    if config.parallel.microbatches > 1:
-        raise ValueError(
-            f"parallel.microbatches: expected 1 with phase student, found {config.parallel.microbatches}; "
-            "give it a smaller student.batch_size"
-        )
+    translators.refuse_microbatches(config, "student")
 
 
 StudentConfig.recipe = state_lib.Recipe(
     build=_build,
     begin=_begin,
-    networks=_networks,
+    networks=translators.networks,
     curves=(
-        state_lib.Panel(
-            "losses",
-            "loss",
-            (
-                state_lib.Line("discriminator_loss", "D, real + edited"),
-                state_lib.Line("generator_loss", "E and G"),
-            ),
-        ),
+        translators.LOSSES,
         state_lib.Panel(
             "distance to the teacher",
             "gray levels a pixel",

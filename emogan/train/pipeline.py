@@ -98,9 +98,10 @@ def _run(
     for name in phases:
         made, about = building.build(name)
         traces = workdir / "profile" / name if profile else None
-        if hosts.is_first() and checkpoint.newest_step(workdir / "checkpoints" / name) < sizes.steps[name]:
+        finished = checkpoint.newest_step(workdir / "checkpoints" / name) >= sizes.steps[name]
+        if hosts.is_first() and not finished:
             (workdir / model_file.FILE).unlink(missing_ok=True)  # of what was trained before
-        prepared = building.prepare(name, data)
+        prepared = data if finished else building.prepare(name, data)
         rates[name] = _train(made, config, workdir, prepared, sizes, about, traces, layout, signals)
     if last in phases:
         _write_model(building, last, data, workdir)
@@ -149,8 +150,6 @@ class _Run:
 
     def prepare(self, name: str, data: dataset.Dataset) -> dataset.Dataset:
         """Returns the training data with what a phase needs beside them, which the first process makes."""
-        if checkpoint.newest_step(self._workdir / "checkpoints" / name) >= self.steps[name]:
-            return data
         prepared = config_lib.RECIPES[name].prepare(self, data) if hosts.is_first() else None
         hosts.meet(f"the data of {name} are prepared")
         return config_lib.RECIPES[name].prepare(self, data) if prepared is None else prepared

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from support import translator_states
 
 from emogan import config as config_lib
 from emogan import losses
@@ -35,14 +36,7 @@ def begin(config, total_steps=100):
     guides = jax.jit(lambda key: joint.draw_guides(config, 7, key))(jax.random.key(8))
     phase = joint.make(config, 7, total_steps, COUNTS, guides)
     state = phase.init(jax.random.key(1))
-    # Larger, so that one can see through networks of width 2; and the face in the code is bent.
-    grow = lambda tree: jax.tree.map(lambda leaf: 3 * leaf if leaf.ndim > 1 else leaf, tree)  # noqa: E731
-    params, critic = grow(state.translator.params), grow(state.discriminator.params)
-    flow = params["generator"]["flow"]
-    flow["kernel"] = 0.2 * jax.random.normal(jax.random.key(9), flow["kernel"].shape)
-    return phase, state.replace(
-        translator=state.translator.replace(params=params), discriminator=state.discriminator.replace(params=critic)
-    )
+    return phase, translator_states.visible(state)
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,12 @@
 """Phase `student` against its losses written out plainly, and a run of it."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support import translator_states
 
 import emogan
 from emogan import config as config_lib
@@ -42,14 +45,7 @@ def batch():
 def begin(config):
     phase = student.make(config, 7, 100)
     state = phase.init(jax.random.key(1))
-    # Larger, so that one can see through networks of width 2; and the face in the code is warped.
-    grow = lambda tree: jax.tree.map(lambda leaf: 3 * leaf if leaf.ndim > 1 else leaf, tree)  # noqa: E731
-    params, critic = grow(state.translator.params), grow(state.discriminator.params)
-    flow = params["generator"]["flow"]
-    flow["kernel"] = 0.2 * jax.random.normal(jax.random.key(9), flow["kernel"].shape)
-    return phase, state.replace(
-        translator=state.translator.replace(params=params), discriminator=state.discriminator.replace(params=critic)
-    )
+    return phase, translator_states.visible(state)
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +196,21 @@ def test_wrong_settings_are_named(change, line):
     with pytest.raises(ValueError, match=line):
         config.check()
     assert losses.ADVERSARIAL["relativistic"].relativistic
+
+
+@pytest.mark.parametrize(
+    ("targets", "edits", "found"),
+    [
+        (None, np.zeros((4, 48, 48), np.uint8), "uint8 .4, 48, 48. with none"),
+        (np.zeros(4, np.int64), np.zeros((4, 48, 48), np.uint8), "with int64 .4."),
+        (np.zeros(4, np.int32), np.zeros((3, 48, 48), np.uint8), "found uint8 .3, 48, 48."),
+        (np.zeros(4, np.int32), np.zeros((4, 48, 48), np.float32), "found float32"),
+    ],
+)
+def test_edits_that_are_not_those_of_the_faces_are_refused(targets, edits, found):
+    faces = toyfaces.load("valid", 0, 4)
+    with pytest.raises(ValueError, match=rf"expected edits uint8 \[4, 48, 48\] with targets int32 \[4\], .*{found}"):
+        dataclasses.replace(faces, targets=targets, edits=edits)
+    whole = dataclasses.replace(faces, targets=np.zeros(4, np.int32), edits=faces.images).take(np.array([2, 0]))
+    np.testing.assert_array_equal(whole.edits, faces.images[[2, 0]])
+    assert whole.targets.shape == (2,)
