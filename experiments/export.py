@@ -41,9 +41,13 @@ def main(_) -> None:
     if kind == "web":
         web.check_model(model)
     about = {"commit": script.commit(), **_trained(pathlib.Path(WORKDIR.value))}
-    made = jax_file if kind == "jax" else onnx_file
-    content = made.to_bytes(model, about)
-    difference = card.largest_difference(made.from_bytes(content), model)
+    if kind == "web":
+        content = web.to_bytes(model)
+        difference = web.largest_difference(content, model)
+    else:
+        made = jax_file if kind == "jax" else onnx_file
+        content = made.to_bytes(model, about)
+        difference = card.largest_difference(made.from_bytes(content), model)
     print(f"{card.FACES} faces: within {difference:.1e} of the live model")
     if kind != "web":
         files.write_bytes(output, content)

@@ -19,7 +19,7 @@ from absl import flags
 from benchmarking import machine
 
 from emogan.edit import detection, loading, model_file
-from emogan.export import browser, onnx_file, runtime, web
+from emogan.export import browser, runtime, web
 from emogan.train import writers
 from emogan.util import files
 
@@ -65,7 +65,7 @@ def _export(page: pathlib.Path) -> tuple[int, int]:
     """Writes the page, and returns the bytes beside the runtime, and those of the runtime."""
     found = runtime.find(pathlib.Path(RUNTIME.value) if RUNTIME.value else None, files.cache_dir())
     model, about = loading.load(WORKDIR.value), {"commit": script.commit()}
-    return web.parts(web.write(onnx_file.to_bytes(model, about), model, about, found, page))
+    return web.parts(web.write(web.to_bytes(model), model, about, found, page))
 
 
 def _measure(window: browser.Browser, address: str, face: pathlib.Path) -> str:

@@ -55,8 +55,25 @@ def displacement(
     strength: jax.Array | float = 1.0,
 ) -> jax.Array:
     """Returns from where G takes the pixels [B, S, S, 2] that it then paints on; see `translator.ways`."""
-    _, seen = G.apply(variables, latents, labels, strength=strength, method="draw", mutable="intermediates")
-    return translator.ways(translator.enlarge(seen["intermediates"]["bend"][0]), G.reach)
+    return drawing(G, variables, latents, labels, strength)[1]
+
+
+def drawing(
+    G: translator.Generator,
+    variables: types.Params,
+    latents: types.Latents,
+    labels: types.Labels,
+    strength: jax.Array | float,
+) -> tuple[types.Images, jax.Array]:
+    """Returns the faces [B, S, S, C] in [-1, 1] of a G that bends faces, and what `displacement` gives.
+
+    Args:
+      G, variables, latents, labels: as of `decode`.
+      strength: of `translator.Generator.draw`; an array has a value for each face, [B, 1, 1, 1].
+    """
+    drawn, seen = G.apply(variables, latents, labels, strength=strength, method="draw", mutable="intermediates")
+    ways = translator.ways(translator.enlarge(seen["intermediates"]["bend"][0]), G.reach)
+    return jnp.clip(drawn.faces, -1.0, 1.0), ways
 
 
 def in_batches(

@@ -23,12 +23,12 @@ LANDMARKS_BELOW = 0.076  # how far the middle of eyes, nose and mouth lies below
 LARGEST_TURN = 0.45  # of `Detection.turn`, which 98 % of them do not exceed
 
 # YuNet (Wu et al. 2023), yunet_n_640_640.onnx of github.com/ShiqiYu/libfacedetection.train; Apache-2.0.
-_NETWORK = pathlib.Path(__file__).parents[1] / "assets" / "yunet.onnx"
+NETWORK = pathlib.Path(__file__).parents[1] / "assets" / "yunet.onnx"
 # Pixels of the longer side at which faces are looked for. The network was trained for faces of 10 to 300 pixels, so
 # that the second finds those that fill a photograph.
-_LONGEST = (1600, 640)
-_SMALLEST_BOX = 20  # pixels of the side of a face, there
-_LEAST, _OVERLAP, _MOST = 0.3, 0.3, 5000  # confidence, overlap of two boxes of a face, and boxes that are compared
+LONGEST = (1600, 640)
+SMALLEST_BOX = 20  # pixels of the side of a face, there
+_LEAST, OVERLAP, _MOST = 0.3, 0.3, 5000  # confidence, overlap of two boxes of a face, and boxes that are compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,13 +115,13 @@ def detect(pixels: np.ndarray) -> list[Detection]:
     image = PIL.Image.fromarray(pixels).convert("RGB")
     longest = max(image.size)
     found = []
-    for side in _LONGEST[:1] if longest <= _LONGEST[1] else _LONGEST:
+    for side in LONGEST[:1] if longest <= LONGEST[1] else LONGEST:
         scale = min(1.0, side / longest)
         size = [max(1, round(length * scale)) for length in image.size]
         shown = image if scale == 1.0 else image.resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)
         for row in _answers(np.asarray(shown)):
             values = row.astype(float)
-            if min(values[2:4]) >= _SMALLEST_BOX:
+            if min(values[2:4]) >= SMALLEST_BOX:
                 box, landmarks = tuple((values[:4] / scale).tolist()), values[4:14].reshape(5, 2) / scale
                 found.append(Detection(box, landmarks, float(values[14])))
     return sorted(found, key=lambda one: -one.confidence)
@@ -190,7 +190,7 @@ def _distinct(faces: Sequence[Face]) -> list[Face]:
 def _answers(pixels: np.ndarray) -> np.ndarray:
     """Returns YuNet's answers on pixels uint8 [H, W, 3], [N, 15]: box, landmarks, confidence."""
     height, width = pixels.shape[:2]
-    if min(height, width) < _SMALLEST_BOX:
+    if min(height, width) < SMALLEST_BOX:
         return np.zeros((0, 15), np.float32)
     detector = _detector()
     detector.setInputSize((width, height))
@@ -207,4 +207,4 @@ def _detector() -> Any:
         raise ValueError(
             f"expected OpenCV to find faces in photographs, found none ({error}): pip install -e '.[photos]'"
         ) from error
-    return cv2.FaceDetectorYN.create(str(_NETWORK), "", (320, 320), _LEAST, _OVERLAP, _MOST)
+    return cv2.FaceDetectorYN.create(str(NETWORK), "", (320, 320), _LEAST, OVERLAP, _MOST)

@@ -7,6 +7,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 
@@ -14,7 +15,7 @@ from emogan import emotions
 from emogan.data import dataset
 from emogan.edit import checked, compiled, model_file, previews
 from emogan.models import dcgan, translator
-from emogan.util import types
+from emogan.util import images, types
 
 ALL = "all"
 
@@ -207,6 +208,29 @@ class Editor:
             )
         E, G = self._encode.args[0], self._decode.args[0]
         return compiled.decode(G, variables[1], compiled.encode(E, variables[0], faces, labels), labels, as_bytes=False)
+
+    def drawing(
+        self, variables: tuple[types.Params, ...], faces: types.ByteImages, labels: types.Labels, strengths: jax.Array
+    ) -> jax.Array:
+        """Returns `edit` of a strength and from where it took the pixels, [B, S, S, C + 2]; pure, as `edit`.
+
+        The last two channels are those of `displacement`, 0 for a G that bends nothing.
+
+        Args:
+          variables, faces, labels: as of `edit`.
+          strengths: float32 [B], as of `faces`.
+
+        Raises:
+          ValueError: as `edit`.
+        """
+        strengths = strengths[:, None, None, None]
+        if not self.bends:
+            floats = images.to_float(faces)
+            edits = jnp.clip(floats + strengths * (self.edit(variables, faces, labels) - floats), -1.0, 1.0)
+            return jnp.concatenate([edits, jnp.zeros((*edits.shape[:3], 2))], axis=-1)
+        E, G = self._encode.args[0], self._decode.args[0]
+        latents = compiled.encode(E, variables[0], faces, labels)
+        return jnp.concatenate(compiled.drawing(G, variables[1], latents, labels, strengths), axis=-1)
 
     def label(self, name: str) -> int:
         """Returns the label of an emotion's name, in any case and, for the seven of FER2013, in either naming.

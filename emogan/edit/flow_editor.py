@@ -145,11 +145,22 @@ class FlowEditor(editor.Editor):
         return np.asarray(images.to_bytes(jnp.asarray(self.decode(latents, np.reshape(labels, count)))))
 
     def edit(self, variables: Any, faces: types.ByteImages, labels: types.Labels) -> types.Images:
-        """Raises ValueError: an edit by a flow is many calls of its network, which no export holds yet."""
+        """Raises ValueError: an edit by a flow is many calls of its network, of which files hold only `velocity`."""
         raise ValueError(
-            "expected a model whose edit is G(E(x) | y), found a flow (phases=flow), which cannot be exported; "
+            "expected a model whose edit is G(E(x) | y), found a flow (phases=flow), which only --format=web exports; "
             "use transfer.py or emogan.load(workdir).faces"
         )
+
+    def velocity(
+        self, variables: tuple[types.Params, ...], faces: jax.Array, times: jax.Array, labels: jax.Array
+    ) -> jax.Array:
+        """Returns the velocities [B, S, S, C] of noisy faces: a pure function, to be compiled or exported.
+
+        Args:
+          variables: see `Editor`.
+          faces: float32 [B, S, S, C]; times: float32 [B]; labels: float32 [B, C]. See `ode.Velocity`.
+        """
+        return unet.velocity_of(self._network, variables[0]["params"])(faces, times, labels)
 
     def _by_inversion(self, strength: float, faces: np.ndarray, target: np.ndarray) -> np.ndarray:
         settings = self.networks.flow_edit

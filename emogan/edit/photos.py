@@ -9,9 +9,9 @@ from scipy import ndimage
 from emogan.edit import detection
 
 _BAND = 512  # rows that are edited at once: floats of a face of many megapixels would take gigabytes
-_PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
-_ROUNDNESS = 3.0  # of the feathered mask: 2 is a circle, infinity a square
-_NEAR, _FAINT = 1.0, 2.0  # pixels of the edit about a place that say how strong its edges are, and gray levels of none
+PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
+ROUNDNESS = 3.0  # of the feathered mask: 2 is a circle, infinity a square
+NEAR, FAINT = 1.0, 2.0  # pixels of the edit about a place that say how strong its edges are, and gray levels of none
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as of `detection.cut`
 
 
@@ -95,8 +95,8 @@ def _detail_kept(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     energies = []
     for face in (before, after):
         gray = face if face.ndim == 2 else face @ _LUMA
-        energies.append(ndimage.gaussian_filter(sum(np.square(one) for one in np.gradient(gray)), _NEAR))
-    ratio = (np.sqrt(energies[1]) + _FAINT) / (np.sqrt(energies[0]) + _FAINT)
+        energies.append(ndimage.gaussian_filter(sum(np.square(one) for one in np.gradient(gray)), NEAR))
+    ratio = (np.sqrt(energies[1]) + FAINT) / (np.sqrt(energies[0]) + FAINT)
     return np.square(np.minimum(ratio, 1.0)).astype(np.float32)
 
 
@@ -125,8 +125,8 @@ def _mask(side: float, place: tuple[float, float, float, float]) -> np.ndarray:
         np.abs((np.arange(round(last - first)) + 0.5 + first) * 2 / side - 1)
         for first, last in ((place[0], place[2]), (place[1], place[3]))
     )
-    away = (columns[None] ** _ROUNDNESS + rows[:, None] ** _ROUNDNESS) ** (1 / _ROUNDNESS)
-    t = np.clip((1 - away) / (1 - _PLATEAU), 0, 1)
+    away = (columns[None] ** ROUNDNESS + rows[:, None] ** ROUNDNESS) ** (1 / ROUNDNESS)
+    t = np.clip((1 - away) / (1 - PLATEAU), 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 

@@ -36,7 +36,15 @@ class Browser:
       version: of the browser.
     """
 
-    def __init__(self, driver: str, profile: pathlib.Path, width: int = 1280, height: int = 800, touch: bool = False):
+    def __init__(
+        self,
+        driver: str,
+        profile: pathlib.Path,
+        width: int = 1280,
+        height: int = 800,
+        touch: bool = False,
+        camera: pathlib.Path | None = None,
+    ):
         """Opens a window whose page has `width` x `height` pixels.
 
         Args:
@@ -44,11 +52,14 @@ class Browser:
           profile: a folder for what the browser keeps, and for downloads.
           width, height: of the page.
           touch: whether it is a phone.
+          camera: what its camera shows, again and again: a file of JPEG pictures one behind the other (.mjpeg).
 
         Raises:
           BrowserError: if the driver cannot start the browser.
         """
         options = {"args": [*_FLAGS.split(), f"--user-data-dir={profile}"]}
+        if camera is not None:
+            options["args"].append(f"--use-file-for-fake-video-capture={camera}")
         options["prefs"] = {"download.default_directory": str(profile), "download.prompt_for_download": False}
         # A window of a size has a page of some other.
         metrics = {"width": width, "height": height, "pixelRatio": 1, "touch": touch, "mobile": touch}
@@ -123,6 +134,19 @@ class Browser:
         self.type(selector, text)
         self.wait("document.body.dataset.state === 'done'")
         return float(self.run("return document.body.dataset.milliseconds"))
+
+    def saved(self, name: str) -> pathlib.Path:
+        """Returns a file that the page saves under a name, once it is there.
+
+        Raises:
+          BrowserError: if it is not within a minute.
+        """
+        path, end = self.downloads / name, time.monotonic() + _SECONDS
+        while not path.exists():
+            if time.monotonic() > end:
+                raise BrowserError(f"expected {name} within {_SECONDS} s, found {sorted(self.downloads.iterdir())}")
+            time.sleep(0.05)
+        return path
 
     def errors(self) -> list[str]:
         """Returns what the page and the browser complained of."""

@@ -37,8 +37,8 @@ _NOTHING = Value("", (0,))  # an array without elements, such as padding of no w
 
 Known = Value | np.ndarray  # an array is known when the graph is made
 
-# (graph, equation, its inputs) -> its output
-Rule = Callable[["Graph", Any, Sequence[Known]], Value]
+# (graph, equation, its inputs) -> its output, or its outputs
+Rule = Callable[["Graph", Any, Sequence[Known]], Value | list[Value]]
 
 
 class Graph:
@@ -156,7 +156,8 @@ def _walk(graph: Graph, closed: Any, arguments: Sequence[Known], rules: Mapping[
             answers = equation.primitive.bind(*given, **equation.params)
             answers = [np.asarray(one) for one in (answers if equation.primitive.multiple_results else [answers])]
         elif name in rules:
-            answers = [rules[name](graph, equation, given)]
+            made = rules[name](graph, equation, given)
+            answers = made if isinstance(made, list) else [made]
         else:
             raise ValueError(f"expected a network of operations that emogan has in ONNX, found {name}; export as jax")
         values |= zip(equation.outvars, answers, strict=True)

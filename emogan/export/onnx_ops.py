@@ -18,6 +18,7 @@ _ELEMENTWISE = {
     "add": "Add",
     "and": "And",
     "copy": "Identity",
+    "cos": "Cos",
     "div": "Div",
     "eq": "Equal",
     "exp": "Exp",
@@ -33,6 +34,7 @@ _ELEMENTWISE = {
     "neg": "Neg",
     "not": "Not",
     "or": "Or",
+    "sin": "Sin",
     "sqrt": "Sqrt",
     "stop_gradient": "Identity",
     "sub": "Sub",
@@ -87,6 +89,17 @@ def _slice(graph: _Graph, equation: Any, given: Sequence[_Known]) -> _Value:
     starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
     strides = equation.params["strides"] or (1,) * len(starts)
     return _cut(graph, *_full(graph, equation, given), starts, limits, strides, equation.outvars[0].aval.shape)
+
+
+def _split(graph: _Graph, equation: Any, given: Sequence[_Known]) -> list[_Value]:
+    (x,), axis = _full(graph, equation, given), equation.params["axis"]
+    ends = np.cumsum(equation.params["sizes"]).tolist()
+    parts, rank = [], len(x.shape)
+    for start, end, variable in zip([0, *ends], ends, equation.outvars, strict=False):
+        starts, limits = [0] * rank, list(x.shape)
+        starts[axis], limits[axis] = start, end
+        parts.append(_cut(graph, x, starts, limits, [1] * rank, variable.aval.shape))
+    return parts
 
 
 def _cut(graph: _Graph, x: _Known, starts: Any, limits: Any, strides: Any, shape: Any) -> _Value:
@@ -160,7 +173,9 @@ def _dot(graph: _Graph, equation: Any, given: Sequence[_Known]) -> _Value:
     """As a product of two matrices: what is summed over becomes one axis of each, all others the other."""
     (of_left, of_right), of_batch = equation.params["dimension_numbers"]
     left, right = _full(graph, equation, given)
-    if any(of_batch) or not all(isinstance(size, int) for size in right.shape):
+    if any(of_batch):
+        return _batched_dot(graph, equation, left, right)
+    if not all(isinstance(size, int) for size in right.shape):
         raise _other(equation, "products that depend on the batch twice")
     free_left = [axis for axis in range(len(left.shape)) if axis not in of_left]
     free_right = [axis for axis in range(len(right.shape)) if axis not in of_right]
@@ -174,6 +189,18 @@ def _dot(graph: _Graph, equation: Any, given: Sequence[_Known]) -> _Value:
     second = second.reshape(summed, columns) if isinstance(second, np.ndarray) else graph.reshape(second, (-1, columns))
     product = graph.node("MatMul", [first, second], (rows, columns))
     return graph.reshape(product, equation.outvars[0].aval.shape)
+
+
+def _batched_dot(graph: _Graph, equation: Any, left: _Known, right: _Known) -> _Value:
+    """Products of matrices, one for each place in the axes of the batch."""
+    (of_left, of_right), (batch_left, batch_right) = equation.params["dimension_numbers"]
+    free_left = [axis for axis in range(len(left.shape)) if axis not in (*of_left, *batch_left)]
+    free_right = [axis for axis in range(len(right.shape)) if axis not in (*of_right, *batch_right)]
+    if not len(free_left) == len(free_right) == len(of_left) == 1:
+        raise _other(equation, "products of more than matrices")
+    first = graph.transpose(left, [*batch_left, *free_left, *of_left])
+    second = graph.transpose(right, [*batch_right, *of_right, *free_right])
+    return graph.node("MatMul", [first, second], equation.outvars[0].aval.shape)
 
 
 def _conv(graph: _Graph, equation: Any, given: Sequence[_Known]) -> _Value:
@@ -253,6 +280,8 @@ RULES: dict[str, onnx_graph.Rule] = {
     "rsqrt": _rsqrt,
     "select_n": _select,
     "slice": _slice,
+    "split": _split,
     "square": _square,
+    "squeeze": _reshape,
     "transpose": _transpose,
 }

@@ -7,13 +7,40 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from emogan.data import dataset
-from emogan.edit import editor
-from emogan.export import card, onnx_file, runtime
-from emogan.util import files
+import jax
+import numpy as np
 
-PAGE = ("index.html", "style.css", "app.js", "pixels.js", "frame.js")  # in emogan/assets/web
-MODEL, ABOUT, RUNTIME = "model.onnx", "model.json", "runtime"
+from emogan.data import dataset, toyfaces
+from emogan.edit import detection, editor, flow_editor, photos
+from emogan.export import card, onnx_file, runtime
+from emogan.models import flow_edit, ode
+from emogan.util import files, images
+
+# In emogan/assets/web.
+PAGE = (
+    *("index.html", "style.css", "app.js", "camera.js", "networks.js", "detector.js", "frame.js"),
+    *("pixels.js", "put_back.js", "smoothing.js", "flow.js", "noise.js"),
+)
+MODEL, DETECTOR, ABOUT, RUNTIME = "model.onnx", "detector.onnx", "model.json", "runtime"
+
+_VELOCITY_TOLERANCE = 1e-4  # of the largest velocity, about 4
+
+# What the page computes as emogan does in Python, in the names that its scripts use.
+_DETECTOR = {
+    "sides": detection.LONGEST,
+    "least": detection.MIN_CONFIDENCE,
+    "overlap": detection.OVERLAP,
+    "smallestBox": detection.SMALLEST_BOX,
+    "boxSize": detection.BOX_SIZE,
+    "landmarksBelow": detection.LANDMARKS_BELOW,
+    "largestTurn": detection.LARGEST_TURN,
+}
+_BLENDING = {
+    "plateau": photos.PLATEAU,
+    "roundness": photos.ROUNDNESS,
+    "near": photos.NEAR,
+    "faint": photos.FAINT,
+}
 
 
 def check(output: pathlib.Path) -> None:
@@ -33,6 +60,45 @@ def check_model(model: editor.Editor) -> None:
         raise ValueError(
             f"expected a model of {dataset.FER2013} faces for the page, found one of {model.spec}; export jax or onnx"
         )
+    how = model.networks.flow_edit
+    if isinstance(model, flow_editor.FlowEditor) and (how.method, how.solver) != ("difference", "euler"):
+        raise ValueError(
+            "expected flow_edit.method=difference and flow_edit.solver=euler for the page, found "
+            f"{how.method} and {how.solver}"
+        )
+
+
+def to_bytes(model: editor.Editor) -> bytes:
+    """Returns the model's network as the page asks it; errors as of `onnx_file.to_bytes`."""
+    if isinstance(model, flow_editor.FlowEditor):
+        return onnx_file.velocity_to_bytes(model)
+    return onnx_file.drawing_to_bytes(model)
+
+
+def largest_difference(content: bytes, model: editor.Editor) -> float:
+    """Returns how far the edits, or a flow's velocities, of `to_bytes` are from the live model's, on drawn faces.
+
+    Raises:
+      ValueError: if it is more than is due to rounding.
+    """
+    if not isinstance(model, flow_editor.FlowEditor):
+        draw = onnx_file.drawing_from_bytes(content)
+        whole = lambda faces, labels: draw(faces, labels, np.ones(len(faces), np.float32))[..., :-2]  # noqa: E731
+        return card.largest_difference(whole, model)
+    count, classes = card.FACES, len(model.class_names)
+    faces = images.to_float(toyfaces.load("valid", count=count, spec=model.spec).images)
+    times = np.linspace(0.0, 1.0, count, dtype=np.float32)
+    labels = np.eye(classes + 1, classes, dtype=np.float32)[np.arange(count) % (classes + 1)]  # the last is none
+    noisy = np.asarray(faces) * (1 - times[:, None, None, None])
+    live = np.asarray(jax.jit(model.velocity)(model.variables, noisy, times, labels))
+    apart = np.abs(onnx_file.velocity_from_bytes(content)(noisy, times, labels) - live)
+    found = float(apart.max() / max(1.0, np.abs(live).max()))
+    if not found <= _VELOCITY_TOLERANCE:  # nor is it NaN
+        raise ValueError(
+            f"expected velocities within {_VELOCITY_TOLERANCE:g} of the live model's, found {found:.2g}; nothing is "
+            "written: a model of model.precision=bfloat16 has no exact export, else please report it"
+        )
+    return found
 
 
 def write(
@@ -45,7 +111,7 @@ def write(
     """Writes the page of a model, all of it or nothing, and returns the bytes of its files by name.
 
     Args:
-      content: the model as `onnx_file.to_bytes` gave it.
+      content: the model as `to_bytes` gave it.
       model: the same, live.
       about: see `card.describe`.
       from_runtime: a folder with `runtime.FILES`.
@@ -65,13 +131,43 @@ def write(
         for name in runtime.FILES:
             shutil.copyfile(from_runtime / name, folder / RUNTIME / served(name))
         files.write_bytes(folder / MODEL, content)
-        arrays = {"faces": onnx_file.FACES, "labels": onnx_file.LABELS, "edits": onnx_file.EDITS}
-        files.write_json(folder / ABOUT, {**card.describe(model, about), "arrays": arrays})
+        files.write_bytes(folder / DETECTOR, _detector())
+        settings = {"detector": _DETECTOR, "blending": _BLENDING, "flow": _flow(model)}
+        files.write_json(folder / ABOUT, {**card.describe(model, about), **settings})
         sizes = {
             str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()
         }
         folder.rename(output)
     return sizes
+
+
+def _flow(model: editor.Editor) -> dict[str, Any] | None:
+    """Returns how a flow edits, in the names that the page's scripts use; None for another model."""
+    if not isinstance(model, flow_editor.FlowEditor):
+        return None
+    how = model.networks.flow_edit
+    return {
+        "times": ode.times(how.t_max, 0.0, how.steps).tolist(),
+        "guidance": how.guidance,
+        "guidanceSource": how.guidance_source,
+        "noises": how.noises,
+        "seed": how.seed,
+        "estimateTimes": np.float32(flow_edit.ESTIMATE_TIMES).tolist(),
+        "estimateNoises": flow_edit.ESTIMATE_NOISES,
+    }
+
+
+def _detector() -> bytes:
+    """Returns the network of `detection` for pictures of every size; in its file they have 640x640 pixels."""
+    import onnx
+
+    network = onnx.load(detection.NETWORK)
+    height, width = network.graph.input[0].type.tensor_type.shape.dim[2:]
+    height.dim_param, width.dim_param = "H", "W"
+    for output in network.graph.output:
+        output.type.tensor_type.shape.dim[1].dim_param = f"places_{output.name}"
+    del network.graph.value_info[:]  # the sizes between, which no longer hold
+    return network.SerializeToString()
 
 
 def served(name: str) -> str:

@@ -133,7 +133,7 @@ class _GroupNorm(nn.Module):
         channels = x.shape[-1]
         gain = self.param("scale", nn.initializers.ones_init(), (channels,))[None]
         bias = self.param("bias", nn.initializers.zeros_init(), (channels,))[None]
-        of_group = lambda v: jnp.mean(v.reshape(len(v), _GROUPS, -1), axis=2)  # noqa: E731
+        of_group = lambda v: jnp.mean(v.reshape(-1, _GROUPS, channels // _GROUPS), axis=2)  # noqa: E731
         mean, square = (of_group(jnp.mean(v, axis=(1, 2))) for v in (x, jnp.square(x)))
         factor = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + _EPSILON)
         mean, factor = (jnp.repeat(v, channels // _GROUPS, axis=1) for v in (mean, factor))

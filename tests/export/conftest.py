@@ -11,9 +11,10 @@ from support import models
 
 import emogan
 from emogan import config as config_lib
+from emogan import presets
 from emogan.data import toyfaces
 from emogan.export import browser, runtime
-from emogan.models import dcgan, translator
+from emogan.models import dcgan, translator, unet
 from emogan.util import files
 
 KINDS = {
@@ -76,6 +77,18 @@ def joint_model():
 
 
 @pytest.fixture(scope="session")
+def flow_model():
+    """A flow in which everything has an effect."""
+    config = presets.flow()
+    config.unet = config_lib.UNetConfig(widths="8,16", blocks=1)
+    config.flow_edit = config_lib.FlowEditConfig(steps=3, noises=2, guidance=2.0)
+    random = np.random.default_rng(1)
+    first = unet.initialise(unet.make(config.unet, 7, "float32"), jax.random.key(0))
+    params = jax.tree.map(lambda leaf: leaf + random.normal(0, 0.1, leaf.shape).astype(np.float32), first)
+    return models.make(config, emogan.EMOTIONS, {"params": params}, {})
+
+
+@pytest.fixture(scope="session")
 def asked():
     """(faces uint8 [100, 48, 48], labels int32 [100]), other ones than the exports are checked on."""
     return toyfaces.load("train", count=100).images, np.arange(100, dtype=np.int32) * 3 % 7
@@ -93,7 +106,7 @@ def live():
 
 @pytest.fixture(scope="session")
 def browser_of():
-    """(driver, profile, width, height, touch) -> `Browser`."""
+    """(driver, profile, width, height, touch, camera) -> `Browser`."""
     return browser.Browser
 
 

@@ -1,23 +1,33 @@
-// The page: a photo, the square around the face in it, and the face with every emotion.
+// The page: a photo, the squares around its faces, a face with every emotion, and the photo with the chosen one.
 
+import * as camera from "./camera.js";
+import * as detector from "./detector.js";
 import * as frame from "./frame.js";
+import * as networksFile from "./networks.js";
 import * as pixels from "./pixels.js";
+import { putBack } from "./put_back.js";
 
-const LARGEST = 1600; // pixels of a photo's longer side; larger ones are brought down to it
-const ENLARGED = 4; // times, of saved pictures
+const LARGEST = 4096; // pixels of a photo's longer side, which all browsers can show; larger ones are brought down to it
+const SHOWN = 1000; // pixels of the longer side of the result as it is shown
+const ENLARGED = 4; // times, of a face that is saved alone
 const QUIET = 500; // ms without a change after which the square's place is told to screen readers
+const FIRST = "happy"; // the emotion that is chosen at first, where there is such a one
 
 const $ = (id) => document.getElementById(id);
 const photo = $("photo");
 const drawing = photo.getContext("2d", { willReadFrequently: true });
+const whole = document.createElement("canvas"); // the photo with the edits
+const edited = whole.getContext("2d", { willReadFrequently: true });
 
-let about; // model.json
-let runtime; // onnxruntime-web
-let session;
-let failure = ""; // why there will be no session
-let gray; // levels of the whole photo
-let square;
+let networks; // see networks.js
+let failure = ""; // why there will be none
+let notice = ""; // what is to be said of the photo
+let squares = []; // of the faces in the photo
+let current = 0; // which of them is shown and can be moved
 let stream; // of the camera
+let live; // what runs with it
+let recording;
+let drawn = { drawings: [] }; // of the face in the square: {face, strength, drawings by label}
 let busy = false;
 let waiting = false;
 let telling = 0;
@@ -31,122 +41,190 @@ function complain(text) {
   $("error").hidden = !text;
 }
 
-// The network.
+// The networks, and the emotions.
 
 async function load() {
   try {
-    const answer = await fetch("model.json");
-    if (!answer.ok) throw new Error(`${answer.status} for model.json`);
-    about = await answer.json();
+    networks = await networksFile.load();
     showNames();
-    runtime = await import("./runtime/ort.wasm.min.js");
-    runtime.env.wasm.numThreads = 1; // more would need headers that not every server sends
-    const beside = (kind) => new URL(`runtime/ort-wasm-simd-threaded.${kind}`, document.baseURI).href;
-    runtime.env.wasm.wasmPaths = { mjs: beside("js"), wasm: beside("wasm") };
-    session = await runtime.InferenceSession.create("model.onnx", { executionProviders: ["wasm"] });
-    await edits(new Uint8Array(pixels.SIZE ** 2)); // the first is slow
-    say("Ready: choose a photo.");
+    if (networks.fast) await networks.edit(new Uint8Array(pixels.SIZE ** 2), [...networks.about.labels.keys()], 1); // the first is slow
+    say("Ready: choose a photo, or use the camera.");
     document.body.dataset.state = "ready";
-    if (square) changed();
+    if (squares.length) await look();
   } catch (error) {
-    session = null;
-    failure = `Expected the network beside this page, found: ${error.message}. Load the page again; if that does not help, export it again.`;
+    networks = null;
+    failure = `Expected the networks beside this page, found: ${error.message}. Load the page again; if that does not help, export it again.`;
     say("");
     complain(failure);
   }
 }
 
-// Values Float32Array [labels * 48 * 48] of a face, which goes in once for each label.
-async function edits(face) {
-  const count = about.labels.length;
-  const faces = new Uint8Array(count * face.length);
-  for (let i = 0; i < count; i += 1) faces.set(face, i * face.length);
-  const feeds = {
-    [about.arrays.faces]: new runtime.Tensor("uint8", faces, [count, pixels.SIZE, pixels.SIZE]),
-    [about.arrays.labels]: new runtime.Tensor("int32", Int32Array.from(about.labels.keys()), [count]),
-  };
-  return (await session.run(feeds))[about.arrays.edits].data;
-}
-
 function showNames() {
-  $("faces").replaceChildren(...["as the network sees it", ...about.labels].map(card));
-  const data = about.card.data ? `, trained on ${about.card.data.name}` : "";
-  $("about").textContent = `Network: ${about.card.preset}${data}. An emotion on a picture says nothing of what anyone feels.`;
+  const { labels, card: about } = networks.about;
+  $("faces").append(card("your photo", "as the network sees it"), ...labels.map((name) => card(name, "synthetic", name)));
+  const first = labels.includes(FIRST) ? FIRST : labels[0];
+  $("faces").querySelector(`input[value="${CSS.escape(first)}"]`).checked = true;
+  const data = about.data ? `, trained on ${about.data.name}` : "";
+  $("about").textContent = `Network: ${about.preset}${data}. An emotion on a picture says nothing of what anyone feels.`;
 }
 
-function card(name, i) {
-  const item = document.createElement("li");
-  item.className = "waiting";
+function card(title, below, value) {
+  const item = document.createElement(value === undefined ? "div" : "label");
+  item.className = "card waiting";
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = pixels.SIZE;
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", i ? `The face, ${name}: synthetic` : `The face in the square, ${name}`);
-  const row = document.createElement("div");
-  row.className = "row";
-  const label = document.createElement("span");
-  label.className = "name";
-  label.textContent = i ? name : "your photo";
+  canvas.setAttribute("aria-label", value === undefined ? `The face in the square, ${below}` : `The face, ${title}: synthetic`);
+  const name = document.createElement("span");
+  name.className = "name";
+  name.textContent = title;
   const small = document.createElement("small");
-  small.textContent = i ? "synthetic" : name;
-  label.append(small);
-  row.append(label);
-  if (i) {
-    item.dataset.label = name;
-    const save = document.createElement("button");
-    save.type = "button";
-    save.textContent = "Save";
-    save.setAttribute("aria-label", `Save the picture: ${name}, synthetic`);
-    save.disabled = true;
-    save.addEventListener("click", () => keep(canvas, name));
-    row.append(save);
+  small.textContent = below;
+  name.append(small);
+  if (value !== undefined) {
+    item.dataset.label = value;
+    const choice = document.createElement("input");
+    Object.assign(choice, { type: "radio", name: "emotion", value, className: "hidden" });
+    choice.addEventListener("change", chosen);
+    item.append(choice);
   }
-  item.append(canvas, row);
+  item.append(canvas, name);
   return item;
 }
 
-async function keep(canvas, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(await pixels.png(canvas, ENLARGED, `Source\0${about.card.Source}`));
-  link.download = `emogan-synthetic-${name.replace(/[^\w-]+/g, "_")}.png`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  say(`Saved ${link.download}.`);
+function emotion() {
+  return $("faces").querySelector("input:checked")?.value ?? "";
 }
 
-// One run at a time; changes during one are answered by one more.
+function strength() {
+  return Number($("strength").value);
+}
+
+function chosen() {
+  if (squares.length) changed();
+}
+
+// The edits. One run at a time; changes during one are answered by one more.
+
 async function run() {
   waiting = true;
-  if (busy || !session) return;
+  if (busy || !networks) return;
   busy = true;
   try {
     while (waiting) {
       waiting = false;
-      const face = pixels.shrink(gray, photo.width, photo.height, square);
-      const begin = performance.now();
-      const values = await edits(face);
-      const took = performance.now() - begin;
-      const [own, ...others] = $("faces").children;
-      pixels.draw(own.firstChild, face);
-      own.className = "";
-      others.forEach((item, i) => {
-        pixels.draw(item.firstChild, pixels.levels(values.subarray(i * face.length, (i + 1) * face.length)));
-        item.className = "";
-        item.querySelector("button").disabled = false;
-      });
-      document.body.dataset.milliseconds = took.toFixed(1);
+      await edit();
       document.body.dataset.state = waiting ? "busy" : "done";
       await new Promise(requestAnimationFrame); // so that the square follows the finger
     }
-    complain("");
+    complain(notice);
   } catch (error) {
     complain(`Expected pictures from the network, found: ${error.message}. Load the page again.`);
   }
   busy = false;
 }
 
-// The square.
+// Edits the faces, the chosen emotion first, until something changes.
+async function edit() {
+  const label = networks.about.labels.indexOf(emotion());
+  const square = squares[current];
+  const others = squares.filter((one) => one !== square && $("everyone")?.checked);
+  const begin = performance.now();
+  renew(pixels.face(drawing, square));
+  if (!(await draw([label]))) return;
+  const edits = [[square, drawn.face, drawn.drawings[label]]];
+  for (const other of others) {
+    const before = pixels.face(drawing, other);
+    const drawings = await networks.edit(before, [label], strength(), () => waiting);
+    if (!drawings) return;
+    edits.push([other, before, drawings[0]]);
+  }
+  showResult(edits);
+  for (const [i] of networks.about.labels.entries()) if (!(await draw([i]))) return;
+  document.body.dataset.milliseconds = (performance.now() - begin).toFixed(1);
+}
+
+// Forgets the drawings of another face or strength.
+function renew(face) {
+  const same = drawn.strength === strength() && drawn.face?.every((level, i) => level === face[i]);
+  if (!same) drawn = { face, strength: strength(), drawings: [] };
+  const [own, ...others] = $("faces").querySelectorAll(".card");
+  pixels.draw(own.querySelector("canvas"), face);
+  own.classList.remove("waiting");
+  others.forEach((item, i) => item.classList.toggle("waiting", !(i in drawn.drawings)));
+}
+
+// Draws the face under labels; returns whether nothing has changed meanwhile.
+async function draw(labels) {
+  const [of, cards] = [drawn, $("faces").querySelectorAll(".card[data-label]")];
+  if (labels.some((label) => !(label in of.drawings))) {
+    const all = networks.fast ? [...networks.about.labels.keys()] : labels;
+    const drawings = await networks.edit(of.face, all, of.strength, () => waiting);
+    if (!drawings) return false;
+    all.forEach((label, i) => {
+      of.drawings[label] = drawings[i];
+      pixels.draw(cards[label].querySelector("canvas"), pixels.levels(drawings[i].after));
+      cards[label].classList.remove("waiting");
+    });
+  }
+  return networks.fast || !waiting;
+}
+
+function showResult(edits) {
+  Object.assign(whole, { width: photo.width, height: photo.height });
+  edited.drawImage(photo, 0, 0);
+  for (const [square, before, found] of edits) {
+    const after = { ...found, after: Float32Array.from(pixels.levels(found.after)) };
+    const edit = putBack(drawing, square, before, after, networks.about.blending);
+    if (edit) edited.putImageData(edit.pixels, edit.left, edit.top);
+  }
+  view();
+  $("edited").setAttribute("aria-label", `Your photo, ${emotion()}: synthetic`);
+  if (!stream) showStage();
+  split();
+}
+
+// Shows the edited photo and the photo beside each other: the chosen face with what is about it, or all of them.
+function view() {
+  const everyone = squares.length > 1 && $("everyone")?.checked;
+  const part = everyone ? { left: 0, top: 0, width: photo.width, height: photo.height } : frame.about(squares[current], photo);
+  const scale = Math.min(1, SHOWN / Math.max(part.width, part.height));
+  for (const [id, source] of [["edited", whole], ["plain", photo]]) {
+    const canvas = $(id);
+    canvas.width = Math.max(1, Math.round(scale * part.width));
+    canvas.height = Math.max(1, Math.round(scale * part.height));
+    const context = canvas.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(source, part.left, part.top, part.width, part.height, 0, 0, canvas.width, canvas.height);
+  }
+}
+
+function split() {
+  $("plain").style.clipPath = `inset(0 ${100 - $("split").value}% 0 0)`;
+}
+
+async function keep(canvas, scale, name) {
+  save(await pixels.png(canvas, scale, `Source\0${networks.about.card.Source}`), `emogan-synthetic-${name}.png`);
+}
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  say(`Saved ${name}.`);
+}
+
+// A name of a file for an emotion.
+function plain(name) {
+  return name.replace(/[^\w-]+/g, "_");
+}
+
+// The squares.
 
 function changed() {
+  const square = squares[current];
   const wide = (of) => `${(100 * of) / photo.width}%`;
   const high = (of) => `${(100 * of) / photo.height}%`;
   Object.assign($("frame").style, {
@@ -156,25 +234,55 @@ function changed() {
   $("side").value = most > least ? (1000 * (square.side - least)) / (most - least) : 1000;
   $("side").setAttribute("aria-valuetext", `${Math.round((100 * square.side) / most)} percent of the photo`);
   document.body.dataset.state = "busy";
+  document.body.dataset.squares = JSON.stringify(squares.map(({ left, top, side }) => [left, top, side]));
   run();
   clearTimeout(telling);
-  telling = setTimeout(() => {
+  delete document.body.dataset.milliseconds;
+  telling = setTimeout(async () => {
+    while (busy) await new Promise((done) => setTimeout(done, QUIET));
     const part = (of, all) => Math.round((100 * of) / all);
     const where = `Square ${part(square.left, photo.width)}% from the left, ${part(square.top, photo.height)}% from the top, ${part(square.side, photo.width)}% wide.`;
     const { milliseconds } = document.body.dataset;
-    say(milliseconds ? `${about.labels.length} pictures in ${Math.round(milliseconds)} ms, on this computer. ${where}` : where);
+    const { fast } = networks ?? {};
+    const spent = fast ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+    say(milliseconds ? `${networks.about.labels.length} pictures in ${spent}, on this computer. ${where}` : where);
   }, QUIET);
 }
 
 function set(next) {
-  square = next;
+  squares[current] = next;
   changed();
+}
+
+function choose(i) {
+  current = i;
+  showPeople();
+  changed();
+}
+
+function showPeople() {
+  const everyone = $("everyone")?.checked ?? true;
+  const buttons = squares.map((_, i) => {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", textContent: `Face ${i + 1}` });
+    button.setAttribute("aria-pressed", String(i === current));
+    button.addEventListener("click", () => choose(i));
+    return button;
+  });
+  const check = document.createElement("label");
+  check.className = "check";
+  const box = document.createElement("input");
+  Object.assign(box, { type: "checkbox", id: "everyone", checked: everyone });
+  box.addEventListener("change", chosen);
+  check.append(box, " all faces");
+  $("people").replaceChildren(...(squares.length > 1 ? [...buttons, check] : []));
+  $("people").hidden = squares.length < 2;
 }
 
 function drag(event) {
   if (!event.isPrimary || event.button) return; // a second finger, or another button
   const scale = photo.width / photo.getBoundingClientRect().width;
-  const start = { ...square, x: event.clientX, y: event.clientY };
+  const start = { ...squares[current], x: event.clientX, y: event.clientY };
   const size = event.target === $("corner");
   event.preventDefault();
   $("frame").focus({ preventScroll: true });
@@ -199,6 +307,7 @@ function drag(event) {
 }
 
 function press(event) {
+  const square = squares[current];
   const step = (square.side / pixels.SIZE) * (event.shiftKey ? 6 : 1);
   const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
   const factors = { "+": 1.05, "=": 1.05, "-": 1 / 1.05, "_": 1 / 1.05 };
@@ -221,26 +330,26 @@ async function show(source, width, height, mirrored = false) {
   if (mirrored) drawing.setTransform(-1, 0, 0, 1, photo.width, 0);
   drawing.drawImage(source, 0, 0, photo.width, photo.height);
   drawing.resetTransform();
-  gray = pixels.gray(drawing.getImageData(0, 0, photo.width, photo.height).data);
   complain(failure);
-  $("hint").hidden = true;
-  $("stage").className = "";
-  for (const id of ["photo", "frame", "sizes"]) $(id).hidden = false;
-  const box = await found();
-  set(box ? frame.around(box, photo) : frame.first(photo));
-  if (!session && !failure) say("The network is still loading; the pictures will follow.");
+  await look();
+  if (!networks && !failure) say("The networks are still loading; the pictures will follow.");
 }
 
-// The box of the largest face, where the browser can find one.
-async function found() {
-  if (!("FaceDetector" in window)) return null;
-  try {
-    const faces = await new window.FaceDetector({ maxDetectedFaces: 8 }).detect(photo);
-    const area = ({ boundingBox: box }) => box.width * box.height;
-    return faces.sort((a, b) => area(b) - area(a))[0]?.boundingBox ?? null;
-  } catch {
-    return null; // some browsers have the name and nothing behind it
+// Finds the faces, and edits the largest.
+async function look() {
+  let found = frame.isFace(photo) ? [frame.whole(photo)] : [];
+  if (networks && !found.length) {
+    found = await detector.find(networks.look, photo, photo.width, photo.height, networks.about.detector);
   }
+  notice = networks && !found.length ? "No face was found. Put the square on one." : "";
+  squares = found.length ? found : [frame.first(photo)];
+  current = squares.reduce((best, { side }, i) => (side > squares[best].side ? i : best), 0);
+  Object.assign(whole, { width: photo.width, height: photo.height });
+  edited.drawImage(photo, 0, 0);
+  showStage();
+  view();
+  showPeople();
+  changed();
 }
 
 async function open(file) {
@@ -255,13 +364,16 @@ async function open(file) {
   }
 }
 
+// The camera.
+
 async function start() {
   complain(failure);
   stop();
   $("camera").disabled = true; // a second click would turn on what nothing turns off
   try {
     if (!navigator.mediaDevices) throw new Error("no camera for pages without https (localhost has one)");
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" }, audio: false });
+    const wanted = { facingMode: "user", width: { ideal: 640 }, height: { ideal: 480 } };
+    stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
     $("video").srcObject = stream;
     await $("video").play();
   } catch (error) {
@@ -271,30 +383,72 @@ async function start() {
   } finally {
     $("camera").disabled = false;
   }
-  for (const id of ["photo", "frame", "sizes", "hint", "camera"]) $(id).hidden = true;
-  for (const id of ["video", "take", "stop"]) $(id).hidden = false;
-  $("stage").className = "";
+  showStage();
   $("take").focus();
-  say("The camera is on.");
+  say(networks?.fast ? "The camera is on. Choose an emotion." : "The camera is on. Take a picture.");
+  const now = () => ({
+    label: networks ? networks.about.labels.indexOf(emotion()) : -1,
+    strength: strength(),
+    original: !networks?.fast || $("original").checked,
+  });
+  const told = (rate) => {
+    document.body.dataset.rate = rate.toFixed(1);
+    $("rate").textContent = `${Math.round(rate)} frames a second`;
+  };
+  live = camera.show($("video"), $("live"), () => networks, now, told, (error) => {
+    stop();
+    complain(`Expected pictures from the network, found: ${error.message}. Load the page again.`);
+  });
 }
 
 function stop() {
   if (!stream) return;
+  if (recording) endRecording();
+  live?.stop();
+  live = null;
   stream.getTracks().forEach((track) => track.stop());
   stream = null;
   $("video").srcObject = null;
-  for (const id of ["video", "take", "stop"]) $(id).hidden = true;
-  $("camera").hidden = false;
-  for (const id of ["photo", "frame", "sizes"]) $(id).hidden = !gray;
-  $("hint").hidden = Boolean(gray);
-  $("stage").className = gray ? "" : "empty";
+  showStage();
+}
+
+// Shows the camera's picture, or the photo with its edit, or where a photo can be dropped.
+function showStage() {
+  const [on, there] = [Boolean(stream), squares.length > 0];
+  for (const id of ["live", "take", "stop"]) $(id).hidden = !on;
+  $("live-options").hidden = !on || !networks?.fast;
+  $("record").hidden = !on || !networks?.fast || !("MediaRecorder" in window);
+  $("camera").hidden = on;
+  for (const id of ["compare", "result"]) $(id).hidden = on || !there;
+  $("place").hidden = on || !there;
+  $("hint").hidden = on || there;
+  $("stage").className = on || there ? "" : "empty";
 }
 
 async function take() {
   const video = $("video");
-  await show(video, video.videoWidth, video.videoHeight, true);
+  const picture = await createImageBitmap(video);
   stop();
+  await show(picture, picture.width, picture.height, true);
+  picture.close();
   $("frame").focus();
+}
+
+async function toggleRecording() {
+  if (recording) {
+    await endRecording();
+    return;
+  }
+  recording = camera.record($("live"));
+  $("record").textContent = "Stop the recording";
+}
+
+async function endRecording() {
+  const [ended, name] = [recording, plain(emotion())];
+  recording = null;
+  $("record").textContent = "Record";
+  const video = await ended.stop();
+  save(video, `emogan-synthetic-${name}.${video.type.includes("mp4") ? "mp4" : "webm"}`);
 }
 
 $("file").addEventListener("change", (event) => {
@@ -304,13 +458,21 @@ $("file").addEventListener("change", (event) => {
 $("camera").addEventListener("click", start);
 $("stop").addEventListener("click", stop);
 $("take").addEventListener("click", take);
+$("record").addEventListener("click", toggleRecording);
+$("strength").addEventListener("input", chosen);
+$("split").addEventListener("input", split);
+$("save-photo").addEventListener("click", () => keep(whole, 1, `photo-${plain(emotion())}`));
+$("save-face").addEventListener("click", () => {
+  const canvas = $("faces").querySelector(`.card[data-label="${CSS.escape(emotion())}"] canvas`);
+  keep(canvas, ENLARGED, plain(emotion()));
+});
 $("frame").addEventListener("pointerdown", drag);
 $("frame").addEventListener("keydown", press);
-$("smaller").addEventListener("click", () => set(frame.resized(square, square.side / 1.05, photo)));
-$("larger").addEventListener("click", () => set(frame.resized(square, square.side * 1.05, photo)));
+$("smaller").addEventListener("click", () => set(frame.resized(squares[current], squares[current].side / 1.05, photo)));
+$("larger").addEventListener("click", () => set(frame.resized(squares[current], squares[current].side * 1.05, photo)));
 $("side").addEventListener("input", (event) => {
   const [least, most] = frame.sides(photo);
-  set(frame.resized(square, least + (event.target.value / 1000) * (most - least), photo));
+  set(frame.resized(squares[current], least + (event.target.value / 1000) * (most - least), photo));
 });
 document.addEventListener("paste", (event) => open([...event.clipboardData.files][0]));
 for (const kind of ["dragover", "dragleave", "drop"]) {

@@ -2,16 +2,19 @@
 
 const SMALLEST = 16; // pixels, or the whole of a smaller photo
 
+// Where no face was found.
 export function first(photo) {
   const side = 0.6 * Math.min(photo.width, photo.height);
-  // A photo that is a face already, as those of FER2013, is taken whole.
-  if (photo.width === photo.height && photo.width <= 128) return { left: 0, top: 0, side: photo.width };
   return within({ left: (photo.width - side) / 2, top: (photo.height - side) / 3, side }, photo);
 }
 
-export function around(box, photo) {
-  const side = Math.max(box.width, box.height);
-  return within({ left: box.x + (box.width - side) / 2, top: box.y + (box.height - side) / 2, side }, photo);
+// A photo that is a face already, as those of FER2013, is taken whole.
+export function isFace(photo) {
+  return photo.width === photo.height && photo.width <= 128;
+}
+
+export function whole(photo) {
+  return { left: 0, top: 0, side: photo.width };
 }
 
 export function moved(square, right, down, photo) {
@@ -30,6 +33,16 @@ export function resized(square, side, photo) {
 export function sides(photo) {
   const most = Math.min(photo.width, photo.height);
   return [Math.min(SMALLEST, most), most];
+}
+
+// The part {left, top, width, height} of a photo about a square, with as much as half a square on each side.
+export function about({ left, top, side }, photo) {
+  const span = (start, most) => {
+    const from = Math.max(0, Math.floor(start - side / 2));
+    return [from, Math.max(1, Math.min(most, Math.ceil(start + 1.5 * side)) - from)];
+  };
+  const [[x, width], [y, height]] = [span(left, photo.width), span(top, photo.height)];
+  return { left: x, top: y, width, height };
 }
 
 function within(square, photo) {

@@ -11,6 +11,17 @@ export function gray(rgba) {
   return levels;
 }
 
+// The face in a square of a photograph's canvas, Uint8Array [48 * 48].
+export function face(context, square) {
+  const { width, height } = context.canvas;
+  const first = (start, most) => Math.min(Math.max(0, Math.floor(start)), most - 1);
+  const [left, top] = [first(square.left, width), first(square.top, height)];
+  const last = (start, most) => Math.min(most, Math.max(first(start, most) + 1, Math.ceil(start + square.side)));
+  const [wide, high] = [last(square.left, width) - left, last(square.top, height) - top];
+  const levels = gray(context.getImageData(left, top, wide, high).data);
+  return shrink(levels, wide, high, { left: square.left - left, top: square.top - top, side: square.side });
+}
+
 // The square {left, top, side} of a gray photo as Uint8Array [48 * 48], each pixel the mean of the area it covers.
 export function shrink(levels, width, height, square) {
   const columns = covers(square.left, square.side, width);

@@ -1,0 +1,96 @@
+// Edits by the difference of two flows, as emogan/models/flow_edit.py and emogan/edit/flow_editor.py make them.
+
+import * as noise from "./noise.js";
+
+// Returns the function (face Uint8Array [48 * 48], labels, strength, cancelled) -> a drawing for each of the labels, see
+// networks.js, or null if `cancelled()` turned true.
+//
+// velocity: (noisy faces [n * 48 * 48], times [n], labels [n * count]) -> Float32Array [n * 48 * 48]. settings: of
+// model.json, "flow". count: how many emotions there are.
+export function editor(velocity, settings, count) {
+  const oneHot = (label) => Array.from({ length: count }, (_, i) => Number(i === label));
+  const none = new Array(count).fill(0);
+  let known = { face: null, source: 0, number: 0 };
+
+  // The velocities of several noisy faces at a time, each under its own label.
+  async function ask(faces, t, labels) {
+    const all = new Float32Array(faces.length * faces[0].length);
+    faces.forEach((one, i) => all.set(one, i * one.length));
+    const values = await velocity(all, new Float32Array(faces.length).fill(t), Float32Array.from(labels.flat()));
+    await new Promise((done) => setTimeout(done)); // so that the page stays alive
+    return faces.map((one, i) => values.subarray(i * one.length, (i + 1) * one.length));
+  }
+
+  function noises(number, step, amount, size) {
+    const values = noise.normal(noise.foldIn(noise.foldIn(noise.key(settings.seed), number), step), amount * size);
+    return Array.from({ length: amount }, (_, k) => values.subarray(k * size, (k + 1) * size));
+  }
+
+  // The emotion under which the flow explains a face best.
+  async function sourceOf(face, number, cancelled) {
+    const errors = new Array(count).fill(0);
+    for (const [i, t] of settings.estimateTimes.entries()) {
+      for (const n of noises(number, i, settings.estimateNoises, face.length)) {
+        if (cancelled()) return null;
+        const noisy = face.map((value, p) => (1 - t) * value + t * n[p]);
+        const answers = await ask(errors.map(() => noisy), t, errors.map((_, label) => oneHot(label)));
+        answers.forEach((answer, label) => {
+          errors[label] += answer.reduce((sum, value, p) => sum + (value - (n[p] - face[p])) ** 2, 0);
+        });
+      }
+    }
+    return errors.indexOf(Math.min(...errors));
+  }
+
+  async function edit(face, own, number, label, strength, cancelled) {
+    const [source, wanted] = [oneHot(own), oneHot(label)];
+    const target = source.map((value, i) => value + strength * (wanted[i] - value));
+    const guidance = settings.guidanceSource + strength * (settings.guidance - settings.guidanceSource);
+    let moved = new Float32Array(face.length);
+    if (guidance === settings.guidanceSource && (label === own || !strength)) return moved;
+    for (let i = 0; i + 1 < settings.times.length; i += 1) {
+      const [t, after] = [settings.times[i], settings.times[i + 1]];
+      const change = new Float32Array(face.length);
+      for (const n of noises(number, i, settings.noises, face.length)) {
+        if (cancelled()) return null;
+        const before = face.map((value, p) => (1 - t) * value + t * n[p]);
+        const now = before.map((value, p) => value + moved[p]);
+        const [to, without, away, awayWithout] = await ask(
+          settings.guidanceSource === 1 ? [now, now, before] : [now, now, before, before],
+          t,
+          settings.guidanceSource === 1 ? [target, none, source] : [target, none, source, none],
+        );
+        for (let p = 0; p < change.length; p += 1) {
+          const from = awayWithout ? awayWithout[p] + settings.guidanceSource * (away[p] - awayWithout[p]) : away[p];
+          change[p] += (without[p] + guidance * (to[p] - without[p]) - from) / settings.noises;
+        }
+      }
+      moved = moved.map((value, p) => value + (after - t) * change[p]);
+    }
+    return moved;
+  }
+
+  return async (bytes, labels, strength, cancelled = () => false) => {
+    const face = Float32Array.from(bytes, (level) => level / 127.5 - 1);
+    if (!known.face || known.face.some((level, p) => level !== bytes[p])) {
+      const number = await numberOf(bytes);
+      const source = await sourceOf(face, number, cancelled);
+      if (source === null) return null;
+      known = { face: bytes.slice(), source, number };
+    }
+    const drawings = [];
+    for (const label of labels) {
+      const moved = await edit(face, known.source, known.number, label, strength, cancelled);
+      if (!moved) return null;
+      const still = new Float32Array(face.length); // a flow moves no pixels: it paints
+      drawings.push({ after: face.map((value, p) => Math.min(1, Math.max(-1, value + moved[p]))), down: still, right: still });
+    }
+    return drawings;
+  };
+}
+
+// The number of a face, from its pixels alone, as `flow_edit.seeds` gives it.
+async function numberOf(bytes) {
+  if (!crypto.subtle) return bytes.reduce((sum, level) => (Math.imul(sum, 31) + level) | 0, 0); // not over plain http
+  return new DataView(await crypto.subtle.digest("SHA-256", bytes)).getInt32(0, true);
+}

@@ -1,0 +1,163 @@
+// Puts an edit of a small face back into its photograph, at the photograph's resolution: emogan/edit/photos.py.
+
+import { SIZE } from "./pixels.js";
+
+const LUMA = [0.299, 0.587, 0.114];
+const REACH = 4; // deviations of a Gaussian filter, to which it is computed
+
+// Returns {left, top, pixels: ImageData} of what changed, or null where the square lies outside.
+//
+// context: of the photograph's canvas. before: Uint8Array [48 * 48]. drawing: {after: gray levels, down, right}, see
+// networks.js. settings: of model.json, "blending".
+export function putBack(context, square, before, drawing, settings) {
+  const { width: most, height: highest } = context.canvas;
+  const [left, top] = [Math.max(0, Math.floor(square.left)), Math.max(0, Math.floor(square.top))];
+  const right = Math.min(most, Math.ceil(square.left + square.side));
+  const bottom = Math.min(highest, Math.ceil(square.top + square.side));
+  const [width, height] = [right - left, bottom - top];
+  if (width <= 0 || height <= 0) return null;
+  const bent = bend(before, drawing.down, drawing.right);
+  const change = bent.map((level, i) => drawing.after[i] - level);
+  const columns = taps(width, left - square.left, square.side);
+  const rows = taps(height, top - square.top, square.side);
+  const enlarged = (map) => enlarge(map, columns, rows);
+  const [changes, levels, kept] = [change, bent, detailKept(bent, drawing.after, settings)].map(enlarged);
+  const scale = square.side / SIZE;
+  const moves = [drawing.down, drawing.right].map(enlarged);
+  const furthest = (map) => map.reduce((far, value) => Math.max(far, Math.abs(value)), 0);
+  const reach = Math.ceil(scale * Math.max(...moves.map(furthest))) + 1;
+  const [beside, above] = [Math.max(0, left - reach), Math.max(0, top - reach)];
+  const near = context.getImageData(
+    beside, above, Math.min(most, right + reach) - beside, Math.min(highest, bottom + reach) - above,
+  );
+  const across = mask(width, left - square.left, square.side, settings.roundness);
+  const along = mask(height, top - square.top, square.side, settings.roundness);
+  const pixels = new ImageData(width, height);
+  const colour = [0, 0, 0];
+  for (let y = 0, i = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1, i += 1) {
+      const away = (across[x] + along[y]) ** (1 / settings.roundness);
+      const t = Math.min(1, Math.max(0, (1 - away) / (1 - settings.plateau)));
+      const weight = t * t * (3 - 2 * t);
+      const far = scale * weight;
+      sample(near, left - beside + x + far * moves[1][i], top - above + y + far * moves[0][i], colour);
+      const luminance = LUMA[0] * colour[0] + LUMA[1] * colour[1] + LUMA[2] * colour[2];
+      const fade = Math.min(1, Math.max(0, kept[i])) - 1;
+      relight(colour, luminance, weight * (changes[i] + fade * (luminance - levels[i])));
+      for (let c = 0; c < 3; c += 1) pixels.data[4 * i + c] = colour[c];
+      pixels.data[4 * i + 3] = 255;
+    }
+  }
+  return { left, top, pixels };
+}
+
+// Gives a colour another luminance: darker ones fade, brighter ones stay as far as a pixel can show them.
+function relight(colour, luminance, change) {
+  if (!change) return;
+  const wanted = Math.min(255, Math.max(0, luminance + change));
+  let shown = Math.min(1, wanted / Math.max(luminance, 1));
+  for (const value of colour) {
+    const room = value > luminance ? 255 - wanted : wanted;
+    shown = Math.min(shown, room / Math.max(Math.abs(value - luminance), 1e-6));
+  }
+  for (let c = 0; c < 3; c += 1) colour[c] = wanted + shown * (colour[c] - luminance);
+}
+
+// Reads the colour between pixels, linearly; beyond the picture its border goes on.
+function sample({ data, width, height }, x, y, colour) {
+  const [u, v] = [Math.min(Math.max(x, 0), width - 1), Math.min(Math.max(y, 0), height - 1)];
+  const [a, b] = [Math.floor(u), Math.floor(v)];
+  const [p, q] = [u - a, v - b];
+  const here = 4 * (b * width + a);
+  const right = a + 1 < width ? 4 : 0;
+  const below = b + 1 < height ? 4 * width : 0;
+  for (let c = 0; c < 3; c += 1) {
+    const upper = data[here + c] + p * (data[here + right + c] - data[here + c]);
+    const lower = data[here + below + c] + p * (data[here + below + right + c] - data[here + below + c]);
+    colour[c] = upper + q * (lower - upper);
+  }
+}
+
+// A small face whose pixels are taken from elsewhere.
+function bend(face, down, right) {
+  const between = (value) => Math.min(Math.max(value, 0), SIZE - 1);
+  return Float32Array.from(face, (_, i) => {
+    const [u, v] = [between((i % SIZE) + right[i]), between(Math.floor(i / SIZE) + down[i])];
+    const [a, b] = [Math.floor(u), Math.floor(v)];
+    const at = (x, y) => face[Math.min(y, SIZE - 1) * SIZE + Math.min(x, SIZE - 1)];
+    const upper = at(a, b) + (u - a) * (at(a + 1, b) - at(a, b));
+    const lower = at(a, b + 1) + (u - a) * (at(a + 1, b + 1) - at(a, b + 1));
+    return upper + (v - b) * (lower - upper);
+  });
+}
+
+// How much of the detail stays that is finer than 48 pixels: less where the edit weakens the edges that it belongs to.
+function detailKept(before, after, { near, faint }) {
+  const [old, now] = [before, after].map((face) => edges(face, near));
+  return old.map((energy, i) => Math.min(1, (Math.sqrt(now[i]) + faint) / (Math.sqrt(energy) + faint)) ** 2);
+}
+
+// The squared gradients of a face, filtered by a Gaussian.
+function edges(face, deviation) {
+  const at = (x, y) => face[y * SIZE + x];
+  const slope = (place, read) => {
+    const [a, b] = [Math.max(0, place - 1), Math.min(SIZE - 1, place + 1)];
+    return (read(b) - read(a)) / (b - a);
+  };
+  let energies = Float32Array.from(face, (_, i) => {
+    const [x, y] = [i % SIZE, Math.floor(i / SIZE)];
+    return slope(x, (place) => at(place, y)) ** 2 + slope(y, (place) => at(x, place)) ** 2;
+  });
+  const radius = Math.round(REACH * deviation);
+  const weights = Array.from({ length: 2 * radius + 1 }, (_, i) => Math.exp(-0.5 * ((i - radius) / deviation) ** 2));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  const mirrored = (place) => (place < 0 ? -1 - place : place >= SIZE ? 2 * SIZE - 1 - place : place);
+  for (const read of [(values, x, y, step) => values[y * SIZE + mirrored(x + step)], (values, x, y, step) => values[mirrored(y + step) * SIZE + x]]) {
+    const values = energies;
+    energies = values.map((_, i) =>
+      weights.reduce((total, weight, k) => total + weight * read(values, i % SIZE, Math.floor(i / SIZE), k - radius), 0) / sum,
+    );
+  }
+  return energies;
+}
+
+// For each of so many pixels from a place in the square on: the four of 48 that it lies between, and their weights.
+// They are those of the bicubic filter of Pillow's transforms.
+function taps(count, place, side) {
+  return Array.from({ length: count }, (_, i) => {
+    const x = ((i + 0.5 + place) * SIZE) / side - 0.5;
+    const first = Math.floor(x);
+    const d = x - first;
+    const places = [-1, 0, 1, 2].map((step) => Math.min(Math.max(first + step, 0), SIZE - 1));
+    const weights = [-d + 2 * d * d - d ** 3, 1 - 2 * d * d + d ** 3, d + d * d - d ** 3, -d * d + d ** 3];
+    return { places, weights };
+  });
+}
+
+// A map [48 * 48] enlarged to Float32Array [rows * columns].
+function enlarge(map, columns, rows) {
+  const wide = columns.length;
+  const lines = new Float32Array(SIZE * wide);
+  for (let y = 0; y < SIZE; y += 1) {
+    for (let x = 0; x < wide; x += 1) {
+      const { places: [a, b, c, d], weights } = columns[x];
+      const line = y * SIZE;
+      lines[y * wide + x] =
+        weights[0] * map[line + a] + weights[1] * map[line + b] + weights[2] * map[line + c] + weights[3] * map[line + d];
+    }
+  }
+  const large = new Float32Array(rows.length * wide);
+  rows.forEach(({ places, weights }, y) => {
+    const [a, b, c, d] = places.map((place) => place * wide);
+    for (let x = 0; x < wide; x += 1) {
+      large[y * wide + x] =
+        weights[0] * lines[a + x] + weights[1] * lines[b + x] + weights[2] * lines[c + x] + weights[3] * lines[d + x];
+    }
+  });
+  return large;
+}
+
+// How far pixels lie from the square's middle along one axis, 1 at its sides, to the power of the mask's roundness.
+function mask(count, place, side, roundness) {
+  return Float32Array.from({ length: count }, (_, i) => Math.abs(((i + 0.5 + place) * 2) / side - 1) ** roundness);
+}
