@@ -15,6 +15,7 @@ from jax import lax
 
 import emogan
 from emogan.export import card, onnx_file, onnx_graph, onnx_ops
+from emogan.util import images
 
 ALONE = """
 import sys
@@ -69,6 +70,38 @@ def test_parameters_that_are_used_twice_are_in_the_file_once():
     assert [list(one.dims) for one in twice.graph.initializer].count([4, 4]) == 1
 
 
+def test_constants_that_float16_holds_are_written_in_it(flow_model, asked):
+    halves = jax.tree.map(lambda leaf: np.asarray(leaf, np.float16).astype(np.float32), flow_model.variables)
+    rounded = type(flow_model)(flow_model.networks, emogan.EMOTIONS, *halves)
+    whole, half = onnx_file.velocity_to_bytes(flow_model), onnx_file.velocity_to_bytes(rounded)
+    assert not [
+        one for one in onnx.load_from_string(whole).graph.initializer if one.data_type == onnx.TensorProto.FLOAT16
+    ]
+    large = [one for one in onnx.load_from_string(half).graph.initializer if np.prod(one.dims) >= 1000]
+    assert large
+    assert {one.data_type for one in large} == {onnx.TensorProto.FLOAT16}
+    assert len(half) < 0.7 * len(whole)
+    given = (asked[0][:2, ..., None] / np.float32(127.5) - 1, np.float32([0.3, 0.8]), np.eye(7, dtype=np.float32)[:2])
+    expected = np.asarray(rounded.velocity(rounded.variables, *given))
+    np.testing.assert_allclose(
+        onnx_file.velocity_from_bytes(half)(*given), expected, atol=1e-4 * np.abs(expected).max()
+    )
+
+
+def test_a_drawing_has_the_strength_and_where_pixels_come_from(model, asked):
+    if model.encoder_labels == "source":
+        return
+    faces, labels = (array[:5] for array in asked)
+    strengths = np.float32([0, 0.5, 1, 1.3, 1])
+    drawn = onnx_file.drawing_from_bytes(onnx_file.drawing_to_bytes(model))(faces, labels, strengths)
+    assert drawn.shape == (5, 48, 48, 3)
+    for i, strength in enumerate(strengths):
+        floats = np.asarray(images.to_float(faces[i : i + 1]))
+        np.testing.assert_allclose(drawn[i, ..., :1], model.faces(floats, labels[i], strength=strength)[0], atol=1e-5)
+        ways = model.displacement(faces[i : i + 1], labels[i], strength=strength)
+        np.testing.assert_allclose(drawn[i, ..., 1:], 0.0 if ways is None else ways[0], atol=1e-4)
+
+
 def test_a_network_in_bfloat16_is_refused():
     with pytest.raises(ValueError, match="expected a network that computes in float32, found bfloat16; export as jax"):
         converted(lambda x: x.astype(jnp.bfloat16).astype(jnp.float32), (3,))
@@ -87,11 +120,14 @@ MAPS = ("NHWC", "HWIO", "NHWC")
 FUNCTIONS = {
     "arithmetic": lambda x: jnp.abs(x) * 2 - x / 3 + jnp.maximum(x, 0.1) - jnp.minimum(-x, 0.2) + jnp.square(x),
     "curves": lambda x: jnp.tanh(x) + jax.nn.sigmoid(x) + jnp.exp(-x) + jnp.log(x * x + 1) + jnp.sqrt(x * x + 1),
+    "waves": lambda x: jnp.sin(x) + jnp.cos(3 * x),
     "roots": lambda x: lax.rsqrt(x * x + 1),
     "comparisons": lambda x: jnp.where((x < 0.5) & ~(x <= -0.5) | (x > 1) & (x >= 1.5), x, -x),
     "one-hot": lambda x: jax.nn.one_hot((x[..., 0] > 0).astype(jnp.int32), 3),
     "leaky ReLU": lambda x: jax.nn.leaky_relu(x, 0.2),
     "slices": lambda x: x[:, 1:, ::2, -1:],
+    "parts": lambda x: jnp.split(x, [1, 3], axis=2)[1] * jnp.split(x, 2, axis=3)[0][:, :, :2],
+    "places of an axis of one": lambda x: lax.squeeze(x[:, :1, :, 1:], (1, 3)),
     "reversal": lambda x: jnp.flip(x, (1, 3)),
     "one axis backwards": lambda x: x[:, :, ::-1],
     "one place": lambda x: x[:, 2],
@@ -105,6 +141,8 @@ FUNCTIONS = {
     "broadcast result": lambda x: jnp.broadcast_to(x[:, :1, :1], x.shape),
     "matrix": lambda x: x.reshape(len_of(x), -1) @ jnp.linspace(-1, 1, 96).reshape(48, 2),
     "contraction": lambda x: jnp.einsum("bhwc,wd->bhcd", x, jnp.arange(12.0).reshape(4, 3)),
+    "attention": lambda x: jnp.matmul(jax.nn.softmax(jnp.matmul(x, x.swapaxes(2, 3))), 2 * x),
+    "products of a batch": lambda x: jnp.einsum("bhwc,bhwd->bhcd", x, x + 1),
     "table": lambda x: jnp.take(jnp.arange(12.0).reshape(4, 3), (x[:, 0, 0, 0] > 0).astype(jnp.int32) + 2, axis=0),
     "pooling": lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "SAME"),
     "convolution": lambda x: lax.conv_general_dilated(x, KERNEL, (2, 1), [(1, 0), (2, 3)], dimension_numbers=MAPS),
@@ -132,6 +170,9 @@ REFUSED = {
     "inner padding": (lambda x: lax.pad(x, np.float32(0), ((0, 0, 0), (0, 0, 1), (0, 0, 0), (0, 0, 0))), "a pad that"),
     "places in two axes": (lambda x: x[:, ::-1, ::-1], "a gather .*, found places in several axes"),
     "scattered places": (lambda x: x[:, np.array([0, 2]), np.array([1, 0])], "a gather .*, found places in several"),
+    "batched products of more": (
+        lambda x: jnp.einsum("bhwc,bhwd->bcd", x, x), "a dot_general that .*, found products of more than matrices",
+    ),
     "dilated kernel": (
         functools.partial(
             lax.conv_general_dilated, rhs=KERNEL, window_strides=(1, 1), padding="SAME", rhs_dilation=(2, 2),

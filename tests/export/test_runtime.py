@@ -110,7 +110,13 @@ def test_a_page_is_whole_or_not_there(given, main_model, tmp_path):
     sizes = web.write(b"model", main_model, {}, given, tmp_path / "page")
     found = {str(path.relative_to(tmp_path / "page")) for path in (tmp_path / "page").rglob("*") if path.is_file()}
     assert found == set(sizes)
-    assert {*web.PAGE, web.MODEL, web.ABOUT, *(f"runtime/{web.served(name)}" for name in runtime.FILES)} == found
+    assert {
+        *web.PAGE,
+        web.MODEL,
+        web.DETECTOR,
+        web.ABOUT,
+        *(f"runtime/{web.served(name)}" for name in runtime.FILES),
+    } == found
     # nginx, for one, serves .mjs as what browsers do not run.
     assert {path.rpartition(".")[2] for path in found} == {"html", "css", "js", "onnx", "json", "wasm"}
     (given / runtime.FILES[2]).unlink()
