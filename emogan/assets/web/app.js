@@ -140,6 +140,7 @@ async function edit() {
     edits.push([other, before, drawings[0]]);
   }
   showResult(edits);
+  document.body.dataset.first = (performance.now() - begin).toFixed(1);
   for (const [i] of networks.about.labels.entries()) if (!(await draw([i]))) return;
   document.body.dataset.milliseconds = (performance.now() - begin).toFixed(1);
 }
