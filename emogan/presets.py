@@ -138,7 +138,7 @@ def emogan() -> Config:
         phases="classifier,robust,joint",
         data=DataConfig(name="fer2013"),
         translator=TranslatorConfig(
-            width=24, critic_width=32, informed=True, strength="1.2,1.2,1.4,1.1,1.1,1.3,1.5", mirrored=True
+            width=24, critic_width=32, guidance_features=True, strength="1.2,1.2,1.4,1.1,1.1,1.3,1.5", mirrored=True
         ),
         classifier=ClassifierConfig(width=16, epochs=10),
         robust=ClassifierConfig(width=16, epochs=10, attack=0.5),
@@ -147,13 +147,13 @@ def emogan() -> Config:
             batch_size=32,
             critic_rate=1.5,
             adversarial=4.0,
-            slope_penalty=0.2,
+            r1_r2=0.2,
             classification=0.5,
-            guide=3.5,
+            guidance=3.5,
             confidence=0.65,
             reconstruction=12.0,
             keep=0.1,
-            bend_first=0.2,
+            warp_first=0.2,
             roughness=0.05,
         ),
         run=RunConfig(sample_every=200, checkpoint_every=400),
@@ -192,7 +192,7 @@ def student() -> Config:
 
 # What the published recipes have not, where `JointConfig` has it by default.
 _PLAIN = {
-    **dict.fromkeys(("slope_penalty", "classification", "guide", "keep", "own_share", "ema_decay"), 0.0),
+    **dict.fromkeys(("r1_r2", "classification", "guidance", "keep", "own_share", "ema_decay"), 0.0),
     **dict.fromkeys(("balanced", "augment"), False),
 }
 

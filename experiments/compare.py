@@ -3,7 +3,7 @@
 python experiments/compare.py runs/quick runs/other --output=runs/compared.html
 python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --epochs=6 --data_dir=PATH
 python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --minutes=10 --data_dir=PATH
-python experiments/compare.py --train=emogan,emogan+seed=1,emogan+joint.guide=2 --epochs=36 --jobs=3 --data_dir=PATH
+python experiments/compare.py --train=emogan,emogan+seed=1,emogan+joint.guidance=2 --epochs=36 --jobs=3 --data_dir=PATH
 
 The page shows the same faces under all runs, as does a picture beside it: drawn ones, or those of --show.
 """
@@ -30,7 +30,9 @@ MINUTES = flags.DEFINE_float("minutes", None, "with --train: minutes of steps in
 SET = flags.DEFINE_list("set", [], "with --train: fields of every preset, as model.width=32,seed=1")
 DATA_DIR = script.define_path("data_dir", "", "with --train: where the data lie; the same as --set=data.dir=PATH")
 WORKDIR = script.define_path("workdir", "runs/compared", "with --train: the folder of the runs' folders")
-GUIDES = script.define_path("guides", "", "with --train: a run's folder whose trained classifiers guide these, too")
+GUIDANCE = script.define_path(
+    "guidance", "", "with --train: a run's folder whose trained guidance classifiers these use, too"
+)
 SCORE = flags.DEFINE_bool("score", True, "with --train: if not, leave WORKDIR/NAME.npz for evaluate.py --model")
 JOBS = flags.DEFINE_integer("jobs", 1, "with --train: how many to train at once, each in a process; for a GPU", 1)
 SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "with --train: held-out faces")
@@ -114,7 +116,7 @@ def _trained():
         options=run_scores.Options(split=SPLIT.value, cas=CAS.value, faces=FACES.value),
         environment={"commit": script.commit()},
         score=SCORE.value,
-        guides=pathlib.Path(GUIDES.value) if GUIDES.value else None,
+        guidance=pathlib.Path(GUIDANCE.value) if GUIDANCE.value else None,
     )
     if JOBS.value > 1:
         # XLA would take most of the GPU for each process, and for this one.

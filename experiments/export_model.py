@@ -45,9 +45,9 @@ def _scores(results: Sequence[dict], workdir: pathlib.Path) -> dict[str, dict]:
     """Returns the run's scores on the split of each result."""
     found = {}
     for result in results:
-        references = [one["name"] for one in result["contestants"] if one["kind"] == "reference"]
+        references = [one["name"] for one in result["methods"] if one["kind"] == "reference"]
         name = tables.free(workdir.resolve().name, references)  # as evaluate.py named it
-        named = [one for one in result["contestants"] if one["name"] == name]
+        named = [one for one in result["methods"] if one["name"] == name]
         if not named:
             raise ValueError(f"--scores: expected results of {workdir.name}, found those of {result['title']}")
         split = result["split"]

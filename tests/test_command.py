@@ -63,7 +63,7 @@ def test_an_edit_is_one_line(tmp_path):
     assert (tmp_path / "face_happy.png").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["paint"]])
+@pytest.mark.parametrize("arguments", [[], ["residual"]])
 def test_a_wrong_command_names_the_right_ones(tmp_path, arguments):
     done = call(*arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

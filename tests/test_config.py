@@ -122,16 +122,16 @@ def test_value_out_of_range_is_refused_by_its_field_name(name, value):
 def test_every_field_with_a_range_is_checked(name):
     free = {"preset", "data.dir", "model.encoder_labels", "model.batch_norm", "model.critic_norm", "run.tensorboard"}
     free |= {"data.ferplus", "data.class_names"}
-    free |= {"translator.skip", "translator.projection", "translator.informed", "translator.mirrored"}
+    free |= {"translator.skip", "translator.projection", "translator.guidance_features", "translator.mirrored"}
     free |= {"joint.balanced", "joint.augment", "unet.attention", "student.augment"}
     assert (name in free) != any(name == checked for checked, _ in OUT_OF_RANGE)
 
 
-@pytest.mark.parametrize(("name", "value"), [("joint.gradient_penalty", 1.0), ("joint.guide", 0.0)])
-def test_discriminator_is_told_of_faces_only_by_a_guide_and_without_the_penalty_between_faces(name, value):
-    config = changed(presets.preset("emogan"), "translator.informed", True)
+@pytest.mark.parametrize(("name", "value"), [("joint.gradient_penalty", 1.0), ("joint.guidance", 0.0)])
+def test_discriminator_gets_features_only_of_a_guidance_classifier_and_without_the_penalty_between_faces(name, value):
+    config = changed(presets.preset("emogan"), "translator.guidance_features", True)
     config.check()
-    with pytest.raises(ValueError, match=r"translator\.informed: expected false, or a guide"):
+    with pytest.raises(ValueError, match=r"translator\.guidance_features: expected false, or a guidance"):
         changed(config, name, value).check()
 
 
@@ -191,7 +191,7 @@ def test_paper_is_the_paper():
 
 def test_run_has_one_model():
     with pytest.raises(ValueError, match=r"phases: expected joint or flow, .* found joint,flow; leave one of them out"):
-        changed(changed(config_lib.Config(), "joint.guide", 0.0), "phases", "joint,flow").check()
+        changed(changed(config_lib.Config(), "joint.guidance", 0.0), "phases", "joint,flow").check()
 
 
 def test_flow_may_be_prolonged_and_edit_otherwise_but_not_be_another_network():
@@ -240,7 +240,7 @@ def test_stargan_is_the_published_one():
     assert (settings.loss, settings.gradient_penalty, settings.critic_steps) == ("wasserstein", 10.0, 5)
     assert (settings.classification, settings.cycle, settings.adversarial) == (1.0, 10.0, 1.0)
     assert settings.batch_size == 5 * 16
-    off = ("slope_penalty", "guide", "keep", "own_share", "ema_decay", "balanced", "augment", "reconstruction")
+    off = ("r1_r2", "guidance", "keep", "own_share", "ema_decay", "balanced", "augment", "reconstruction")
     assert not any(getattr(settings, name) for name in off)
 
 
@@ -282,6 +282,14 @@ def test_fer2013_has_but_the_faces_that_it_has(size, channels, found):
     config.data.size, config.data.channels = size, channels
     with pytest.raises(ValueError, match=f"whose faces are 48x48 gray, found {found}; take"):
         config.check()
+
+
+def test_fields_of_before_have_their_names_of_today():
+    old = {"joint": {"slope_penalty": 0.5, "guide": 3.0, "paint": 4.0, "bend_first": 0.1}}
+    found = config_lib.from_json(json.dumps({**old, "translator": {"informed": True}}))
+    joint = found.joint
+    assert (joint.r1_r2, joint.guidance, joint.residual, joint.warp_first) == (0.5, 3.0, 4.0, 0.1)
+    assert found.translator.guidance_features is True
 
 
 def test_json_takes_an_integer_for_a_float():
@@ -345,7 +353,7 @@ def test_differences_name_a_changed_field_unless_it_leaves_the_run_the_same(name
         ("gan,encoder", "joint", True),
     ],
 )
-def test_phases_may_change_but_not_joint_and_its_guides(old, new, same_run):
+def test_phases_may_change_but_not_joint_and_its_classifiers(old, new, same_run):
     before, after = (config_lib.Config(phases=phases) for phases in (old, new))
     assert config_lib.differences(before, after) == ([] if same_run else [f"phases: {old!r} -> {new!r}"])
 

@@ -40,7 +40,7 @@ def decode(
         if strength is None
         else G.apply(variables, latents, labels, strength=strength, method="draw").faces
     )
-    # Cubic convolution and smoothed paint go beyond the range that they are made of, at hard edges.
+    # Cubic convolution and a smoothed residual go beyond the range that they are made of, at hard edges.
     faces = jnp.clip(drawn, -1.0, 1.0)
     return images.to_bytes(faces) if as_bytes else faces
 
@@ -54,7 +54,7 @@ def displacement(
     *,
     strength: jax.Array | float = 1.0,
 ) -> jax.Array:
-    """Returns from where G takes the pixels [B, S, S, 2] that it then paints on; see `translator.ways`."""
+    """Returns from where G takes its pixels before it adds a residual, [B, S, S, 2]; see `translator.displacement`."""
     return drawing(G, variables, latents, labels, strength)[1]
 
 
@@ -65,15 +65,15 @@ def drawing(
     labels: types.Labels,
     strength: jax.Array | float,
 ) -> tuple[types.Images, jax.Array]:
-    """Returns the faces [B, S, S, C] in [-1, 1] of a G that bends faces, and what `displacement` gives.
+    """Returns the faces [B, S, S, C] in [-1, 1] of a G that warps faces, and what `displacement` gives.
 
     Args:
       G, variables, latents, labels: as of `decode`.
       strength: of `translator.Generator.draw`; an array has a value for each face, [B, 1, 1, 1].
     """
     drawn, seen = G.apply(variables, latents, labels, strength=strength, method="draw", mutable="intermediates")
-    ways = translator.ways(translator.enlarge(seen["intermediates"]["bend"][0]), G.reach)
-    return jnp.clip(drawn.faces, -1.0, 1.0), ways
+    offsets = translator.displacement(translator.enlarge(seen["intermediates"]["warp"][0]), G.reach)
+    return jnp.clip(drawn.faces, -1.0, 1.0), offsets
 
 
 def in_batches(

@@ -36,7 +36,7 @@ class Editor:
       networks: which networks E and G are.
       class_names: the emotions' names; a label is an index into them.
       variables: of E and of G.
-      bends: whether G bends the face before it paints on it; see `displacement`.
+      warps: whether G warps the face before it adds a residual; see `displacement`.
       card: the model card of one that ships with emogan, else empty.
       blends: whether an emotion may be a distribution over emotions; see `FlowEditor`.
     """
@@ -62,7 +62,7 @@ class Editor:
         E, G, self._code_shape, self._encoder_takes = _networks(self.networks, len(self.class_names))
         self._encode = functools.partial(compiled.encode, E, self.variables[0])
         self._decode = functools.partial(compiled.decode, G, self.variables[1])
-        self.bends = isinstance(G, translator.Generator) and G.bends
+        self.warps = isinstance(G, translator.Generator) and G.warps
         self._displacement = functools.partial(compiled.displacement, G, self.variables[1])
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
@@ -121,11 +121,11 @@ class Editor:
         checked.strength(strength)
         if not is_all(emotion):
             self._labels(emotion, len(faces))  # a wrong one fails before the work of E
-        options = {} if strength == 1.0 or not self.bends else {"strength": strength}
+        options = {} if strength == 1.0 or not self.warps else {"strength": strength}
         decode = functools.partial(self._decode, as_bytes=faces.dtype == np.uint8, **options)
         answer = self._edits(decode, faces, emotion, labels)
         answer = answer.reshape(*answer.shape[: 2 if is_all(emotion) else 1], *faces.shape[1:])
-        return answer if strength == 1.0 or self.bends else _between(faces, answer, strength)
+        return answer if strength == 1.0 or self.warps else _between(faces, answer, strength)
 
     def sequence(self, faces: np.ndarray, emotion: Emotion, strength: float = 1.0) -> np.ndarray:
         """Returns the edits of one person's faces in successive frames, which differ as little as the faces do.
@@ -164,7 +164,7 @@ class Editor:
         return photo_files.edited(self, photo, emotion, faces, strength)
 
     def displacement(self, faces: np.ndarray | jax.Array, emotion: Emotion, strength: float = 1.0) -> np.ndarray | None:
-        """Returns from where `faces` takes the pixels that it then paints on; None for a G that bends nothing.
+        """Returns from where `faces` takes its pixels before it adds a residual; None for a G that warps nothing.
 
         float32 [N, S, S, 2], or [C, N, S, S, 2] under "all": how far down and right of a pixel, in pixels.
 
@@ -174,7 +174,7 @@ class Editor:
         Raises:
           ValueError: if they are not those of the class.
         """
-        if not self.bends:
+        if not self.warps:
             return None
         return self._edits(
             functools.partial(self._displacement, strength=strength), checked.faces(faces, self.spec), emotion, None
@@ -214,7 +214,7 @@ class Editor:
     ) -> jax.Array:
         """Returns `edit` of a strength and from where it took the pixels, [B, S, S, C + 2]; pure, as `edit`.
 
-        The last two channels are those of `displacement`, 0 for a G that bends nothing.
+        The last two channels are those of `displacement`, 0 for a G that warps nothing.
 
         Args:
           variables, faces, labels: as of `edit`.
@@ -224,7 +224,7 @@ class Editor:
           ValueError: as `edit`.
         """
         strengths = strengths[:, None, None, None]
-        if not self.bends:
+        if not self.warps:
             floats = images.to_float(faces)
             edits = jnp.clip(floats + strengths * (self.edit(variables, faces, labels) - floats), -1.0, 1.0)
             return jnp.concatenate([edits, jnp.zeros((*edits.shape[:3], 2))], axis=-1)

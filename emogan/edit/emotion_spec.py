@@ -1,4 +1,4 @@
-"""What --emotion says: one emotion, all of them, or the way from one to another."""
+"""What --emotion says: one emotion, all of them, or an interpolation between two."""
 
 import functools
 from collections.abc import Callable
@@ -13,18 +13,18 @@ FRAME = 80  # milliseconds
 ENDS = 800  # of the first and the last frame, since an animation begins again and again
 
 
-def is_way(emotion: str) -> bool:
-    """Returns whether an emotion is a way, "neutral:happy"."""
+def is_interpolation(emotion: str) -> bool:
+    """Returns whether an emotion is an interpolation, "neutral:happy"."""
     return BETWEEN in emotion
 
 
 def check(model: editor.Editor, emotion: str, frames: int) -> None:
-    """Checks an emotion, a way's number of frames, and that the model needs nothing beside faces.
+    """Checks an emotion, an interpolation's number of frames, and that the model needs nothing beside faces.
 
     Raises:
-      ValueError: if the run has no such emotion, a way has not 2..240 frames, or the run's encoder needs labels.
+      ValueError: if the run has no such emotion, an interpolation has not 2..240 frames, or the encoder needs labels.
     """
-    if is_way(emotion):
+    if is_interpolation(emotion):
         for end in _ends(emotion):
             model.label(end)
         if not 2 <= frames <= MOST_FRAMES:
@@ -39,8 +39,8 @@ def check(model: editor.Editor, emotion: str, frames: int) -> None:
 
 
 def names(model: editor.Editor, emotion: str) -> tuple[str, ...]:
-    """Returns the names of the pictures of each face that `apply` gives, those of a way all being one."""
-    if is_way(emotion):
+    """Returns the names of the pictures of each face that `apply` gives, those of an interpolation all being one."""
+    if is_interpolation(emotion):
         return (" to ".join(model.class_names[model.label(end)] for end in _ends(emotion)),)
     if editor.is_all(emotion):
         return model.class_names
@@ -50,10 +50,10 @@ def names(model: editor.Editor, emotion: str) -> tuple[str, ...]:
 def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int, strength: float = 1.0) -> np.ndarray:
     """Returns the edits uint8 [K, N, ...] of faces uint8 [N, S, S(, 3)]: K is 1, the number of emotions, or of frames.
 
-    On a way, a flow is asked for blends of the two emotions in even steps. Other networks take an emotion as one of
-    seven, so pixels change in even steps from the face with the one to that with the other.
+    For an interpolation, a flow is asked for blends of the two emotions in even steps. Other networks take an emotion
+    as one of seven, so pixels change in even steps from the face with the one to that with the other.
     """
-    if is_way(emotion) and model.blends:
+    if is_interpolation(emotion) and model.blends:
         first, last = (np.eye(len(model.class_names))[model.label(end)] for end in _ends(emotion))
         shares = np.linspace(0.0, 1.0, frames)[:, None]
         blends = ((1.0 - shares) * first + shares * last).repeat(len(faces), axis=0)
@@ -66,20 +66,20 @@ def apply(model: editor.Editor, faces: np.ndarray, emotion: str, frames: int, st
 def displacements(
     model: editor.Editor, faces: np.ndarray, emotion: str, frames: int, strength: float = 1.0
 ) -> np.ndarray | None:
-    """Returns how the edits of `apply` are bent, float32 [K, N, S, S, 2], or None; see `Editor.displacement`."""
-    if not model.bends:
+    """Returns how the edits of `apply` are warped, float32 [K, N, S, S, 2], or None; see `Editor.displacement`."""
+    if not model.warps:
         return None
     return _each(functools.partial(model.displacement, faces, strength=strength), emotion, frames)
 
 
 def durations(frames: int) -> list[int]:
-    """Returns how many milliseconds each frame of a way is shown."""
+    """Returns how many milliseconds each frame of an interpolation is shown."""
     return [ENDS, *[FRAME] * (frames - 2), ENDS]
 
 
 def _each(ask: Callable[[str], np.ndarray], emotion: str, frames: int) -> np.ndarray:
-    """Returns what a model says of an emotion, of all, or of a way in even steps between its ends, [K, ...]."""
-    if not is_way(emotion):
+    """Returns what a model says of an emotion, of all, or of an interpolation in even steps, [K, ...]."""
+    if not is_interpolation(emotion):
         answer = ask(emotion)
         return answer if editor.is_all(emotion) else answer[None]
     first, last = (ask(end).astype(np.float32) for end in _ends(emotion))

@@ -33,7 +33,7 @@ class FlowEditor(editor.Editor):
 
     def _make_networks(self) -> None:
         """Makes the one network that the ODE asks, where the base has E and G."""
-        self.bends, self._encoder_takes = False, ""
+        self.warps, self._encoder_takes = False, ""
         settings = self.networks
         self._network = unet.make(settings.unet, len(self.class_names), settings.model.precision)
 

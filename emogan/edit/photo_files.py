@@ -104,7 +104,7 @@ class Photo:
 
 @dataclasses.dataclass(frozen=True)
 class _Edits:
-    """Faces uint8 [N, S, S(, 3)] of a photograph, K edits of each [K, N, ...], and how they bend them, if they do."""
+    """Faces uint8 [N, S, S(, 3)] of a photograph, K edits of each [K, N, ...], and how they warp them, if they do."""
 
     before: np.ndarray
     after: np.ndarray
@@ -287,7 +287,7 @@ def write(
       model: the trained networks.
       source: a photograph or a folder of them; from a folder, those without a face and those that cannot be read are
         left out and told of.
-      emotion: a name, "all", or a way "FROM:TO".
+      emotion: a name, "all", or an interpolation "FROM:TO".
       output: for a photograph, NAME.jpg, .png, .webp or .avif for the edited photograph, under "all" a strip of
         close-ups, a row a face; NAME.gif for the animated photograph. For a folder, a picture is a sheet of close-ups,
         a row a face. A folder gets for each photograph what one alone would be. NAME.npy gets the faces' edits, as
@@ -407,7 +407,7 @@ def _lack(photo: Photo) -> str:
 
 def _targets(folder: pathlib.Path, paths: list[pathlib.Path], emotion: str) -> list[pathlib.Path]:
     """Returns a file in the folder for each photograph, of its own kind, or of one that is written."""
-    if emotion_spec.is_way(emotion):
+    if emotion_spec.is_interpolation(emotion):
         return transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".gif")
     targets = transfer_files.picture_paths(folder, tuple(path.name for path in paths), ".png")
     if editor.is_all(emotion):
@@ -425,7 +425,7 @@ def _becomes(suffix: str) -> str:
 
 def _save(target: pathlib.Path, photo: Photo, made: _Edits, names: tuple[str, ...], emotion: str) -> None:
     """Writes what one photograph becomes."""
-    if emotion_spec.is_way(emotion):
+    if emotion_spec.is_interpolation(emotion):
         photo = _shrunk(photo.opaque())
         shown = [_edited(photo, made, k) for k in range(len(made.after))]
         images.save_gif(target, shown, emotion_spec.durations(len(shown)), images.SYNTHETIC)
@@ -444,7 +444,7 @@ def _edited(photo: Photo, made: _Edits, k: int) -> np.ndarray:
     pixels = photo.pixels
     if photo.alpha is not None:
         hidden = photo.alpha[..., None] == 0
-        pixels = np.where(hidden, np.uint8(255), pixels)  # or an edit could bend into sight what is hidden
+        pixels = np.where(hidden, np.uint8(255), pixels)  # or a warp could show what is hidden
     pixels = _put_back(pixels, photo.squares, made, k)
     return pixels if photo.alpha is None else np.where(hidden, photo.pixels, pixels)
 

@@ -20,7 +20,7 @@ def put_back(
 ) -> np.ndarray:
     """Returns a photograph with an edit of the face in a square.
 
-    Where the edit bent the face, the photograph is bent alike, and stays as sharp as it was. What else the edit changed
+    Where the edit warped the face, the photograph is warped alike, and stays as sharp as it was. What else it changed
     is enlarged bicubically to the square and added within a feathered mask. What is finer than the pixels of the edit
     stays the photograph's, and fades where the edit made the edges that it belongs to weaker. A gray edit is added to
     the luminance. Where a pixel gets darker, its colour fades with it, as in shade; where it gets brighter, it stays,
@@ -33,7 +33,7 @@ def put_back(
       before: uint8 [S, S] or [S, S, 3], from `detection.cut`.
       after: uint8, as before.
       flow: from where the edit took its pixels, float32 [S, S, 2], down and right in pixels of the small face; None
-        where it bent nothing.
+        where it warped nothing.
     """
     top, left = (max(0, int(np.floor(start))) for start in (square.top, square.left))
     bottom = min(pixels.shape[0], int(np.ceil(square.top + square.side)))
@@ -59,28 +59,28 @@ def _edited(
     place = (left - square.left, top - square.top, right - square.left, bottom - square.top)
     mask = _mask(square.side, place)
     part = pixels[top:bottom, left:right].astype(np.float32)
-    bent = before.astype(np.float32)
+    warped = before.astype(np.float32)
     if flow is not None:
-        bent = _bent(bent, np.moveaxis(flow, -1, 0))
+        warped = _warped(warped, np.moveaxis(flow, -1, 0))
         scale = square.side / len(before)
-        ways = np.stack([_enlarged(flow[..., axis], square.side, place) * scale * mask for axis in (0, 1)])
+        offsets = np.stack([_enlarged(flow[..., axis], square.side, place) * scale * mask for axis in (0, 1)])
         # Of a large photograph, only what the flow can reach.
-        reach = int(np.ceil(np.abs(ways).max())) + 1
+        reach = int(np.ceil(np.abs(offsets).max())) + 1
         above, beside = (max(0, start - reach) for start in (top, left))
         near = pixels[above : bottom + reach, beside : right + reach]
-        part = _bent(near, ways, (top - above, left - beside))
-    kept = _detail_kept(bent, after.astype(np.float32))
-    change = after - bent
+        part = _warped(near, offsets, (top - above, left - beside))
+    kept = _detail_kept(warped, after.astype(np.float32))
+    change = after - warped
     if change.ndim == 3 and part.ndim == 2:
-        bent, change = bent @ _LUMA, change @ _LUMA
+        warped, change = warped @ _LUMA, change @ _LUMA
     enlarged = functools.partial(_enlarged, side=square.side, place=place)
     fades = np.clip(enlarged(kept), 0.0, 1.0) - 1.0
     if change.ndim == 2:
         luminance = part if part.ndim == 2 else part @ _LUMA
-        change = enlarged(change) + fades * (luminance - enlarged(bent))
+        change = enlarged(change) + fades * (luminance - enlarged(warped))
         return np.round(_relit(part, change * mask)).astype(np.uint8)
     channels = [
-        enlarged(change[..., i]) + fades * (part[..., i] - enlarged(bent[..., i])) for i in range(part.shape[2])
+        enlarged(change[..., i]) + fades * (part[..., i] - enlarged(warped[..., i])) for i in range(part.shape[2])
     ]
     return np.round(np.clip(part + np.stack(channels, axis=-1) * mask[..., None], 0, 255)).astype(np.uint8)
 
@@ -100,12 +100,12 @@ def _detail_kept(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.square(np.minimum(ratio, 1.0)).astype(np.float32)
 
 
-def _bent(pixels: np.ndarray, ways: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:
-    """Returns float32 pixels [H', W'(, 3)], from a start on, each taken from ways [2, H', W'] down and right of it."""
-    places = np.indices(ways.shape[1:], np.float32) + np.reshape(start, (2, 1, 1)) + ways
+def _warped(pixels: np.ndarray, offsets: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """Returns float32 pixels [H', W'(, 3)], from a start on, each taken from offsets [2, H', W'] down and right."""
+    places = np.indices(offsets.shape[1:], np.float32) + np.reshape(start, (2, 1, 1)) + offsets
     channels = np.moveaxis(np.atleast_3d(pixels).astype(np.float32), -1, 0)
-    bent = [ndimage.map_coordinates(channel, places, order=1, mode="nearest") for channel in channels]
-    return np.stack(bent, axis=-1).reshape(*ways.shape[1:], *pixels.shape[2:])
+    warped = [ndimage.map_coordinates(channel, places, order=1, mode="nearest") for channel in channels]
+    return np.stack(warped, axis=-1).reshape(*offsets.shape[1:], *pixels.shape[2:])
 
 
 def _enlarged(change: np.ndarray, side: float, place: tuple[float, float, float, float]) -> np.ndarray:

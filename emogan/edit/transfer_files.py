@@ -21,10 +21,10 @@ def check(model: editor.Editor, emotion: str, output: pathlib.Path, frames: int 
     """
     emotion_spec.check(model, emotion, frames)
     found = kind(output)
-    way = emotion_spec.is_way(emotion)
-    if way and found not in ("folder", ".gif"):
-        raise ValueError(f"--output: expected NAME.gif or a folder for the way {emotion}, found {output}")
-    if not way and found == ".gif":
+    interpolated = emotion_spec.is_interpolation(emotion)
+    if interpolated and found not in ("folder", ".gif"):
+        raise ValueError(f"--output: expected NAME.gif or a folder for the interpolation {emotion}, found {output}")
+    if not interpolated and found == ".gif":
         raise ValueError(f"--output: expected --emotion=FROM:TO for an animation, found {emotion} for {output}")
     if found in MODERN and not images.writes(found):
         raise ValueError(
@@ -43,14 +43,14 @@ def write(
     frames: int = 2,
     strength: float = 1.0,
 ) -> list[pathlib.Path]:
-    """Writes the faces with another emotion, under "all" with each, or on a way from one to another; returns the paths.
+    """Writes the faces with another emotion, with each under "all", or an interpolation; returns the paths.
 
     Args:
       model: the trained networks.
       faces: N faces.
-      emotion: a name, "all", or a way "FROM:TO".
+      emotion: a name, "all", or an interpolation "FROM:TO".
       output: NAME.npy for uint8 [N, S, S(, 3)], under "all" [C, N, ...]; NAME.png or NAME.jpg for one picture, a row a
-        face; NAME.gif for one animation of a way; or a folder, for a picture or animation a face. Pictures begin with
+        face; NAME.gif for one animation; or a folder, for a picture or animation a face. Pictures begin with
         the original.
       progress: told (done, total) files.
       frames: of an animation.
@@ -61,7 +61,7 @@ def write(
     """
     check(model, emotion, output, frames)
     found = kind(output)
-    suffix = ".gif" if emotion_spec.is_way(emotion) else ".png"
+    suffix = ".gif" if emotion_spec.is_interpolation(emotion) else ".png"
     targets = picture_paths(output, faces.names, suffix) if found == "folder" else [output]
     check_targets(targets, faces.paths)
     if found != ".npy" and not len(faces.images):

@@ -56,7 +56,7 @@ def check(emotion: str, output: pathlib.Path, chosen: photo_files.Selection) -> 
     Raises:
       ValueError: if a video cannot have this emotion, this output or this selection, or PyAV is not installed.
     """
-    if editor.is_all(emotion) or emotion_spec.is_way(emotion):
+    if editor.is_all(emotion) or emotion_spec.is_interpolation(emotion):
         raise ValueError(f"--emotion: expected one emotion for a video, found {emotion}")
     if output.suffix.lower() not in CODECS:
         raise ValueError(f"--output: expected NAME.mp4 or NAME.webm for a video, found {output}")
@@ -147,7 +147,7 @@ def write(
 
 @dataclasses.dataclass(frozen=True)
 class _Edits:
-    """The faces uint8 [T, S, S(, 3)] of a track, their edits, and how they bend them, float32 [T, S, S, 2], or None."""
+    """The faces uint8 [T, S, S(, 3)] of a track, their edits, and how they warp them, float32 [T, S, S, 2], or None."""
 
     before: np.ndarray
     after: np.ndarray
@@ -164,7 +164,7 @@ def _edited(model: editor.Editor, before: np.ndarray, emotion: str, strength: fl
     change = ndimage.gaussian_filter1d(change, _STEADY, axis=0, mode="nearest")
     weights = track.weights.reshape(-1, *(1,) * (before.ndim - 1))
     flows = None
-    if model.bends:
+    if model.warps:
         flows = np.zeros((*before.shape[:3], 2), np.float32)
         flows[part] = model.displacement(before[part], emotion, strength)
         flows = ndimage.gaussian_filter1d(flows, _STEADY, axis=0, mode="nearest") * track.weights[:, None, None, None]

@@ -1,6 +1,6 @@
 """Recipes under one budget, of faces or of time: each trained and scored alike, side by side.
 
-A row of the comparison is a preset, or one with changes: `emogan+seed=1+joint.guide=2`.
+A row of the comparison is a preset, or one with changes: `emogan+seed=1+joint.guidance=2`.
 """
 
 import copy
@@ -46,7 +46,7 @@ class Study:
       options: how to score.
       environment: what results say of where they were made, beside the versions.
       score: whether to score each row; if not, it leaves its E and G in FOLDER/ROW.npz, to be scored elsewhere.
-      guides: a run's folder whose finished classifiers are taken, where a row would train the same ones: so that rows
+      guidance: a run's folder whose finished classifiers are taken, where a row would train the same ones: so that rows
         differ in what came after, and need not pay for it anew.
     """
 
@@ -56,7 +56,7 @@ class Study:
     options: run_scores.Options = dataclasses.field(default_factory=run_scores.Options)
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     score: bool = True
-    guides: pathlib.Path | None = None
+    guidance: pathlib.Path | None = None
 
 
 def run(
@@ -75,7 +75,7 @@ def run(
       signals: what may end a training in order.
 
     Raises:
-      ValueError, FileNotFoundError: if a row, a change, the guides or the data are not as they must be.
+      ValueError, FileNotFoundError: if a row, a change, the guidance classifiers or the data are not as they must be.
     """
     results = []
     for row, config in configure(rows, study).items():
@@ -91,14 +91,14 @@ def run(
 
 
 def configure(rows: Sequence[str], study: Study) -> dict[str, config_lib.Config]:
-    """Returns the configurations by rows, when data, judge and guides are there: what is wrong shows before training.
+    """Returns the configurations by rows, when data, judge and classifiers are there: errors come before training.
 
     Raises:
-      ValueError, FileNotFoundError: if a row, a change, the guides or the data are not as they must be.
+      ValueError, FileNotFoundError: if a row, a change, the guidance classifiers or the data are not as they must be.
     """
     configs = {row: _configure(row, study.changes) for row in rows}
-    if study.guides:
-        run_folder.read_config(study.guides)
+    if study.guidance:
+        run_folder.read_config(study.guidance)
     for config in {repr(config.data): config for config in configs.values()}.values():
         run_scores.load_faces(config, study.options)
     return configs
@@ -138,8 +138,8 @@ def _train(
             getattr(config, phase).epochs = getattr(run_folder.read_config(workdir), phase).epochs
     else:
         _share_minutes(config, study.budget.minutes, say, signals)
-    if study.guides:
-        take_guides(config, workdir, study.guides, say)
+    if study.guidance:
+        take_guidance(config, workdir, study.guidance, say)
     start = time.monotonic()
     pipeline.run(config, workdir, signals=signals)
     seconds = time.monotonic() - start
@@ -157,18 +157,18 @@ def _score(
 ) -> dict[str, Any]:
     result, shown = run_scores.score_run(workdir, "", study.options, say)
     result["environment"] |= study.environment
-    result["contestants"][0]["scores"] |= {name: {"value": value, "error": None} for name, value in cost.items()}
+    result["methods"][0]["scores"] |= {name: {"value": value, "error": None} for name, value in cost.items()}
     run_scores.write(result, shown, workdir)
     return result
 
 
-def _guides(config: config_lib.Config) -> tuple[str, ...]:
+def _guidance(config: config_lib.Config) -> tuple[str, ...]:
     """Returns the classifiers that the model of a configuration is trained with."""
     recipe = config_lib.RECIPES[config_lib.last_phase(config)]
     return recipe.built_on(config) if recipe.whole else ()
 
 
-def take_guides(
+def take_guidance(
     config: config_lib.Config, workdir: pathlib.Path, source: pathlib.Path, say: Callable[[str], None]
 ) -> None:
     """Copies the classifiers that `config` would train from the run that trained them, unless they are there.
@@ -177,7 +177,7 @@ def take_guides(
       ValueError: if that run has them not, or trained them otherwise.
     """
     changed = config_lib.differences(run_folder.read_config(source), config)
-    for name in _guides(config):
+    for name in _guidance(config):
         # What decides a classifier, beside its own fields.
         other = [line for line in changed if line.startswith((f"{name}.", "seed:", "data.", "parallel."))]
         if other:
@@ -219,7 +219,7 @@ def _steps(workdir: pathlib.Path, phases: Sequence[str]) -> list[int | None]:
 def _training_time(workdir: pathlib.Path) -> float | None:
     """What an earlier result says."""
     try:
-        own = tables.load(workdir / "evaluation" / "metrics.json")["contestants"][0]
+        own = tables.load(workdir / "evaluation" / "metrics.json")["methods"][0]
     except (FileNotFoundError, ValueError):
         return None
     return own["scores"].get("training_time", {}).get("value")

@@ -43,12 +43,12 @@ class Detectability:
     edits of the one half and tested on those of the other, and the same the other way round. In training both kinds
     have the same number of each emotion, and in the test an edit to an emotion is compared with real faces of that
     emotion alone, so that the frequency of an emotion says nothing. All pictures are changed at random by
-    `augment.without_fine_detail`. A contestant without edits is judged by its samples.
+    `augment.without_fine_detail`. A method without edits is judged by its samples.
 
     Args:
       settings: of the network and its training.
       seed: of the halves, the training set, the network and the changes.
-      progress: given the contestant's name and the score as it is known.
+      progress: given the method's name and the score as it is known.
     """
 
     name = "detectability"
@@ -62,11 +62,11 @@ class Detectability:
         self._settings, self._seed, self._progress = settings, seed, progress
         self._trainers: dict[int, _Trainer] = {}
 
-    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns the AUC by emotion, and its mean over the emotions if none is missing.
 
         An emotion is left out with fewer than 5 real faces of it, or edits to it, in a half; the mean is left out
-        where a contestant lacks an emotion of which there are enough real faces. {} for references with edits: the
+        where a method lacks an emotion of which there are enough real faces. {} for references with edits: the
         unchanged input cannot be told from itself, and noise always can.
         """
         del key  # so that the score does not depend on which other evaluators there are
@@ -194,7 +194,7 @@ def _look(
     return logits[:, _EDIT] - logits[:, _REAL]
 
 
-def _made(model: methods.Contestant, data: real_faces.Faces) -> _Pictures:
+def _made(model: methods.Method, data: real_faces.Faces) -> _Pictures:
     if model.edits is None:
         labels = data.held_out.labels
         return _Pictures(model.samples(0), np.arange(len(labels)), labels)

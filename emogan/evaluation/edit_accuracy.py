@@ -12,7 +12,7 @@ class Transfers:
 
     name = "transfer"
 
-    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns edit accuracy and identity; nothing in them is random.
 
         What is a mean over the targets is left out unless each of them was asked of faces with another label.
@@ -62,7 +62,7 @@ class Transfers:
         return answer
 
 
-def verdicts(model: methods.Contestant, data: real_faces.Faces) -> np.ndarray | None:
+def verdicts(model: methods.Method, data: real_faces.Faces) -> np.ndarray | None:
     """Returns how often the judge gave each verdict, int [7, 7, 7]: emotion of the source, target, verdict."""
     if model.edits is None:
         return None

@@ -16,7 +16,7 @@ class EditSets:
 
     name = "edit sets"
 
-    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns the distance and its ratio to that of the halves as they are; {} unless all edits are there.
 
         {} also for a judge without features.

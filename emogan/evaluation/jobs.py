@@ -34,7 +34,7 @@ def run(rows: Sequence[str], study: comparison.Study, at_once: int, say: Callabl
       say: told a line as each row begins and ends.
 
     Raises:
-      ValueError, FileNotFoundError: if a row, a change, the guides, the budget or the data are not as they must be.
+      ValueError, FileNotFoundError: if a row, a change, the classifiers, the budget or the data are not as needed.
       JobError: if rows failed, when the others are done.
     """
     if study.budget.minutes:

@@ -10,7 +10,7 @@ class Latents:
 
     name = "latent"
 
-    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns the correlation and the error of E(G(z, y)), and the spread of E(x)."""
         del key
         transfer = model.model

@@ -28,7 +28,7 @@ class Edits:
     target: np.ndarray  # int [M], a label
 
 
-class Contestant:
+class Method:
     """One column of a table; what is asked of its pictures is asked once.
 
     Attributes:
@@ -55,7 +55,7 @@ class Contestant:
 
     @functools.cached_property
     def edits(self) -> Edits | None:
-        """All edits, or None if the contestant makes none."""
+        """All edits, or None if the method makes none."""
         return self._make_edits() if self._make_edits else None
 
     @functools.cached_property
@@ -68,7 +68,7 @@ class Contestant:
         """The identity descriptors of the edits' pictures."""
         return self._faces.descriptor(self.edits.pictures)
 
-    @functools.cache  # noqa: B019 - contestants live as long as their table
+    @functools.cache  # noqa: B019 - methods live as long as their table
     def samples(self, seed: int) -> np.ndarray | None:
         """Samples uint8 [N, 48, 48], one with the label of each held-out face, or None if there are none."""
         return self._make_samples(seed) if self._make_samples else None
@@ -79,8 +79,8 @@ class Contestant:
         return self._faces.judge.look(self.samples(seed))
 
 
-def of_model(name: str, about: str, transfer: Any, faces: faces_lib.Faces) -> Contestant:
-    """Returns the contestant of a model, an `emogan.Editor` or what has its methods.
+def of_model(name: str, about: str, transfer: Any, faces: faces_lib.Faces) -> Method:
+    """Returns the method of a model, an `emogan.Editor` or what has its methods.
 
     Its edits are the held-out faces under every label; it has samples if it has a method
     `sample(labels, seed) -> uint8 [N, 48, 48]`.
@@ -95,24 +95,24 @@ def of_model(name: str, about: str, transfer: Any, faces: faces_lib.Faces) -> Co
         return Edits(made.reshape(-1, *made.shape[2:]), np.arange(classes * count), source, target)
 
     samples = (lambda seed: np.asarray(transfer.sample(data.labels, seed))) if hasattr(transfer, "sample") else None
-    return Contestant(name, "model", about, faces, edits, samples, transfer)
+    return Method(name, "model", about, faces, edits, samples, transfer)
 
 
 def of_edits(
     name: str, pictures: np.ndarray, labels: np.ndarray, sources: np.ndarray, faces: faces_lib.Faces
-) -> Contestant:
-    """Returns the contestant of another program's edits uint8 [M, 48, 48] to labels [M] of held-out faces [M].
+) -> Method:
+    """Returns the method of another program's edits uint8 [M, 48, 48] to labels [M] of held-out faces [M].
 
     Raises:
       ValueError: if types, shapes or values are not those.
     """
     check_edits(pictures, labels, sources, faces.held_out)
     edits = Edits(pictures, np.arange(len(pictures)), sources.astype(int), labels.astype(int))
-    return Contestant(name, "pictures", "edits from another program", faces, lambda: edits)
+    return Method(name, "pictures", "edits from another program", faces, lambda: edits)
 
 
-def of_samples(name: str, pictures: np.ndarray, labels: np.ndarray, faces: faces_lib.Faces) -> Contestant:
-    """Returns the contestant of another program's samples uint8 [M, 48, 48] with labels [M].
+def of_samples(name: str, pictures: np.ndarray, labels: np.ndarray, faces: faces_lib.Faces) -> Method:
+    """Returns the method of another program's samples uint8 [M, 48, 48] with labels [M].
 
     As many are scored as there are held-out faces, with the same number of each label, so that the rows of a table
     are of one size.
@@ -134,10 +134,10 @@ def of_samples(name: str, pictures: np.ndarray, labels: np.ndarray, faces: faces
             chosen[faces.held_out.labels == label] = np.flatnonzero(labels == label)[: wanted[label]]
         return pictures[chosen]
 
-    return Contestant(name, "pictures", "samples from another program", faces, samples=samples, seeds=1)
+    return Method(name, "pictures", "samples from another program", faces, samples=samples, seeds=1)
 
 
-def references(faces: faces_lib.Faces) -> list[Contestant]:
+def references(faces: faces_lib.Faces) -> list[Method]:
     """Returns real training faces, the unchanged input, the mean face of the class, and noise."""
     data, train = faces.held_out, faces.train
     count, classes = len(data), len(data.class_names)
@@ -159,21 +159,21 @@ def references(faces: faces_lib.Faces) -> list[Contestant]:
         return np.random.default_rng(seed).integers(0, 256, data.images.shape, dtype=np.uint8)
 
     return [
-        Contestant(
+        Method(
             "real faces",
             "reference",
             "training faces with the labels of the held-out ones",
             faces,
             samples=functools.partial(_real, faces),
         ),
-        Contestant(
+        Method(
             "unchanged",
             "reference",
             "the input itself, whatever is asked for",
             faces,
             lambda: same_for_all(data.images),
         ),
-        Contestant(
+        Method(
             "mean face",
             "reference",
             "the mean training face of the wanted emotion",
@@ -182,13 +182,13 @@ def references(faces: faces_lib.Faces) -> list[Contestant]:
             lambda seed: mean_faces()[data.labels],
             seeds=1,
         ),
-        Contestant(
+        Method(
             "noise", "reference", "independent uniform pixels", faces, lambda: same_for_all(noise(0)), noise, seeds=1
         ),
     ]
 
 
-def degraded(faces: faces_lib.Faces) -> list[Contestant]:
+def degraded(faces: faces_lib.Faces) -> list[Method]:
     """Returns real training faces made worse in two ways: blurred, and with their labels shuffled.
 
     A score that does not put them between real faces and noise, each where it must, is not to be trusted.
@@ -202,8 +202,8 @@ def degraded(faces: faces_lib.Faces) -> list[Contestant]:
         return np.random.default_rng(seed).permutation(_real(faces, seed))
 
     return [
-        Contestant("blurred", "reference", "real faces after a Gaussian of 2 pixels", faces, samples=blurred),
-        Contestant("shuffled", "reference", "real faces under the labels of others", faces, samples=shuffled),
+        Method("blurred", "reference", "real faces after a Gaussian of 2 pixels", faces, samples=blurred),
+        Method("shuffled", "reference", "real faces under the labels of others", faces, samples=shuffled),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The real faces that contestants are scored beside, and what judge and descriptor say of them."""
+"""The real faces that methods are scored beside, and what judge and descriptor say of them."""
 
 import functools
 import pathlib

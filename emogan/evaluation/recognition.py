@@ -14,7 +14,7 @@ import PIL.Image
 from emogan.evaluation import identity, methods, real_faces, scores
 
 EXTRA = 'pip install -e ".[identity]"'
-MOST = 200  # faces that are looked at, and edits of a contestant
+MOST = 200  # faces that are looked at, and edits of a method
 SMALL_GALLERY = 64
 
 _NETWORK, _LANDMARKS = "dlib_face_recognition_resnet_model_v1.dat", "shape_predictor_5_face_landmarks.dat"
@@ -59,7 +59,7 @@ class Recognition:
     """How often the own source is the nearest of 64 faces, and how far an edit is from it, to the network.
 
     At most `MOST` held-out faces, drawn at random, are looked at, and one edit of each to another emotion; the
-    emotions are asked for equally often, as far as a contestant has such edits.
+    emotions are asked for equally often, as far as a method has such edits.
 
     Args:
       seed: of what is drawn.
@@ -71,7 +71,7 @@ class Recognition:
         self._seed = seed
         self._gallery: tuple[Any, np.ndarray, np.ndarray] | None = None
 
-    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns rank 1 of 64 and mean distances; {} without edits, for references, or with fewer than 2 faces.
 
         Of references nothing would be learned: the unchanged input has rank 1 of 100 % and a distance of 0.

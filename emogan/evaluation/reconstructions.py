@@ -10,7 +10,7 @@ class Reconstructions:
 
     name = "reconstruction"
 
-    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns PSNR, SSIM and L1 against the face, and whether the judge still names its label."""
         del key
         if model.edits is None:

@@ -44,7 +44,7 @@ def write(result: Mapping[str, Any], pictures: Sequence[Picture], path: pathlib.
       ValueError: if `tables.check` refuses the result, or an image is neither of the two shapes nor a figure.
     """
     tables.check(result)
-    contestants = tables.columns(result)
+    methods = tables.columns(result)
     leaked = "a number that differs between the runs" if result["leaked"] is None else f"{result['leaked']:,}"
     page = _PAGE.substitute(
         title=_text(result["title"]),
@@ -57,7 +57,7 @@ def write(result: Mapping[str, Any], pictures: Sequence[Picture], path: pathlib.
         data=_list("pairs", result["data"]),
         judge=_list("pairs", result["judge"]),
         identity=_list("pairs", result["identity"]),
-        contestants=_list("notes", {f"{one['name']}, {one['kind']}": one["about"] for one in contestants}),
+        methods=_list("notes", {f"{one['name']}, {one['kind']}": one["about"] for one in methods}),
         table=_table(result),
         notes=_list("notes", {row.metric.title: row.metric.about for row in tables.rows(result)}),
         matrices=_section("Emotion by emotion, in %", _matrices(result)),
@@ -127,14 +127,14 @@ def _headlines(result: Mapping[str, Any]) -> str:
 
 
 def _table(result: Mapping[str, Any]) -> str:
-    """Returns the table of all scores: metrics down in their groups, contestants across, references set apart."""
-    contestants = tables.columns(result)
-    styles = ["reference" if one["kind"] == "reference" else "model" for one in contestants]
+    """Returns the table of all scores: metrics down in their groups, methods across, references set apart."""
+    methods = tables.columns(result)
+    styles = ["reference" if one["kind"] == "reference" else "model" for one in methods]
     if "reference" in styles:
         styles[styles.index("reference")] += " first"
     heads = "".join(
         f"<th scope='col' class='{style}'>{_text(one['name'])}<small>{one['kind']}</small></th>"
-        for style, one in zip(styles, contestants, strict=True)
+        for style, one in zip(styles, methods, strict=True)
     )
     lines, group = [], None
     for row in tables.rows(result):
@@ -154,7 +154,7 @@ def _table(result: Mapping[str, Any]) -> str:
 
 
 def _matrices(result: Mapping[str, Any]) -> str:
-    """Returns both matrices of each contestant whose edits the judge saw."""
+    """Returns both matrices of each method whose edits the judge saw."""
     parts = []
     for one in tables.columns(result):
         verdicts = result["verdicts"].get(one["name"])
@@ -274,7 +274,7 @@ footer { margin-top: 48px; padding-top: 12px; border-top: 1px solid #d5dbe2; fon
 <div><h3>Data</h3>$data</div><div><h3>Judge</h3>$judge</div><div><h3>Identity</h3>$identity</div>
 </div>
 <h2>What is compared</h2>
-$contestants
+$methods
 <h2>Scores</h2>
 <p>Value ± standard error; ↑ higher is better, ↓ lower is better; the best of several models is bold. References, on
 grey, show what trivial answers and real faces reach.</p>

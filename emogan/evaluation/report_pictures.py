@@ -17,7 +17,7 @@ _NEIGHBOURS = 4
 _STEPS = 9  # of an interpolation
 
 
-def samples(model: methods.Contestant, data: real_faces.Faces) -> np.ndarray | None:
+def samples(model: methods.Method, data: real_faces.Faces) -> np.ndarray | None:
     """Returns a picture uint8 [H, W] of samples, a row a label, or None if there are none."""
     if model.samples(0) is None:
         return None
@@ -29,7 +29,7 @@ def samples(model: methods.Contestant, data: real_faces.Faces) -> np.ndarray | N
     return grids.labelled_grid(np.stack(rows), rows=[names[label] for label in shown], scale=2)
 
 
-def edits(model: methods.Contestant, data: real_faces.Faces) -> np.ndarray | None:
+def edits(model: methods.Method, data: real_faces.Faces) -> np.ndarray | None:
     """Returns a picture uint8 [H, W] of faces and their edits to every label, None where not all were made."""
     names, labels = data.held_out.class_names, data.held_out.labels
     if model.edits is None:
@@ -63,7 +63,7 @@ def side_by_side(models: Mapping[str, editor.Editor], originals: np.ndarray) -> 
     return grids.labelled_grid(rows, columns=("face", *names), rows=list(models) * len(originals), scale=2)
 
 
-def neighbours(model: methods.Contestant, data: real_faces.Faces) -> np.ndarray | None:
+def neighbours(model: methods.Method, data: real_faces.Faces) -> np.ndarray | None:
     """Returns a picture uint8 [H, W] of samples, each before the training faces that look most like it.
 
     A sample that is one of them, but for light or noise, would be remembered and not drawn.
@@ -83,7 +83,7 @@ def neighbours(model: methods.Contestant, data: real_faces.Faces) -> np.ndarray 
     )
 
 
-def interpolations(model: methods.Contestant, data: real_faces.Faces) -> np.ndarray | None:
+def interpolations(model: methods.Method, data: real_faces.Faces) -> np.ndarray | None:
     """Returns a picture uint8 [H, W] of ways from z to z under each label, None without a latent space."""
     live: Any = model.model
     if not hasattr(live, "sample_latents"):

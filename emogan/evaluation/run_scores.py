@@ -115,7 +115,7 @@ def score_exported(
     result, shown = _score_model(untrusted.escaped(name), about, model, trained_on, data_dir, options, say)
     cost = model.card.get("cost")  # of a file that compare.py --noscore wrote
     known = [name for name in ("images_seen", "training_time") if isinstance(cost, dict) and name in cost]
-    result["contestants"][0]["scores"] |= {name: {"value": cost[name], "error": None} for name in known}
+    result["methods"][0]["scores"] |= {name: {"value": cost[name], "error": None} for name in known}
     return result, shown
 
 
@@ -220,7 +220,7 @@ def score_references(config: config_lib.Config, options: Options, say: Callable[
 
 def _score(
     title: str,
-    everyone: Sequence[methods.Contestant],
+    everyone: Sequence[methods.Method],
     evaluators: Sequence[scores.Evaluator],
     faces: faces_lib.Faces,
     options: Options,
@@ -299,12 +299,12 @@ def write(result: dict[str, Any], shown: Sequence[report.Picture], workdir: path
     return [path, folder / "report.html"]
 
 
-def _distinct(name: str, references: Sequence[methods.Contestant]) -> str:
-    """Returns a name that no reference has, since a table tells contestants apart by their names."""
+def _distinct(name: str, references: Sequence[methods.Method]) -> str:
+    """Returns a name that no reference has, since a table tells methods apart by their names."""
     return tables.free(name, [one.name for one in references])
 
 
-def _pictures(own: methods.Contestant, faces: faces_lib.Faces) -> list[report.Picture]:
+def _pictures(own: methods.Method, faces: faces_lib.Faces) -> list[report.Picture]:
     parts = (
         ("Edits", "Held-out faces and their edits to every label.", report_pictures.edits),
         ("Samples", "Faces drawn for each label.", report_pictures.samples),

@@ -24,7 +24,7 @@ class Samples:
         self._inception = inception
         self._real_inception: np.ndarray | None = None
 
-    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns distances, precision, recall, density, coverage and label accuracy; this alone without features."""
         del key
         if model.samples(0) is None:
@@ -32,7 +32,7 @@ class Samples:
         found = [self._one(model, data, seed) for seed in range(model.seeds)]
         return {name: scores.over_seeds([values[name] for values in found]) for name in found[0]}
 
-    def _one(self, model: methods.Contestant, data: real_faces.Faces, seed: int) -> dict[str, float]:
+    def _one(self, model: methods.Method, data: real_faces.Faces, seed: int) -> dict[str, float]:
         opinion, labels = model.sample_opinion(seed), data.held_out.labels
         right = opinion.verdicts == labels
         answer = {"sample_accuracy": float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))}

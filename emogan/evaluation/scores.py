@@ -24,9 +24,9 @@ Scores = Mapping[str, Score]
 
 
 class Evaluator(Protocol):
-    """One group of scores: `run` looks at a contestant (`methods.py`) beside the held-out faces (`real_faces.py`).
+    """One group of scores: `run` looks at a method (`methods.py`) beside the held-out faces (`real_faces.py`).
 
-    It returns {} where the contestant has not what the scores are about, such as samples without a prior over z.
+    It returns {} where the method has not what the scores are about, such as samples without a prior over z.
     """
 
     name: str
@@ -315,7 +315,7 @@ def ratio(score: Score, real: Score) -> Score:
 def bootstrap(statistic: Callable[[np.ndarray], float], count: int) -> float:
     """Returns the standard deviation of statistic(weights [count]) over `RESAMPLES` resamplings of `count` faces.
 
-    The resamplings are always the same, so that the errors of two contestants can be compared.
+    The resamplings are always the same, so that the errors of two methods can be compared.
     """
     random = np.random.default_rng(0)
     draws = (random.multinomial(count, np.full(count, 1 / count)).astype(float) for _ in range(RESAMPLES))

@@ -1,4 +1,4 @@
-"""One table: every contestant before every evaluator, with the references that keep it honest."""
+"""One table: every method before every evaluator, with the references that keep it honest."""
 
 import dataclasses
 import math
@@ -10,44 +10,44 @@ from typing import Any
 import jax
 
 from emogan.evaluation import edit_accuracy, identity, judge, scores, tables
-from emogan.evaluation import methods as contestants_lib
+from emogan.evaluation import methods as methods_lib
 from emogan.evaluation import real_faces as faces_lib
 
 
 def score(
     title: str,
-    contestants: Sequence[contestants_lib.Contestant],
+    methods: Sequence[methods_lib.Method],
     evaluators: Sequence[scores.Evaluator],
     faces: faces_lib.Faces,
     key: jax.Array,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Returns the scores of all contestants as plain data for metrics.json (docs/evaluation.md tells its fields).
+    """Returns the scores of all methods as plain data for metrics.json (docs/evaluation.md tells its fields).
 
     Args:
       title: of the report.
-      contestants: the columns; the references are added by the caller.
+      methods: the columns; the references are added by the caller.
       evaluators: the groups of scores.
       faces: what they are scored beside.
       key: for what is random in an evaluator; each has its own by its name's place.
-      say: told a line for each contestant that is done.
+      say: told a line for each method that is done.
 
     Raises:
-      ValueError: if the held-out data are empty, or a contestant's pictures are not as they must be.
+      ValueError: if the held-out data are empty, or a method's pictures are not as they must be.
     """
     data = faces.held_out
     if not len(data):
         raise ValueError(f"{data.name} {data.split}: expected held-out faces, found none")
     found = []
-    for contestant in contestants:
+    for method in methods:
         values: dict[str, Any] = {}
         for i, evaluator in enumerate(evaluators):
-            values |= evaluator.run(contestant, faces, jax.random.fold_in(key, i))
-        entry = {"name": contestant.name, "kind": contestant.kind, "about": contestant.about}
+            values |= evaluator.run(method, faces, jax.random.fold_in(key, i))
+        entry = {"name": method.name, "kind": method.kind, "about": method.about}
         entry["scores"] = {name: dataclasses.asdict(value) for name, value in values.items()}
         found.append(entry)
-        say(f"scored {contestant.name}: {_headline(values)}")
-    shown = [contestant for contestant in contestants if contestant.kind != "reference"]
+        say(f"scored {method.name}: {_headline(values)}")
+    shown = [method for method in methods if method.kind != "reference"]
     return {
         "format": tables.FORMAT,
         "title": title,
@@ -58,7 +58,7 @@ def score(
         "data": _about_data(faces),
         "judge": _about_judge(faces),
         "identity": _about_identity(faces),
-        "contestants": found,
+        "methods": found,
         "verdicts": {
             one.name: counts.tolist() for one in shown if (counts := edit_accuracy.verdicts(one, faces)) is not None
         },

@@ -27,7 +27,7 @@ _FIELDS = {
     "data": dict,
     "judge": dict,
     "identity": dict,
-    "contestants": list,
+    "methods": list,
     "classes": list,
     "verdicts": dict,
     "config": dict | None,
@@ -41,7 +41,7 @@ _WIDTH = 120  # of the text
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One metric of all contestants: a text for each, in the order of `columns`, and which of the models are best.
+    """One metric of all methods: a text for each, in the order of `columns`, and which of the models are best.
 
     `best` holds indices of cells, and is empty where fewer than two models have the score; a reference is never in it.
     """
@@ -67,6 +67,8 @@ def load(path: pathlib.Path) -> dict[str, Any]:
     except ValueError as error:
         why = untrusted.reason(error)
         raise ValueError(f"expected JSON, found {path} broken ({why}); run experiments/evaluate.py again") from error
+    if isinstance(result, dict) and "contestants" in result:  # as files of before 2026-11-29 call them
+        result["methods"] = result.pop("contestants")
     check(result, str(path))
     return result
 
@@ -91,12 +93,12 @@ def check(result: Any, where: str = "the result") -> None:
     for name in _SAME:
         need(name in flat(result), f"a field '{name}'", "none")
     names = []
-    for one in result["contestants"]:
-        need(isinstance(one, dict) and {"name", "kind", "about", "scores"} <= set(one), "a contestant", one)
-        need(isinstance(one["name"], str) and isinstance(one["about"], str), "a contestant's name and text", one)
-        need(isinstance(one["scores"], dict), "scores of a contestant", one["scores"])
-        need(one["kind"] in KINDS, f"a contestant's kind among {', '.join(KINDS)}", repr(one["kind"]))
-        need(one["name"] not in names, "a name for each contestant", f"{one['name']!r} twice")
+    for one in result["methods"]:
+        need(isinstance(one, dict) and {"name", "kind", "about", "scores"} <= set(one), "a method", one)
+        need(isinstance(one["name"], str) and isinstance(one["about"], str), "a method's name and text", one)
+        need(isinstance(one["scores"], dict), "scores of a method", one["scores"])
+        need(one["kind"] in KINDS, f"a method's kind among {', '.join(KINDS)}", repr(one["kind"]))
+        need(one["name"] not in names, "a name for each method", f"{one['name']!r} twice")
         names.append(one["name"])
         for name, score in one["scores"].items():
             need(name.removesuffix(CLEAN) in scores.METRICS, "a known metric", repr(name))
@@ -104,7 +106,7 @@ def check(result: Any, where: str = "the result") -> None:
             need(all(x is None or _is_number(x) for x in numbers), f"value and error of '{name}'", score)
     shape = (len(result["classes"]),) * 3
     for name, counts in result["verdicts"].items():
-        need(name in names, "verdicts of contestants only", f"those of {name!r}")
+        need(name in names, "verdicts of methods only", f"those of {name!r}")
         counts = np.array(counts, object)
         need(counts.shape == shape, f"verdicts {list(shape)} of {untrusted.shown(name)!r}", "another shape")
         need(all(map(_is_number, counts.flat)), f"counts as verdicts of {untrusted.shown(name)!r}", "others")
@@ -131,32 +133,32 @@ def format_score(metric_name: str, score: Mapping[str, float | None] | None) -> 
 
 
 def columns(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns a result's contestants in the order of a table: models and pictures first, then the references."""
-    return sorted(result["contestants"], key=lambda one: one["kind"] == "reference")
+    """Returns a result's methods in the order of a table: models and pictures first, then the references."""
+    return sorted(result["methods"], key=lambda one: one["kind"] == "reference")
 
 
 def rows(result: Mapping[str, Any]) -> list[Row]:
-    """Returns a row for each metric that a contestant has, in the order of `METRICS`.
+    """Returns a row for each metric that a method has, in the order of `METRICS`.
 
     Scores over the faces that do not stand in the training data come last, as a group of their own.
     """
-    contestants, table = columns(result), []
+    methods, table = columns(result), []
     for name in [*scores.METRICS, *(name + CLEAN for name in scores.METRICS)]:
-        if any(name in one["scores"] for one in contestants):
+        if any(name in one["scores"] for one in methods):
             metric = _metric(name)
             group = CLEAN_GROUP if name.endswith(CLEAN) else metric.group
             title = f"{metric.title} ({metric.unit})" if metric.unit else metric.title
-            cells = tuple(format_score(name, one["scores"].get(name)) for one in contestants)
-            table.append(Row(group, title, metric, cells, _best(name, contestants)))
+            cells = tuple(format_score(name, one["scores"].get(name)) for one in methods)
+            table.append(Row(group, title, metric, cells, _best(name, methods)))
     return table
 
 
 def to_text(result: Mapping[str, Any]) -> str:
-    """Returns a result as an aligned table of plain text, at most 120 columns wide for up to five contestants."""
-    contestants, table = columns(result), rows(result)
-    widths = [max([10, *(len(row.cells[i]) for row in table)]) for i in range(len(contestants))]
-    models = sum(one["kind"] != "reference" for one in contestants)
-    marks = ["  | " if i == models else "  " for i in range(len(contestants))]
+    """Returns a result as an aligned table of plain text, at most 120 columns wide for up to five methods."""
+    methods, table = columns(result), rows(result)
+    widths = [max([10, *(len(row.cells[i]) for row in table)]) for i in range(len(methods))]
+    models = sum(one["kind"] != "reference" for one in methods)
+    marks = ["  | " if i == models else "  " for i in range(len(methods))]
     space = max(20, _WIDTH - sum(widths) - sum(map(len, marks)))
     titles = [
         textwrap.wrap(f"  {row.title} {ARROWS[row.metric.better]}", space, subsequent_indent="    ") for row in table
@@ -167,7 +169,7 @@ def to_text(result: Mapping[str, Any]) -> str:
         parts = (mark + cell.rjust(width) for mark, cell, width in zip(marks, cells, widths, strict=True))
         return (title.ljust(first) + "".join(parts)).rstrip()
 
-    heads = [textwrap.wrap(one["name"], width) for one, width in zip(contestants, widths, strict=True)]
+    heads = [textwrap.wrap(one["name"], width) for one, width in zip(methods, widths, strict=True)]
     height = max(map(len, heads), default=0)
     heads = [[""] * (height - len(lines)) + lines for lines in heads]
     data, judge = (result[part].get("name", "unknown") for part in ("data", "judge"))
@@ -231,27 +233,27 @@ def compare(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                     f"expected one {name}, found {values[0]!r} in '{titles[0]}', {value!r} in '{title}'; evaluate alike"
                 )
     same_leaks = len({result["leaked"] for result in results}) == 1
-    everyone = [one for result in results for one in result["contestants"]]
+    everyone = [one for result in results for one in result["methods"]]
     references = {one["name"] for one in everyone if one["kind"] == "reference"}
     uses = collections.Counter([*references, *(one["name"] for one in everyone if one["kind"] != "reference")])
-    contestants, verdicts = {}, {}
+    methods, verdicts = {}, {}
     for title, result in zip(titles, results, strict=True):
-        for one in result["contestants"]:
+        for one in result["methods"]:
             name = one["name"]
             if one["kind"] != "reference":
                 if uses[name] > 1:
                     name = title if name == result["title"] else f"{name} ({title})"
-                name = free(name, [*contestants, *references])
+                name = free(name, [*methods, *references])
             kept = {key: score for key, score in one["scores"].items() if same_leaks or not key.endswith(CLEAN)}
-            before = contestants.get(name, {"scores": {}})["scores"]
-            contestants[name] = {**one, "name": name, "scores": {**kept, **before}}
+            before = methods.get(name, {"scores": {}})["scores"]
+            methods[name] = {**one, "name": name, "scores": {**kept, **before}}
             if one["name"] in result["verdicts"]:
                 verdicts.setdefault(name, result["verdicts"][one["name"]])
     return {
         **{name: results[0][name] for name in ("format", "split", "faces", "classes")},
         "title": ", ".join(titles),
         "leaked": results[0]["leaked"] if same_leaks else None,
-        "contestants": list(contestants.values()),
+        "methods": list(methods.values()),
         "verdicts": verdicts,
         **{name: _merge(titles, [result[name] or {} for result in results]) for name in _FLAT},
     }
@@ -298,9 +300,9 @@ def _value(score: Mapping[str, float | None] | None) -> float | None:
     return None if score is None or score["value"] is None or math.isnan(score["value"]) else score["value"]
 
 
-def _best(name: str, contestants: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+def _best(name: str, methods: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
     better = _metric(name).better
-    own = {i: _value(one["scores"].get(name)) for i, one in enumerate(contestants) if one["kind"] != "reference"}
+    own = {i: _value(one["scores"].get(name)) for i, one in enumerate(methods) if one["kind"] != "reference"}
     known = {i: value for i, value in own.items() if value is not None}
     if len(known) < 2 or not better:
         return ()

@@ -21,7 +21,7 @@ class Toy:
         self._seed = seed
         self._drawn: dict[tuple[str, int, dataset.ImageSpec], np.ndarray] = {}
 
-    def run(self, model: methods.Contestant, data: real_faces.Faces, key: object) -> scores.Scores:
+    def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns PSNR to the true drawing, and how often another person's or emotion's drawing is nearer.
 
         Raises:
@@ -45,7 +45,7 @@ class Toy:
 
     def _truths(self, data: dataset.Dataset) -> np.ndarray:
         key = data.split, len(data), data.spec
-        if key not in self._drawn:  # tens of thousands of drawings, the same for every contestant
+        if key not in self._drawn:  # tens of thousands of drawings, the same for every method
             self._drawn[key] = toyfaces.true_transfers(data.split, self._seed, len(data), data.spec)
         return self._drawn[key]
 

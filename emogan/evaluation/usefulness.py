@@ -38,7 +38,7 @@ class Usefulness:
         self._settings, self._progress = settings, progress
         self._real: dict[str, scores.Score] = {}
 
-    def run(self, model: methods.Contestant, data: real_faces.Faces, key: jax.Array) -> scores.Scores:
+    def run(self, model: methods.Method, data: real_faces.Faces, key: jax.Array) -> scores.Scores:
         """Returns the balanced accuracies and their ratios to that of real faces; {} without a model that can draw."""
         transfer, train = model.model, data.train
         if transfer is None:

@@ -1,7 +1,8 @@
 """E and G of a joint training: a face becomes a spatial code, and a code and a label a face again."""
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,18 +15,19 @@ from emogan.util import ranges, types
 
 @dataclasses.dataclass
 class TranslatorConfig:
-    """The networks of phase `joint`."""
+    """The networks of the phases `joint` and `student`."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"informed": "guidance_features"}
     width: int = 32  # channels of E and G at half the size; at a quarter, where the code is, three times as many
     blocks: int = 2  # residual blocks at the code's size, of E and of G each
     labels: str = "generator"  # where the wanted emotion enters: generator, as G(E(x) | y), or encoder, as StarGAN
     skip: bool = True  # whether the code holds the face itself, of which G changes a part under a mask
-    reach: int = 4  # under `skip`: how many pixels the face in the code can be bent by; 0 leaves it as it is
-    strength: str = "1"  # of finished networks' bending, in that of training; or one for each emotion, as 1.1,1,...
+    reach: int = 4  # under `skip`: by how many pixels the face in the code can be warped; 0 leaves it as it is
+    strength: str = "1"  # of finished networks' warp, in that of training; or one for each emotion, as 1.1,1,...
     mirrored: bool = False  # whether finished networks see the mirror image of a face, too, and draw the mean of both
     critic_width: int = 48  # channels of D's first convolution; the others are 2, 4 and 8 times as wide
-    projection: bool = True  # whether D is told the label, or only names it
-    informed: bool = False  # whether D sees the features that the first guide has of a face, beside the face
+    projection: bool = True  # whether D is conditioned on the label, or only predicts it
+    guidance_features: bool = False  # whether D gets the first guidance classifier's features of a face, too
 
     def check(self) -> None:
         ranges.between("translator.width", self.width, 1, 1024)
@@ -53,7 +55,7 @@ class TranslatorConfig:
 
 _FOLD = 4  # pixels of a face's side for each of the code's
 _CLOSED = -4.0  # added to the mask's logits, so that at first the face in the code shines through
-_SHADING = 2  # how often what is painted on is smoothed: it shades, and lines are drawn by bending alone
+_SHADING = 2  # how often the residual is smoothed: it shades, and lines are drawn by the warp alone
 _WEIGHTS = nn.initializers.he_normal()
 
 
@@ -75,7 +77,7 @@ def smooth(x: jax.Array) -> jax.Array:
     """Returns maps [B, H, W, C] filtered by (1, 2, 1) / 4 in both directions, the border repeated.
 
     It takes out what alternates from pixel to pixel, as the outputs of a transposed convolution of stride 2 do (Odena
-    et al. 2016); a classifier as guide would have E and G draw with it.
+    et al. 2016); E and G would satisfy a guidance classifier with it.
     """
     for axis in (1, 2):
         padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)], mode="edge")
@@ -99,7 +101,7 @@ def warp(images: types.Images, flow: jax.Array, reach: int) -> types.Images:
     Args:
       images: the faces; the border is repeated.
       flow: where to take a pixel from, down and right of it in pixels, [B, H, W, 2] within -reach and reach.
-      reach: the largest way.
+      reach: the largest offset.
     """
     for axis in (1, 2):
         size, way = images.shape[axis], flow[..., axis - 1 : axis]
@@ -118,7 +120,7 @@ def _kernel(distance: jax.Array) -> jax.Array:
     return far * far * (far - 1) / 2 + near * near * (1 - 2 * near)
 
 
-def ways(flow: jax.Array, reach: int) -> jax.Array:
+def displacement(flow: jax.Array, reach: int) -> jax.Array:
     """Returns where `warp` takes pixels from, [B, H, W, 2]: its columns move last, and take the rows' way along."""
     right = flow[..., 1:]
     down = warp(flow[..., :1], jnp.concatenate([jnp.zeros_like(right), right], axis=-1), reach)
@@ -213,12 +215,12 @@ class Drawing(NamedTuple):
 
     Attributes:
       faces: the drawn ones.
-      paint: the mean square over pixels of what was painted on, [B], in units of [-1, 1] images.
-      roughness: the mean square of how far neighbours in the flow (4 pixels apart) part, [B], in square pixels.
+      residual: the mean square over pixels of what was added, [B], in units of [-1, 1] images.
+      roughness: the mean square of how far neighbours in the flow (4 pixels apart) differ, [B], in square pixels.
     """
 
     faces: types.Images
-    paint: jax.Array
+    residual: jax.Array
     roughness: jax.Array
 
 
@@ -226,19 +228,19 @@ class Generator(nn.Module):
     """G: residual blocks, then two transposed convolutions of stride 2, with the label in every normalisation.
 
     Under `skip` the last layer draws a face and a mask, and the mask says where the drawn face takes the place of the
-    one in the code (GANimation, Pumarola et al. 2018). That one is bent first, if it has a `reach`: most of an
-    expression is motion, and a bent face stays a face. What is painted on is smoothed, because specks please a guide
-    before they please a person.
+    one in the code (GANimation, Pumarola et al. 2018). That one is warped first, if there is a `reach`: most of
+    an expression is motion, and a warped face stays a face. The residual is smoothed, because specks satisfy a
+    classifier before they satisfy a person.
 
     Attributes:
       width, blocks, skip: as in `Encoder`.
-      num_classes: how many labels there are; 0 where E has been told.
+      num_classes: how many labels there are; 0 where E takes the label.
       reach: how far a pixel of the face in the code can move, in pixels; 0 for not at all. The flow, of the
-        code's size, is sown as the intermediate "bend".
+        code's size, is the intermediate "warp".
       strength: a factor of what the flow is made of, or one for each label; above that of training, 1, an expression is
         stronger.
-      mirrored: whether the code is of an `Encoder` that encodes the mirror image, too. Then a face is bent and painted
-        on by the mean of what both ask for, so that no side of it differs from the other without a reason.
+      mirrored: whether the code is of an `Encoder` that encodes the mirror image, too. Then warp and residual are the
+        means of what both ask for, so that no side of it differs from the other without a reason.
       channels: of a face; one mask and one flow are those of all.
     """
 
@@ -252,8 +254,8 @@ class Generator(nn.Module):
     channels: int = 1
 
     @property
-    def bends(self) -> bool:
-        """Whether the face in the code is bent before it is painted on."""
+    def warps(self) -> bool:
+        """Whether the face in the code is warped before the residual is added."""
         return self.skip and self.reach > 0
 
     def __call__(self, codes: jax.Array, labels: types.Labels, train: bool = False) -> types.Images:
@@ -283,14 +285,14 @@ class Generator(nn.Module):
         last = nn.initializers.normal(0.02)  # small, so that the first faces are gray and the first mask is even
         up1 = conv.ConvTranspose(self.channels + self.skip, (5, 5), (2, 2), kernel_init=last, name="up1")
         # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
-        bend = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow") if self.bends else None
+        warper = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow") if self.warps else None
 
         def plan(x):
             for block in blocks:
                 x = block(x, labels)
             y = smooth(up1(nn.relu(norm0(smooth(up0(x)), labels))))
             mask = nn.sigmoid(y[..., self.channels :] + _CLOSED) if self.skip else jnp.ones_like(y)
-            made = bend(x) if self.bends else jnp.zeros_like(x[..., :2])
+            made = warper(x) if self.warps else jnp.zeros_like(x[..., :2])
             flow = self.reach * jnp.tanh(self._strength_of(labels) * made)
             return mask * jnp.tanh(y[..., : self.channels]), mask, flow
 
@@ -307,15 +309,15 @@ class Generator(nn.Module):
         if strength is not None:
             flow, opening = strength * flow, strength * opening
         source, roughness = unfold(codes[..., :own]), nothing
-        if self.bends:
+        if self.warps:
             differences = (jnp.diff(flow, axis=1), jnp.diff(flow, axis=2))
             roughness = sum(jnp.mean(jnp.square(one), axis=(1, 2, 3)) for one in differences)
-            self.sow("intermediates", "bend", flow)
+            self.sow("intermediates", "warp", flow)
             source = warp(source, enlarge(flow), self.reach)
-        paint = opening * (drawn - mask * source)
+        residual = opening * (drawn - mask * source)
         for _ in range(_SHADING):
-            paint = smooth(paint)
-        return Drawing(source + paint, jnp.mean(jnp.square(paint), axis=(1, 2, 3)), roughness)
+            residual = smooth(residual)
+        return Drawing(source + residual, jnp.mean(jnp.square(residual), axis=(1, 2, 3)), roughness)
 
     def _strength_of(self, labels: types.Labels) -> jax.Array | float:
         """Returns the strength for each label, [B, 1, 1, 1], or the one that there is."""
@@ -328,8 +330,8 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """D: is a face from the data, and which emotion does it show? Without batch norm, so that each face is by itself.
 
-    It judges the whole face, and every small patch by itself (as PatchGAN, Isola et al. 2017): a spot that is painted
-    in one place is seen wherever it is.
+    It judges the whole face, and every small patch by itself (as PatchGAN, Isola et al. 2017): a spot is seen wherever
+    it is.
 
     Attributes:
       width: channels of the first convolution; the others have 2, 4 and 8 times as many.
@@ -343,11 +345,11 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(
-        self, images: types.Images, labels: types.Labels, told: jax.Array | None = None, train: bool = False
+        self, images: types.Images, labels: types.Labels, guidance: jax.Array | None = None, train: bool = False
     ) -> tuple[types.Logits, jax.Array]:
         """Returns logits [B], above 0 for faces held to be real, and logits [B, C] of the emotions.
 
-        `told` are the features [B, F] that another network has of the faces, if D learns of them (Sauer et al. 2021).
+        `guidance` are a guidance classifier's features [B, F] of the faces, if D gets them (Sauer et al. 2021).
         """
         del train
         x = images
@@ -361,8 +363,8 @@ class Critic(nn.Module):
         x = x.reshape(len(x), -1)
         emotions = nn.Dense(self.num_classes, name="emotions")(x)
         features = nn.Dense(8 * self.width, kernel_init=_WEIGHTS, name="features")(x)
-        if told is not None:
-            features += nn.Dense(8 * self.width, use_bias=False, kernel_init=_WEIGHTS, name="told")(told)
+        if guidance is not None:
+            features += nn.Dense(8 * self.width, use_bias=False, kernel_init=_WEIGHTS, name="guidance")(guidance)
         features = nn.leaky_relu(features, 0.2)
         logits = nn.Dense(1, name="logit")(features)[:, 0] + patches
         if self.projection:
@@ -374,16 +376,16 @@ class Critic(nn.Module):
 
 def make_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:
     """Returns the module E of a configuration, for faces of every size and number of channels."""
-    told = num_classes if settings.labels == "encoder" else 0
-    return Encoder(settings.width, settings.blocks, told, settings.skip)
+    labelled = num_classes if settings.labels == "encoder" else 0
+    return Encoder(settings.width, settings.blocks, labelled, settings.skip)
 
 
 def make_generator(
     settings: TranslatorConfig, num_classes: int, spec: dataset.ImageSpec = dataset.FER2013
 ) -> Generator:
     """Returns the module G of a configuration, for faces of a spec."""
-    told = num_classes if settings.labels == "generator" else 0
-    return Generator(settings.width, settings.blocks, told, settings.skip, settings.reach, channels=spec.channels)
+    labelled = num_classes if settings.labels == "generator" else 0
+    return Generator(settings.width, settings.blocks, labelled, settings.skip, settings.reach, channels=spec.channels)
 
 
 def make_finished_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:
@@ -394,7 +396,7 @@ def make_finished_encoder(settings: TranslatorConfig, num_classes: int) -> Encod
 def make_finished_generator(
     settings: TranslatorConfig, num_classes: int, spec: dataset.ImageSpec = dataset.FER2013
 ) -> Generator:
-    """Returns the module G of a configuration as edits are made with it: it bends as strongly as `strength` says.
+    """Returns the module G of a configuration as edits are made with it: its warp is as strong as `strength` says.
 
     Its codes are those of `make_finished_encoder`.
 
@@ -405,7 +407,7 @@ def make_finished_generator(
     if len(strengths) not in (1, num_classes):
         raise ValueError(
             f"translator.strength: expected 1 number or {num_classes}, one for each emotion, found {len(strengths)}; "
-            "--config.translator.strength=1 bends all as in training"
+            "--config.translator.strength=1 warps all as in training"
         )
     return make_generator(settings, num_classes, spec).clone(strength=strengths, mirrored=settings.mirrored)
 

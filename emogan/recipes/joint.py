@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from emogan import config as config_lib
 
 
-CLASSIFIERS = ("classifier", "robust")  # the phases whose classifiers may guide
+CLASSIFIERS = ("classifier", "robust")  # the phases of the guidance classifiers
 _WEIGHTS = (
-    *("adversarial", "gradient_penalty", "slope_penalty", "classification", "guide"),
-    *("reconstruction", "keep", "cycle", "paint", "roughness"),
+    *("adversarial", "gradient_penalty", "r1_r2", "classification", "guidance"),
+    *("reconstruction", "keep", "cycle", "residual", "roughness"),
 )
 
 
@@ -34,6 +34,9 @@ class JointConfig:
     """Phase `joint`: E, G and D together. Weights of 0 leave a term out of the step."""
 
     recipe: ClassVar[state_lib.Recipe]
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        **{"slope_penalty": "r1_r2", "guide": "guidance", "paint": "residual", "bend_first": "warp_first"}
+    }
     epochs: float = 20.0
     batch_size: int = 64
     learning_rate: float = 1e-3  # falls to a twentieth, as half a cosine
@@ -45,15 +48,15 @@ class JointConfig:
     critic_steps: int = 1  # updates of D, each on its own part of the batch, before that of E and G
     adversarial: float = 1.0  # weight of E's and G's adversarial loss
     gradient_penalty: float = 0.0  # weight of WGAN-GP's, between real and edited faces
-    slope_penalty: float = 1.0  # of R1 and R2: at real and at edited faces, on a quarter of them
-    classification: float = 1.0  # weight of the emotion that D names: on real faces for D, on edits for E and G
-    guide: float = 2.0  # weight of the emotion that the classifiers of this run, taken together, name on the edits
+    r1_r2: float = 1.0  # weight of R1 and R2: at real and at edited faces, on a quarter of them
+    classification: float = 1.0  # weight of the emotion that D predicts: on real faces for D, on edits for E and G
+    guidance: float = 2.0  # weight of the emotion that the guidance classifiers, taken together, predict on the edits
     confidence: float = 1.0  # of D and of the classifiers in the wanted emotion, beyond which an edit gains nothing
     reconstruction: float = 10.0  # weight of |x - x'| per pixel where the wanted emotion is the face's own
     keep: float = 1.0  # weight of the same where it is not
-    paint: float = 40.0  # weight of what G paints on the bent face, squared, so that shades cost less than spots
-    bend_first: float = 0.0  # share of the steps before the first paint: spots please the guide sooner than motion
-    roughness: float = 0.3  # weight of how far neighbouring points of the flow part, in square pixels
+    residual: float = 40.0  # weight of what G adds to the warped face, squared, so that shades cost less than spots
+    warp_first: float = 0.0  # share of the steps without a residual: spots satisfy a classifier sooner than motion
+    roughness: float = 0.3  # weight of how much neighbouring points of the warp differ, in square pixels
     cycle: float = 0.0  # weight of |x - G(E(x') | y)| per pixel
     own_share: float = 0.25  # of the batch whose wanted emotion is the face's own
     balanced: bool = True  # whether the other wanted emotions are uniform, or as frequent as in the data
@@ -67,44 +70,44 @@ class JointConfig:
         ranges.one_of("joint.loss", self.loss, tuple(losses.ADVERSARIAL))
         state_lib.check_parts("joint", self)
         ranges.between("joint.own_share", self.own_share, 0.0, 1.0)
-        ranges.between("joint.bend_first", self.bend_first, 0.0, 1.0)
+        ranges.between("joint.warp_first", self.warp_first, 0.0, 1.0)
         ranges.between("joint.confidence", self.confidence, 0.01, 1.0)
         for name in _WEIGHTS:
             ranges.between(f"joint.{name}", getattr(self, name), 0.0, 1000.0)
 
 
-def guide_phases(config: "config_lib.Config") -> tuple[str, ...]:
-    """Returns the phases whose classifiers guide phase `joint`: all of the configuration's, if they are asked to."""
-    return tuple(name for name in config.phases.split(",") if name in CLASSIFIERS and config.joint.guide)
+def guidance_phases(config: "config_lib.Config") -> tuple[str, ...]:
+    """Returns the phases of the guidance classifiers of phase `joint`: all of the configuration's, under a guidance."""
+    return tuple(name for name in config.phases.split(",") if name in CLASSIFIERS and config.joint.guidance)
 
 
-def told_size(config: "config_lib.Config") -> int:
-    """Returns how many features of a face D is told by the first guide, 0 if none."""
-    names = guide_phases(config)
-    if not (config.translator.informed and names):  # a configuration without phase `joint` may have no guide
+def features_size(config: "config_lib.Config") -> int:
+    """Returns how many features of a face D gets from the first guidance classifier, 0 if none."""
+    names = guidance_phases(config)
+    if not (config.translator.guidance_features and names):  # a configuration without phase `joint` may have none
         return 0
     return emotion_cnn.STAGES[-1] * getattr(config, names[0]).width
 
 
-_NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for so many steps, are told of as negatives
+_NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for so many steps, are reported as negatives
 
 
 @struct.dataclass
 class JointState(translators.EditorState):
-    """E and G as one network, D, the moving average of E and G, and the classifiers that guide them, by phase."""
+    """E and G as one network, D, the moving average of E and G, and the guidance classifiers, by phase."""
 
     step: jax.Array
     translator: state_lib.NetworkState
     discriminator: state_lib.NetworkState
     average: types.Params
-    guides: Mapping[str, state_lib.Variables]
+    classifiers: Mapping[str, state_lib.Variables]
     negative_for: jax.Array  # steps in a row whose edits looked like negatives of their faces
 
 
-def draw_guides(
+def draw_guidance(
     config: "config_lib.Config", num_classes: int, key: jax.Array, spec: dataset.ImageSpec = dataset.FER2013
 ) -> dict[str, state_lib.Variables]:
-    """Returns the first variables of the classifiers that a configuration asks for as guides."""
+    """Returns the first variables of the guidance classifiers of a configuration."""
     begin = lambda module, key: module.init(key, jnp.zeros((1, *spec.shape)), train=False)  # noqa: E731
     modules = _namers(config, num_classes)
     keys = jax.random.split(key, max(len(modules), 1))
@@ -112,7 +115,7 @@ def draw_guides(
 
 
 def _namers(config: "config_lib.Config", num_classes: int) -> dict[str, emotion_cnn.Classifier]:
-    names = guide_phases(config)
+    names = guidance_phases(config)
     return {name: emotion_cnn.Classifier(getattr(config, name).width, num_classes) for name in names}
 
 
@@ -121,7 +124,7 @@ def make(
     num_classes: int,
     total_steps: int,
     class_counts: Any,
-    guides: Mapping[str, state_lib.Variables],
+    classifiers: Mapping[str, state_lib.Variables],
     spec: dataset.ImageSpec = dataset.FER2013,
 ) -> state_lib.Phase:
     """Returns phase `joint` of a configuration.
@@ -131,7 +134,7 @@ def make(
       num_classes: how many labels there are.
       total_steps: the length of the schedule.
       class_counts: how many training faces each label has, [C].
-      guides: the variables of the classifiers of `config.guides`, by their phases.
+      classifiers: the variables of the guidance classifiers, by their phases.
       spec: what the faces are.
     """
     settings, sizes = config.joint, config.translator
@@ -148,26 +151,26 @@ def make(
     # Added to D's answers in training, so that a rare emotion is not held to be rare in edits (Ren et al. 2020).
     prior = jnp.log(jnp.maximum(frequency, 1e-6)) if settings.balanced else jnp.zeros(num_classes)
 
-    def look(guides: Mapping[str, state_lib.Variables], faces: types.Images) -> list[tuple[jax.Array, jax.Array]]:
-        return [namer.apply(guides[name], faces, train=False) for name, namer in namers.items()]
+    def look(classifiers: Mapping[str, state_lib.Variables], faces: types.Images) -> list[tuple[jax.Array, jax.Array]]:
+        return [namer.apply(classifiers[name], faces, train=False) for name, namer in namers.items()]
 
     def informing(answers: list[tuple[jax.Array, jax.Array]]) -> jax.Array | None:
-        return answers[0][1] if sizes.informed else None
+        return answers[0][1] if sizes.guidance_features else None
 
     def init(key: jax.Array) -> JointState:
         keys = jax.random.split(key, 3)
         face, label = jnp.zeros((1, *spec.shape)), jnp.zeros((1,), jnp.int32)
         params = translators.initialise(E, G, keys[:2], spec)
         both = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
-        told = [jnp.zeros((1, size))] if (size := told_size(config)) else []
-        critic = jax.jit(D.init)(keys[2], face, label, *told)["params"]
+        features = [jnp.zeros((1, size))] if (size := features_size(config)) else []
+        critic = jax.jit(D.init)(keys[2], face, label, *features)["params"]
         average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
         return JointState(
             jnp.zeros((), jnp.int32),
             both,
             state_lib.NetworkState(critic, {}, jax.jit(critic_optimizer.init)(critic)),
             average,
-            jax.tree.map(jnp.asarray, dict(guides)),
+            jax.tree.map(jnp.asarray, dict(classifiers)),
             jnp.zeros((), jnp.int32),
         )
 
@@ -189,7 +192,7 @@ def make(
         found = {
             "reconstruction": translators.GRAY * metrics["reconstruction"] / own,
             "change": translators.GRAY * metrics["change"] / other,
-            "paint": translators.GRAY * jnp.sqrt(metrics["paint"]),
+            "residual": translators.GRAY * jnp.sqrt(metrics["residual"]),
             "edit_accuracy": metrics["edit_accuracy"] / other,
         }
         return {name: value for name, value in metrics.items() if name != "other"} | found
@@ -211,22 +214,22 @@ def make(
         mix = share(lambda count: jax.random.uniform(keys[2], (count,)))
         looks = share(lambda count: jax.random.split(keys[3], (count, 3)))
         wanted = jnp.where(own, labels, wanted)
-        opening = (state.step >= settings.bend_first * total_steps).astype(jnp.float32)
+        opening = (state.step >= settings.warp_first * total_steps).astype(jnp.float32)
 
         def critic_loss(params, edits, faces, labels, wanted, mix, looks):
             real, fake = changed(faces, looks[:, 0]), changed(edits, looks[:, 1])
             both, shown = jnp.concatenate([labels, wanted]), jnp.concatenate([real, fake])
-            seen = informing(look(state.guides, shown))
+            seen = informing(look(state.classifiers, shown))
             logits, emotions = D.apply({"params": params}, shown, both, seen)
             real_logits, fake_logits = jnp.split(logits, 2)
             named = optax.softmax_cross_entropy_with_integer_labels(emotions[: len(labels)] + prior[None], labels)
             loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
             total = loss + (jnp.mean(named) if settings.classification else 0.0)
-            if settings.slope_penalty:
+            if settings.r1_r2:
                 few = translators.few_of(len(labels))
                 critic = lambda x: D.apply({"params": params}, x[0], few(both), x[1])[0]  # noqa: E731
                 squares = losses.squared_gradient(critic, jax.tree.map(few, (shown, seen)))
-                total += settings.slope_penalty * jnp.mean(squares)  # the mean over both is the sum of half of each
+                total += settings.r1_r2 * jnp.mean(squares)  # the mean over both is the sum of half of each
             if settings.gradient_penalty:
                 critic = lambda faces: D.apply({"params": params}, faces, wanted)[0]  # noqa: E731
                 penalty = losses.gradient_penalty(critic, real, fake, mix)
@@ -243,7 +246,7 @@ def make(
         def edit_loss(drawing, params, discriminator, faces, labels, wanted, looks, real):
             edits = drawing.faces
             shown, other = changed(edits, looks[:, 2]), (wanted != labels).astype(jnp.float32)
-            answers = look(state.guides, shown)
+            answers = look(state.classifiers, shown)
             seen = informing(answers)
             fake_logits, emotions = D.apply({"params": discriminator}, shown, wanted, seen)
             real_logits = 0.0
@@ -254,7 +257,7 @@ def make(
                 "adversarial": jnp.mean(adversarial.generator(real_logits, fake_logits)),
                 "reconstruction": jnp.mean(apart * (1 - other)),
                 "keep": jnp.mean(apart * other),
-                "paint": jnp.mean(drawing.paint),
+                "residual": jnp.mean(drawing.residual),
                 "roughness": jnp.mean(drawing.roughness),
             }
             if settings.classification:
@@ -262,7 +265,7 @@ def make(
             if namers:
                 # They learned how frequent each emotion is, and would overdraw the rare ones.
                 emotions = sum(named for named, _ in answers) / len(answers) - prior[None]
-                terms["guide"] = jnp.mean(unnamed(emotions, wanted) * other)
+                terms["guidance"] = jnp.mean(unnamed(emotions, wanted) * other)
             if settings.cycle:
                 back = draw(params, edits, labels, opening).faces
                 terms["cycle"] = jnp.mean(jnp.abs(back - faces))
@@ -272,7 +275,7 @@ def make(
                 "generator_loss": terms["adversarial"],
                 "reconstruction": terms["reconstruction"],
                 "change": terms["keep"],
-                "paint": terms["paint"],
+                "residual": terms["residual"],
                 "edit_accuracy": jnp.mean(right),
                 "likeness": jnp.mean(losses.likeness(edits, faces)),
                 "other": jnp.mean(other),
@@ -301,7 +304,7 @@ def make(
         metrics = per_face(state_lib.mean_over({**critic_metrics, **metrics}, axis_name))
         negative_for = jnp.where(metrics["likeness"] < _NEGATIVE, state.negative_for + 1, 0)
         metrics["negative_for"] = negative_for.astype(jnp.float32)
-        return JointState(state.step + 1, both, discriminator, average, state.guides, negative_for), metrics
+        return JointState(state.step + 1, both, discriminator, average, state.classifiers, negative_for), metrics
 
     def diagnose(metrics: Mapping[str, float]) -> state_lib.Diagnosis | None:
         if metrics["negative_for"] != _NEGATIVE_STEPS:
@@ -324,34 +327,34 @@ def draw_wanted(key: jax.Array, count: int, num_classes: int, balanced: bool, fr
 
 
 def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
-    guides = {guide: run.finished(guide, lambda state: state.average)[1] for guide in guide_phases(run.config)}
-    return make(run.config, run.num_classes, run.steps[name], run.class_counts, guides, run.spec), {}
+    classifiers = {one: run.finished(one, lambda state: state.average)[1] for one in guidance_phases(run.config)}
+    return make(run.config, run.num_classes, run.steps[name], run.class_counts, classifiers, run.spec), {}
 
 
 def _begin(
     config: "config_lib.Config", num_classes: int, name: str, key: jax.Array, spec: dataset.ImageSpec
 ) -> JointState:
-    guides = draw_guides(config, num_classes, key, spec)
-    return make(config, num_classes, 1, [1] * num_classes, guides, spec).init(key)
+    classifiers = draw_guidance(config, num_classes, key, spec)
+    return make(config, num_classes, 1, [1] * num_classes, classifiers, spec).init(key)
 
 
 def _networks(
     config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
 ) -> dict[str, types.Params]:
-    return translators.networks(config, name, num_classes, spec, told_size(config))
+    return translators.networks(config, name, num_classes, spec, features_size(config))
 
 
 def _check(config: "config_lib.Config") -> None:
     settings = config.joint
-    if settings.guide and not guide_phases(config):
+    if settings.guidance and not guidance_phases(config):
         raise ValueError(
-            f"joint.guide: expected 0, or one of the phases {' and '.join(CLASSIFIERS)} in phases, found "
-            f"{settings.guide} and {config.phases}"
+            f"joint.guidance: expected 0, or one of the phases {' and '.join(CLASSIFIERS)} in phases, found "
+            f"{settings.guidance} and {config.phases}"
         )
-    if config.translator.informed and (settings.gradient_penalty or not guide_phases(config)):
+    if config.translator.guidance_features and (settings.gradient_penalty or not guidance_phases(config)):
         raise ValueError(
-            "translator.informed: expected false, or a guide and joint.gradient_penalty=0, found true with "
-            f"joint.guide={settings.guide}, phases {config.phases} and "
+            "translator.guidance_features: expected false, or a guidance and joint.gradient_penalty=0, found true with "
+            f"joint.guidance={settings.guidance}, phases {config.phases} and "
             f"joint.gradient_penalty={settings.gradient_penalty}"
         )
     translators.refuse_microbatches(config, "joint")
@@ -377,7 +380,7 @@ JointConfig.recipe = state_lib.Recipe(
             (state_lib.Line("reconstruction", "under the own label"), state_lib.Line("change", "under another")),
         ),
     ),
-    built_on=guide_phases,
+    built_on=guidance_phases,
     check=_check,
     editor="translator",
     whole=True,

@@ -219,8 +219,8 @@ def _begin(
 
 
 def _check(config: "config_lib.Config") -> None:
-    if config.translator.informed:
-        raise ValueError("translator.informed: expected false with phase student, found true")
+    if config.translator.guidance_features:
+        raise ValueError("translator.guidance_features: expected false with phase student, found true")
     translators.refuse_microbatches(config, "student")
 
 

@@ -82,11 +82,11 @@ def sample_of(draw: Callable[..., translator.Drawing], num_classes: int) -> Call
 
 
 def networks(
-    config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec, told_size: int = 0
+    config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec, features: int = 0
 ) -> dict[str, types.Params]:
-    """Returns the shapes of the parameters of E, G and D, by their names; D is told `told_size` features, if any."""
+    """Returns the shapes of the parameters of E, G and D, by their names; D also gets so many `features`, if any."""
     sizes, dtypes = config.translator, (jnp.float32, jnp.int32)
-    told = [(1, told_size)] if told_size else []
+    guidance = [(1, features)] if features else []
     # E and G as edits are made with them have the same parameters; G refuses a wrong number of strengths in time.
     E = translator.make_finished_encoder(sizes, num_classes)
     G = translator.make_finished_generator(sizes, num_classes, spec)
@@ -95,7 +95,7 @@ def networks(
     return {
         f"{name} encoder": state_lib.shapes(E, (1, *spec.shape), (1,), dtypes=dtypes, train=False),
         f"{name} generator": state_lib.shapes(G, code, (1,), dtypes=dtypes, train=False),
-        f"{name} discriminator": state_lib.shapes(D, (1, *spec.shape), (1,), *told, dtypes=dtypes, train=False),
+        f"{name} discriminator": state_lib.shapes(D, (1, *spec.shape), (1,), *guidance, dtypes=dtypes, train=False),
     }
 
 

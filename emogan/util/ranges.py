@@ -22,7 +22,7 @@ def from_dict(cls: type, values: Any, prefix: str) -> Any:
     """Returns the dataclass of settings whose fields, and those of the dataclasses in it, are in a dictionary.
 
     Args:
-      cls: the dataclass.
+      cls: the dataclass; its `RENAMED`, if it has one, tells the names of today's fields by those of before.
       values: what a file says; anything.
       prefix: of the fields' names in errors, such as "gan.".
 
@@ -32,6 +32,8 @@ def from_dict(cls: type, values: Any, prefix: str) -> Any:
     if not isinstance(values, dict):
         raise ValueError(f"{prefix or 'config'}: expected an object, found {values!r:.100}")
     fields = {field.name: field for field in dataclasses.fields(cls)}
+    renamed = getattr(cls, "RENAMED", {})
+    values = {renamed.get(name, name): value for name, value in values.items()}
     if unknown := sorted(set(values) - set(fields)):
         name = prefix + untrusted.shown(unknown[0])
         raise ValueError(f"{name}: expected a field out of {', '.join(fields)}, found another")

@@ -1,4 +1,4 @@
-"""What --emotion says: one, all, or a way from one to another."""
+"""What --emotion says: one, all, or an interpolation between two."""
 
 import numpy as np
 import pytest

@@ -31,7 +31,7 @@ def model():
     config = dataclasses.replace(
         presets.preset("emogan"),
         translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2),
-        joint=config_lib.JointConfig(guide=0.0),
+        joint=config_lib.JointConfig(guidance=0.0),
     )
     state = joint.make(config, 7, 1, np.ones(7), {}).init(jax.random.key(0))
     return models.make(config, emogan.EMOTIONS, state.best_encoder, state.generator)

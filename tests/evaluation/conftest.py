@@ -59,7 +59,7 @@ def toy(train_data, toy_judge):
 
 @pytest.fixture(scope="session")
 def entered(toy, train_data):
-    """All contestants by name."""
+    """All methods by name."""
     models = {"perfect": Perfect, "contrary": Contrary, "stranger": Stranger}
     found = [methods.of_model(name, "", make(train_data), toy) for name, make in models.items()]
     return {one.name: one for one in [*found, *methods.references(toy)]}

@@ -1,4 +1,4 @@
-"""Rows of a comparison take their guides from another run."""
+"""Rows of a comparison take their guidance classifiers from another run."""
 
 import pytest
 
@@ -18,25 +18,25 @@ def source(tmp_path):
     return folder
 
 
-def test_guides_are_copied_where_what_came_after_is_another(source, tmp_path):
+def test_classifiers_are_copied_where_what_came_after_is_another(source, tmp_path):
     config = presets.emogan()
-    config.joint.guide, config.translator.reach = 1.0, 0.0
+    config.joint.guidance, config.translator.reach = 1.0, 0.0
     said = []
-    comparison.take_guides(config, tmp_path / "row", source, said.append)
+    comparison.take_guidance(config, tmp_path / "row", source, said.append)
     for name in ("classifier", "robust"):
         assert (tmp_path / "row" / "checkpoints" / name / "40" / "state").read_text() == name
     assert len(said) == 2
     # What is there stays.
     (tmp_path / "row" / "checkpoints" / "robust" / "40" / "state").write_text("its own")
-    comparison.take_guides(config, tmp_path / "row", source, said.append)
+    comparison.take_guidance(config, tmp_path / "row", source, said.append)
     assert (tmp_path / "row" / "checkpoints" / "robust" / "40" / "state").read_text() == "its own"
     assert len(said) == 2
 
 
-def test_only_the_guides_of_a_row_are_copied(source, tmp_path):
+def test_only_the_classifiers_of_a_row_are_copied(source, tmp_path):
     config = presets.emogan()
     config.phases = "robust,joint"
-    comparison.take_guides(config, tmp_path / "row", source, print)
+    comparison.take_guidance(config, tmp_path / "row", source, print)
     assert [path.name for path in (tmp_path / "row" / "checkpoints").iterdir()] == ["robust"]
 
 
@@ -48,15 +48,15 @@ def test_only_the_guides_of_a_row_are_copied(source, tmp_path):
         ("data.name", "toyfaces", "data.name: 'fer2013' -> 'toyfaces'"),
     ],
 )
-def test_guides_that_would_have_been_others_are_refused(source, tmp_path, field, value, named):
+def test_classifiers_that_would_have_been_others_are_refused(source, tmp_path, field, value, named):
     config = presets.emogan()
     config_lib.override(config, field, value)
     with pytest.raises(ValueError, match="expected a run with the same phase") as error:
-        comparison.take_guides(config, tmp_path / "row", source, print)
+        comparison.take_guidance(config, tmp_path / "row", source, print)
     assert named in str(error.value)
 
 
-def test_guides_that_were_not_trained_are_refused(source, tmp_path):
+def test_classifiers_that_were_not_trained_are_refused(source, tmp_path):
     (source / "checkpoints" / "robust" / "40").rename(source / "checkpoints" / "robust" / "40.part")
     with pytest.raises(ValueError, match="expected a trained phase robust, found none"):
-        comparison.take_guides(presets.emogan(), tmp_path / "row", source, print)
+        comparison.take_guidance(presets.emogan(), tmp_path / "row", source, print)

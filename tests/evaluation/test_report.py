@@ -59,7 +59,7 @@ def make_result(title="quick", model="quick", accuracy=0.4412, about="width 32 &
         "data": {"name": "fer2013", "fingerprint": "abc"},
         "judge": {"name": "judge_fer2013", "checksum": "123", "balanced_accuracy": 0.6203},
         "identity": {"descriptor": "HOG", "rank1_of_changed_copies": 0.9812},
-        "contestants": [
+        "methods": [
             {
                 "name": "input",
                 "kind": "reference",
@@ -150,7 +150,7 @@ def test_what_comes_from_outside_is_escaped(tmp_path):
     for part in ("data", "judge", "identity", "config", "environment"):
         result[part] = {**result[part], bad: bad, "name": bad}
     result.update(split=bad, classes=[bad, *emotions.EMOTIONS[1:]])
-    result["contestants"][0]["about"] = bad
+    result["methods"][0]["about"] = bad
     plain, _ = write(make_result(), tmp_path)
     text, page = write(result, tmp_path, [report.Picture(bad, bad, np.zeros((4, 4), np.uint8))])
     # The page's own <b> are around values, and have no other neighbours.

@@ -19,7 +19,7 @@ def test_pictures_with_the_name_of_a_reference_are_scored_and_written(tmp_path, 
     assert result["title"] == "noise"
     page, _ = run_scores.write(result, shown, tmp_path)
     found = tables.load(page)
-    names = [one["name"] for one in found["contestants"]]
+    names = [one["name"] for one in found["methods"]]
     assert names == ["noise (2)", "real faces", "unchanged", "mean face", "noise"]
     assert set(found["verdicts"]) == {"noise (2)"}
 

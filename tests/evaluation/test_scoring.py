@@ -1,4 +1,4 @@
-"""Perfect, contrary and constant contestants before every evaluator: the scores that they must have."""
+"""Perfect, contrary and constant methods before every evaluator: the scores that they must have."""
 
 import json
 import pathlib
@@ -45,7 +45,7 @@ def evaluators():
 
 
 def value(result, name, metric):
-    (found,) = [one for one in result["contestants"] if one["name"] == name]
+    (found,) = [one for one in result["methods"] if one["name"] == name]
     return found["scores"][metric]["value"]
 
 
@@ -96,8 +96,8 @@ def test_samples_are_ordered_as_they_must_be(result):
     assert value(result, "contrary", "kernel_happy") > 10 * abs(value(result, "perfect", "kernel_happy"))
 
 
-def test_what_a_contestant_has_not_is_missing_and_shown_as_such(result):
-    (unchanged,) = [one for one in result["contestants"] if one["name"] == "unchanged"]
+def test_what_a_method_has_not_is_missing_and_shown_as_such(result):
+    (unchanged,) = [one for one in result["methods"] if one["name"] == "unchanged"]
     assert "frechet" not in unchanged["scores"]
     assert "latent_error" not in unchanged["scores"]
     assert "n/a" in tables.to_text(result)

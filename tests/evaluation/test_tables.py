@@ -16,11 +16,11 @@ def score(value, error=None):
     return {"value": value, "error": error}
 
 
-def contestant(name, kind="model", **its_scores):
+def method(name, kind="model", **its_scores):
     return {"name": name, "kind": kind, "about": f"what {name} is", "scores": its_scores}
 
 
-def make_result(title="quick", contestants=(), **fields):
+def make_result(title="quick", methods=(), **fields):
     return {
         "format": 2,
         "title": title,
@@ -30,7 +30,7 @@ def make_result(title="quick", contestants=(), **fields):
         "data": {"name": "fer2013", "fingerprint": "abc"},
         "judge": {"name": "judge_fer2013", "checksum": "123", "balanced_accuracy": 0.62},
         "identity": {"descriptor": "HOG", "rank1_of_changed_copies": 0.98},
-        "contestants": list(contestants),
+        "methods": list(methods),
         "classes": list(emotions.EMOTIONS),
         "verdicts": {},
         "config": None,
@@ -41,8 +41,8 @@ def make_result(title="quick", contestants=(), **fields):
 
 def run(title, name=None, accuracy=0.5, **fields):
     """A run with one model, and two references that all runs share, but for one of the model's name."""
-    model = contestant(name or title, edit_accuracy=score(accuracy), edit_accuracy_clean=score(accuracy / 2))
-    references = [contestant("input", "reference", edit_accuracy=score(0.1)), contestant("mean face", "reference")]
+    model = method(name or title, edit_accuracy=score(accuracy), edit_accuracy_clean=score(accuracy / 2))
+    references = [method("input", "reference", edit_accuracy=score(0.1)), method("mean face", "reference")]
     others = [one for one in references if one["name"] != model["name"]]
     return make_result(title, [model, *others], **fields)
 
@@ -73,9 +73,9 @@ def test_missing_score_is_not_available():
 
 def test_rows_follow_the_metrics_with_references_last():
     result = make_result(
-        contestants=[
-            contestant("input", "reference", reconstruction_psnr=score(math.inf)),
-            contestant("quick", frechet=score(3.14159, 0.1), edit_accuracy_clean=score(0.3), edit_accuracy=score(0.25)),
+        methods=[
+            method("input", "reference", reconstruction_psnr=score(math.inf)),
+            method("quick", frechet=score(3.14159, 0.1), edit_accuracy_clean=score(0.3), edit_accuracy=score(0.25)),
         ]
     )
     rows = tables.rows(result)
@@ -89,20 +89,20 @@ def test_rows_follow_the_metrics_with_references_last():
 
 
 def test_groups_of_the_metrics_stay_together():
-    everything = contestant("quick", **{name: score(1.0) for name in scores.METRICS})
-    groups = [row.group for row in tables.rows(make_result(contestants=[everything]))]
+    everything = method("quick", **{name: score(1.0) for name in scores.METRICS})
+    groups = [row.group for row in tables.rows(make_result(methods=[everything]))]
     assert len(groups) == len(scores.METRICS)
     assert sum(a != b for a, b in itertools.pairwise(groups)) == len(set(groups)) - 1
 
 
 def test_best_is_sought_among_models_only():
     models = [
-        contestant("a", edit_accuracy=score(0.2), frechet=score(2.0), identity_others=score(0.1), precision=score(0.9)),
-        contestant("b", edit_accuracy=score(0.3), frechet=score(3.0), identity_others=score(0.2)),
-        contestant("c", "pictures", edit_accuracy=score(0.3), frechet=score(math.nan)),
-        contestant("real", "reference", edit_accuracy=score(0.9), frechet=score(0.0), precision=score(0.1)),
+        method("a", edit_accuracy=score(0.2), frechet=score(2.0), identity_others=score(0.1), precision=score(0.9)),
+        method("b", edit_accuracy=score(0.3), frechet=score(3.0), identity_others=score(0.2)),
+        method("c", "pictures", edit_accuracy=score(0.3), frechet=score(math.nan)),
+        method("real", "reference", edit_accuracy=score(0.9), frechet=score(0.0), precision=score(0.1)),
     ]
-    best = {row.title: row.best for row in tables.rows(make_result(contestants=models))}
+    best = {row.title: row.best for row in tables.rows(make_result(methods=models))}
     assert best == {
         "edit accuracy (%)": (1, 2),
         "cosine to other faces": (),  # neither way is better
@@ -127,7 +127,7 @@ def test_text_is_aligned():
     ]
 
 
-def test_text_of_five_contestants_fits_120_columns():
+def test_text_of_five_methods_fits_120_columns():
     everything = {
         name + clean: score(1234.567 / metric.scale, 12.345 / metric.scale)
         for name, metric in scores.METRICS.items()
@@ -135,9 +135,7 @@ def test_text_of_five_contestants_fits_120_columns():
     }
     names = ["a_very_long_name_without_a_space", "the mean training face of the wanted emotion", "c", "d", "e"]
     kinds = ["model", "model", "pictures", "reference", "reference"]
-    result = make_result(
-        "t" * 200, [contestant(name, kind, **everything) for name, kind in zip(names, kinds, strict=True)]
-    )
+    result = make_result("t" * 200, [method(name, kind, **everything) for name, kind in zip(names, kinds, strict=True)])
     text = tables.to_text(result)
     assert max(map(len, text.splitlines())) <= 120
     assert text.count("1234.57 ± 12.35") == 5 * sum(m.digits == 2 for m in scores.METRICS.values()) * 2
@@ -157,7 +155,7 @@ def test_matrices_equal_the_shares_by_hand():
 
 def test_comparison_holds_models_side_by_side_and_references_once():
     second = run("full", accuracy=0.6)
-    second["contestants"][1]["scores"] = {"frechet": score(7.0)}  # a reference has what either run knows of it
+    second["methods"][1]["scores"] = {"frechet": score(7.0)}  # a reference has what either run knows of it
     verdicts = np.ones((7, 7, 7), int).tolist()
     compared = tables.compare([run("quick", verdicts={"quick": verdicts}), {**second, "verdicts": {"full": verdicts}}])
     assert [one["name"] for one in tables.columns(compared)] == ["quick", "full", "input", "mean face"]
@@ -234,7 +232,7 @@ def test_comparison_of_nothing_is_refused():
 
 
 def test_result_comes_back_from_its_file(tmp_path):
-    result = make_result(contestants=[contestant("quick", reconstruction_psnr=score(math.inf), frechet=score(2))])
+    result = make_result(methods=[method("quick", reconstruction_psnr=score(math.inf), frechet=score(2))])
     path = tmp_path / "metrics.json"
     path.write_text(json.dumps(result))
     assert tables.load(path) == result
@@ -271,15 +269,15 @@ def test_missing_field_is_refused(tmp_path, field):
         ({"format": None}, "expected format 2, found format None"),
         ({"faces": "many"}, "expected 'faces' as int, found 'many'"),
         ({"judge": {}}, "expected a field 'judge.checksum', found none"),
-        ({"contestants": [{"name": "quick"}]}, "expected a contestant, found"),
-        ({"contestants": [contestant("quick", "guess")]}, "kind among model, pictures, reference, found 'guess'"),
-        ({"contestants": [contestant("quick")] * 2}, "a name for each contestant, found 'quick' twice"),
-        ({"contestants": [contestant("quick", beauty=score(1.0))]}, "expected a known metric, found 'beauty'"),
-        ({"contestants": [contestant("quick", frechet=1.0)]}, "expected value and error of 'frechet', found 1.0"),
-        ({"contestants": [contestant("quick", frechet={"value": 1})]}, "expected value and error of 'frechet'"),
-        ({"verdicts": {"nobody": []}}, "expected verdicts of contestants only, found those of 'nobody'"),
+        ({"methods": [{"name": "quick"}]}, "expected a method, found"),
+        ({"methods": [method("quick", "guess")]}, "kind among model, pictures, reference, found 'guess'"),
+        ({"methods": [method("quick")] * 2}, "a name for each method, found 'quick' twice"),
+        ({"methods": [method("quick", beauty=score(1.0))]}, "expected a known metric, found 'beauty'"),
+        ({"methods": [method("quick", frechet=1.0)]}, "expected value and error of 'frechet', found 1.0"),
+        ({"methods": [method("quick", frechet={"value": 1})]}, "expected value and error of 'frechet'"),
+        ({"verdicts": {"nobody": []}}, "expected verdicts of methods only, found those of 'nobody'"),
         (
-            {"contestants": [contestant("quick")], "verdicts": {"quick": [[[1, 2], [3]], [[4]]]}},
+            {"methods": [method("quick")], "verdicts": {"quick": [[[1, 2], [3]], [[4]]]}},
             r"expected verdicts \[7, 7, 7\] of 'quick'",
         ),
     ],

@@ -23,14 +23,14 @@ def test_benchmark_writes_figures_and_tables(call_script, tmp_path):
     found = json.loads((tmp_path / "out" / "benchmark.json").read_text())
     assert found["matmul"]["gflops_per_second"] > 0
     steps = found["gan"]["2"]
-    assert list(steps["contestants"]) == ["emogan", "stock Flax"]
-    for one in steps["contestants"].values():
+    assert list(steps["implementations"]) == ["emogan", "stock Flax"]
+    for one in steps["implementations"].values():
         assert one["seconds"]["n"] == 2
         assert min(one["seconds"]["median"], one["memory"]["peak_mib"], one["share_of_matrix_rate"]) > 0
     assert steps["ratios"]["emogan"]["of_medians"] == 1
     assert steps["ratios"]["stock Flax"]["of_medians"] > 0
     transfer = found["transfer"]["2"]
-    assert transfer["one"]["contestants"]["emogan"]["seconds"]["median"] > 0
+    assert transfer["one"]["implementations"]["emogan"]["seconds"]["median"] > 0
     assert transfer["many"]["faces"] == 20
     assert (found["options"]["widths"], found["about"]["jax"]["backend"]) == ([2], "cpu")
     text = (tmp_path / "out" / "benchmark.md").read_text()

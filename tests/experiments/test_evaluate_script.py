@@ -36,9 +36,9 @@ def scored(call_script, trained_workdir, tmp_path_factory):
 def test_evaluation_writes_numbers_and_a_page(scored):
     workdir, printed = scored
     result = tables.load(workdir / "evaluation" / "metrics.json")
-    assert [one["name"] for one in result["contestants"]] == ["tiny", "real faces", "unchanged", "mean face", "noise"]
+    assert [one["name"] for one in result["methods"]] == ["tiny", "real faces", "unchanged", "mean face", "noise"]
     assert (result["faces"], result["split"]) == (128, "valid")
-    model = result["contestants"][0]["scores"]
+    model = result["methods"][0]["scores"]
     assert {"edit_accuracy", "identity_rank1", "reconstruction_psnr", "frechet", "toy_psnr", "latent_error"} <= set(
         model
     )
@@ -110,7 +110,7 @@ def train_and_score(call_script, folder, name, budget):
     result = call_script("compare.py", *arguments, f"--output={folder / 'page.html'}")
     assert result.returncode == 0, result.stderr
     found = tables.load(folder / name / "evaluation" / "metrics.json")
-    own = found["contestants"][0]
+    own = found["methods"][0]
     assert (own["name"], found["faces"]) == (name, 64)
     return found["config"], {name: score["value"] for name, score in own["scores"].items()}, result.stdout
 
@@ -150,7 +150,7 @@ def test_rows_are_trained_beside_each_other_and_scored_elsewhere(call_script, tm
     result = call_script("evaluate.py", f"--model={file}", "--faces=64", f"--workdir={tmp_path / 'elsewhere'}")
     assert result.returncode == 0, result.stderr
     found = tables.load(tmp_path / "elsewhere" / "evaluation" / "metrics.json")
-    own = found["contestants"][0]
+    own = found["methods"][0]
     assert (own["name"], own["scores"]["images_seen"]["value"], found["faces"]) == (row, 256, 64)
     assert own["scores"]["training_time"]["value"] > 0
 
@@ -184,7 +184,7 @@ def test_a_model_that_is_not_there_ends_in_one_line(call_script, tmp_path, name,
         (["--train=paper+gan.speed=2"], "gan.speed: expected a field of the configuration, found none of this"),
         (["--train=paper+data.dir=a/b"], "paper+data.dir=a/b: expected PRESET or PRESET+FIELD=VALUE, without a slash"),
         (["--train=quick", "--jobs=2", "--minutes=1"], "--jobs: expected 1 with --minutes"),
-        (["--train=quick", "--guides=absent"], "absent: expected a run's folder, found no config.json in it"),
+        (["--train=quick", "--guidance=absent"], "absent: expected a run's folder, found no config.json in it"),
     ],
 )
 def test_wrong_budgets_end_in_one_line_and_status_two(call_script, arguments, expected):
@@ -210,7 +210,7 @@ def test_faces_are_written_for_another_program_and_its_pictures_are_scored(call_
         f"--workdir={tmp_path / 'peer'}",
     )
     assert result.returncode == 0, result.stderr
-    (own, *_) = tables.load(tmp_path / "peer" / "evaluation" / "metrics.json")["contestants"]
+    (own, *_) = tables.load(tmp_path / "peer" / "evaluation" / "metrics.json")["methods"]
     assert own["kind"] == "pictures"
     assert own["scores"]["identity_rank1"]["value"] == 1  # they are the sources themselves
     result = call_script(
@@ -226,7 +226,7 @@ def test_references_are_scored_alone(call_script, tmp_path):
         "evaluate.py", "--references", "--dataset=toyfaces", "--data_count=300", f"--workdir={tmp_path}"
     )
     assert result.returncode == 0, result.stderr
-    names = [one["name"] for one in tables.load(tmp_path / "evaluation" / "metrics.json")["contestants"]]
+    names = [one["name"] for one in tables.load(tmp_path / "evaluation" / "metrics.json")["methods"]]
     assert names == ["real faces", "blurred", "shuffled", "unchanged", "mean face", "noise"]
 
 

@@ -21,7 +21,7 @@ def result(split, judge):
         "data": {"name": "fer2013", "fingerprint": "abc"},
         "judge": {"name": judge, "checksum": judge, "balanced_accuracy": 0.6},
         "identity": {"descriptor": "HOG", "rank1_of_changed_copies": 0.9},
-        "contestants": [model],
+        "methods": [model],
         "classes": ["happy", "sad"],
         "verdicts": {},
         "config": None,

@@ -299,7 +299,7 @@ def bad(inputs, trained_workdir, tmp_path_factory):
         ("no face", ["coffee.png: expected a photograph with a face, found none", "--crop=none"]),
         ("far face", ["far.png: expected faces of at least 40 pixels, found one of"]),
         ("no way", ["--emotion: expected a name, all, or FROM:TO, found 'sad:'"]),
-        ("way as picture", ["--output: expected NAME.gif or a folder for the way sad:happy, found"]),
+        ("way as picture", ["--output: expected NAME.gif or a folder for the interpolation sad:happy, found"]),
         ("picture as way", ["--output: expected --emotion=FROM:TO for an animation, found happy for"]),
         ("frames", ["--frames: expected 2 to 240, found 1"]),
         ("crop", ["flag --crop=tight: value should be one of <auto|none|detect>"]),

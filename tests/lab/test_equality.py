@@ -1,4 +1,4 @@
-"""All contestants compute what emogan computes, and who does not is caught."""
+"""All implementations compute what emogan computes, and who does not is caught."""
 
 import copy
 import dataclasses

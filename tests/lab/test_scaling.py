@@ -51,7 +51,7 @@ def test_virtual_devices_are_ideal_where_they_are_as_fast_as_one():
     assert found == {"strong": [1, 1, 1], "weak": [1, 1, 1]}
 
 
-def contestant(rounds, losses):
+def implementation(rounds, losses):
     middle = sorted(rounds)[len(rounds) // 2]
     return {
         "seconds": {"median": middle, "min": min(rounds), "max": max(rounds), "n": len(rounds)},
@@ -63,16 +63,16 @@ def contestant(rounds, losses):
 
 
 def test_communication_is_the_difference_round_by_round():
-    contestants = {
-        "jit 1 x 8, whole": contestant([9.0, 9.0, 9.0], [2.0, 2.0, 2.0]),
-        "pmap 2 x 4, whole": contestant([4.0, 8.0, 6.0], [2.0, 2.1, 1.8]),
-        "pmap 2 x 4, alone": contestant([3.0, 3.0, 5.0], [7.0, 7.0, 7.0]),
+    implementations = {
+        "jit 1 x 8, whole": implementation([9.0, 9.0, 9.0], [2.0, 2.0, 2.0]),
+        "pmap 2 x 4, whole": implementation([4.0, 8.0, 6.0], [2.0, 2.1, 1.8]),
+        "pmap 2 x 4, alone": implementation([3.0, 3.0, 5.0], [7.0, 7.0, 7.0]),
     }
-    found = scaling.measurement(scaling.Point("pmap", 2, 8), contestants)
+    found = scaling.measurement(scaling.Point("pmap", 2, 8), implementations)
     assert found["communication"] == {"median": 1.0, "min": 1.0, "max": 5.0, "n": 3}
     assert (found["compute"]["median"], found["faces_per_second"]) == (3.0, 8 / 6)
     assert found["against_one_device"] == {"first": 0.0, "later": pytest.approx(0.1)}
-    assert "communication" not in scaling.measurement(ONE, contestants)
+    assert "communication" not in scaling.measurement(ONE, implementations)
 
 
 def test_other_losses_than_those_of_one_device_are_an_error():

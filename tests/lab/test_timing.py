@@ -1,20 +1,20 @@
-"""Turns, medians and ratios, with contestants that need no clock."""
+"""Turns, medians and ratios, with implementations that need no clock."""
 
 import pytest
 from benchmarking import timing
 
 
-def test_contestants_take_turns_and_every_second_round_goes_backwards():
+def test_implementations_take_turns_and_every_second_round_goes_backwards():
     turns = []
 
-    def contestant(name, seconds):
+    def implementation(name, seconds):
         def run(steps):
             turns.append(name)
             return steps * next(seconds)
 
         return run
 
-    runs = {"a": contestant("a", iter([9.0, 1.0, 2.0, 6.0])), "b": contestant("b", iter([9.0, 4.0, 4.0, 4.0]))}
+    runs = {"a": implementation("a", iter([9.0, 1.0, 2.0, 6.0])), "b": implementation("b", iter([9.0, 4.0, 4.0, 4.0]))}
     series = timing.alternate(runs, {"a": 10, "b": 2}, rounds=3)
     assert "".join(turns) == "ba" + "ab" + "ba" + "ab"
     assert series["a"].to_dict() == {"median": 2.0, "min": 1.0, "max": 6.0, "n": 3}  # 9.0 was the warm-up

@@ -113,13 +113,13 @@ def test_drawing_tells_how_much_was_painted_and_how_roughly_it_was_bent():
     drawing = G.apply({"params": bent}, codes, LABELS, method="draw")
     closed = {**bent, "up1": {**last, "bias": jnp.asarray([0.7, -50.0])}}
     source = G.apply({"params": closed}, codes, LABELS)
-    np.testing.assert_allclose(drawing.paint, jnp.square(drawing.faces - source).mean((1, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(drawing.residual, jnp.square(drawing.faces - source).mean((1, 2, 3)), rtol=1e-5)
     shades = translator.smooth(translator.smooth(jnp.tanh(0.7) - source))
     np.testing.assert_allclose(drawing.faces, source + shades, atol=1e-5)
     assert (drawing.roughness > 0.1).all()
     shut = G.apply({"params": bent}, codes, LABELS, 0.0, method="draw")
     np.testing.assert_allclose(shut.faces, source, atol=1e-6)
-    np.testing.assert_array_equal(shut.paint, 0)
+    np.testing.assert_array_equal(shut.residual, 0)
     even = {**bent, "flow": {"kernel": jnp.zeros_like(kernel), "bias": jnp.asarray([1.0, -1.0])}}
     drawing = G.apply({"params": even}, codes, LABELS, method="draw")
     np.testing.assert_allclose(drawing.roughness, 0, atol=1e-10)
@@ -170,7 +170,7 @@ def test_mirrored_networks_bend_by_the_mean_of_both_flows():
 
     def asked(E, G, faces):
         codes = E.apply(encoder, faces, LABELS)
-        return G.apply(generator, codes, LABELS, mutable=["intermediates"])[1]["intermediates"]["bend"][0]
+        return G.apply(generator, codes, LABELS, mutable=["intermediates"])[1]["intermediates"]["warp"][0]
 
     other = translator.mirror(asked(E, G, translator.mirror(FACES))) * jnp.asarray([1, -1]).reshape(1, 1, 1, 2)
     expected = (asked(E, G, FACES) + other) / 2
@@ -209,12 +209,12 @@ def test_critic_sees_a_spot_by_its_patches_wherever_it_is():
     np.testing.assert_allclose(seen[2:], seen[1], rtol=1e-4)
 
 
-def test_ways_of_a_warp_lead_to_the_same_picture_in_one_step():
+def test_displacement_of_a_warp_gives_the_same_picture_in_one_step():
     rows, columns = jnp.meshgrid(jnp.arange(48.0), jnp.arange(48.0), indexing="ij")
     flow = 3 * jnp.tanh(translator.enlarge(jax.random.normal(KEY, (1, 12, 12, 2))))
     ramps = jnp.stack([rows, columns])[..., None]  # which a warp turns into where their values came from
     found = translator.warp(ramps, jnp.concatenate([flow, flow]), 3)[..., 0]
-    ways = translator.ways(flow, 3)[0]
+    ways = translator.displacement(flow, 3)[0]
     inner = slice(5, -5)
     np.testing.assert_allclose((found[0] - rows)[inner, inner], ways[inner, inner, 0], atol=1e-4)
     np.testing.assert_allclose((found[1] - columns)[inner, inner], ways[inner, inner, 1], atol=1e-4)

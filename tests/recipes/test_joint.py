@@ -17,15 +17,17 @@ from emogan.util import images
 
 KEY = jax.random.key(5)
 COUNTS = np.array([40, 5, 40, 72, 48, 31, 49])
-WEIGHTS = {"adversarial": 0.7, "classification": 0.5, "reconstruction": 3.0, "keep": 2.0, "cycle": 1.5, "guide": 0.9}
-WEIGHTS |= {"paint": 1.2, "roughness": 0.4}
+WEIGHTS = {"adversarial": 0.7, "classification": 0.5, "reconstruction": 3.0, "keep": 2.0, "cycle": 1.5, "guidance": 0.9}
+WEIGHTS |= {"residual": 1.2, "roughness": 0.4}
 
 
-def config_of(informed=False, guided=True, **options):
+def config_of(guidance_features=False, guided=True, **options):
     settings = {"batch_size": 8, "augment": False, **WEIGHTS, **options}
     return config_lib.Config(
         phases="classifier,robust,joint" if guided else "joint",
-        translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2, informed=informed, reach=1),
+        translator=config_lib.TranslatorConfig(
+            width=2, blocks=1, critic_width=2, guidance_features=guidance_features, reach=1
+        ),
         classifier=config_lib.ClassifierConfig(width=2),
         robust=config_lib.ClassifierConfig(width=3),
         joint=config_lib.JointConfig(**settings),
@@ -33,8 +35,8 @@ def config_of(informed=False, guided=True, **options):
 
 
 def begin(config, total_steps=100):
-    guides = jax.jit(lambda key: joint.draw_guides(config, 7, key))(jax.random.key(8))
-    phase = joint.make(config, 7, total_steps, COUNTS, guides)
+    classifiers = jax.jit(lambda key: joint.draw_guidance(config, 7, key))(jax.random.key(8))
+    phase = joint.make(config, 7, total_steps, COUNTS, classifiers)
     state = phase.init(jax.random.key(1))
     return phase, translator_states.visible(state)
 
@@ -86,12 +88,12 @@ def cross_entropy(logits, labels):
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
-def guides(state, faces):
+def predicted(state, faces):
     """What the two classifiers answer, in the mean."""
     widths = {"classifier": 2, "robust": 3}
-    assert set(state.guides) == set(widths)
+    assert set(state.classifiers) == set(widths)
     named = [
-        joint.emotion_cnn.Classifier(width, 7).apply(state.guides[name], faces, train=False)[0]
+        joint.emotion_cnn.Classifier(width, 7).apply(state.classifiers[name], faces, train=False)[0]
         for name, width in widths.items()
     ]
     return (named[0] + named[1]) / 2
@@ -100,15 +102,15 @@ def guides(state, faces):
 def seen(config, state, faces):
     """What D is told of faces: the features that the first classifier has of them, or nothing."""
     namer = joint.emotion_cnn.Classifier(2, 7)
-    features = namer.apply(state.guides["classifier"], faces, train=False)[1]
-    return features if config.translator.informed else None
+    features = namer.apply(state.classifiers["classifier"], faces, train=False)[1]
+    return features if config.translator.guidance_features else None
 
 
 @pytest.fixture(scope="module")
 def stepped(faces):
     """A step with all that the preset has, compiled once: D is told features, and has its slopes penalised."""
     # The confidence is one that some of these faces reach and others do not.
-    config = config_of(informed=True, slope_penalty=0.3, gradient_penalty=0.0, confidence=0.15)
+    config = config_of(guidance_features=True, r1_r2=0.3, gradient_penalty=0.0, confidence=0.15)
     phase, state = begin(config)
     return config, state, *jax.jit(phase.step)(state, faces, KEY)
 
@@ -135,12 +137,12 @@ def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces, ste
     assert metrics["real_logit"] != metrics["fake_logit"]
 
 
-@pytest.mark.parametrize("informed", [False, True])
-def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, informed, request):
-    if informed:
+@pytest.mark.parametrize("guidance_features", [False, True])
+def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, guidance_features, request):
+    if guidance_features:
         config, state, new, metrics = request.getfixturevalue("stepped")
     else:
-        config = config_of(confidence=1.0, slope_penalty=0.0, gradient_penalty=0.0)
+        config = config_of(confidence=1.0, r1_r2=0.0, gradient_penalty=0.0)
         phase, state = begin(config)
         new, metrics = jax.jit(phase.step)(state, faces, KEY)
     confidence = config.joint.confidence
@@ -148,7 +150,7 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, inf
     wanted = draws(faces, config)
     other = np.asarray(wanted != labels)
     assert 0 < other.sum() < 8
-    prior = np.log(COUNTS / COUNTS.sum())[None]  # so that the guide does not hold a rare emotion to be rare
+    prior = np.log(COUNTS / COUNTS.sum())[None]  # so that the classifiers do not hold a rare emotion to be rare
 
     def unnamed(emotions):
         values = cross_entropy(emotions, wanted)
@@ -159,7 +161,7 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, inf
         fake = drawing.faces
         logits, emotions = D.apply({"params": new.discriminator.params}, fake, wanted, seen(config, state, fake))
         real_logits, _ = D.apply({"params": new.discriminator.params}, real, labels, seen(config, state, real))
-        guided = guides(state, fake)
+        guided = predicted(state, fake)
         apart = jnp.mean(jnp.abs(fake - real), (1, 2, 3))
         back = jnp.mean(jnp.abs(edit(config, params, fake, labels) - real))
         return (
@@ -168,13 +170,13 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, inf
             + 0.9 * jnp.mean(unnamed(guided - prior) * other)
             + jnp.mean(apart * jnp.where(other, 2.0, 3.0))
             + 1.5 * back
-            + 1.2 * jnp.mean(drawing.paint)
+            + 1.2 * jnp.mean(drawing.residual)
             + 0.4 * jnp.mean(drawing.roughness)
         )
 
     assert_close(first_gradients(new.translator), jax.jit(jax.grad(loss))(state.translator.params))
     fake = edit(config, state.translator.params, real, wanted)
-    sure = np.exp(-cross_entropy(guides(state, fake) - prior, wanted)) >= confidence
+    sure = np.exp(-cross_entropy(predicted(state, fake) - prior, wanted)) >= confidence
     assert not sure.any() if confidence == 1 else 0 < (sure & other).sum() < other.sum()
     apart = 127.5 * jnp.mean(jnp.abs(fake - real), (1, 2, 3))
     np.testing.assert_allclose(metrics["change"], apart[other].mean(), rtol=1e-4)
@@ -182,7 +184,7 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, inf
 
 
 def test_several_critic_steps_see_a_part_each(faces):
-    config = config_of(guided=False, critic_steps=2, slope_penalty=0.0, gradient_penalty=0.0)
+    config = config_of(guided=False, critic_steps=2, r1_r2=0.0, gradient_penalty=0.0)
     phase, state = begin(config, total_steps=4)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
     D, real, labels = translator.make_discriminator(config.translator, 7), turned(faces), faces["label"]
@@ -215,7 +217,7 @@ def test_several_critic_steps_see_a_part_each(faces):
 
 
 def test_critic_sees_changed_faces_and_has_its_slopes_between_them_held_at_one(faces):
-    config = config_of(guided=False, slope_penalty=0.0, gradient_penalty=10.0, augment=True)
+    config = config_of(guided=False, r1_r2=0.0, gradient_penalty=10.0, augment=True)
     phase, state = begin(config)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
     D, real, labels = translator.make_discriminator(config.translator, 7), turned(faces), faces["label"]
@@ -241,19 +243,19 @@ def test_wanted_emotions_are_uniform_or_those_of_the_data():
         np.testing.assert_allclose(np.bincount(wanted, minlength=7) / 20_000, expected, atol=0.01)
 
 
-def test_nothing_is_painted_in_the_first_share_of_the_steps(faces):
-    phase, state = begin(config_of(guided=False, bend_first=0.5, slope_penalty=0.0))
+def test_there_is_no_residual_in_the_first_share_of_the_steps(faces):
+    phase, state = begin(config_of(guided=False, warp_first=0.5, r1_r2=0.0))
     step = jax.jit(phase.step)
-    for number, painted in ((0, False), (49, False), (50, True)):  # of 100
+    for number, added in ((0, False), (49, False), (50, True)):  # of 100
         new, metrics = step(state.replace(step=jnp.asarray(number)), faces, KEY)
         slopes = first_gradients(new.translator)["generator"]["up1"]["kernel"]
-        assert (metrics["paint"] > 0) == painted
-        assert (jnp.abs(slopes).max() > 0) == painted
+        assert (metrics["residual"] > 0) == added
+        assert (jnp.abs(slopes).max() > 0) == added
         assert metrics["change"] > 0
 
 
 def test_average_follows_and_is_what_edits_are_made_with(faces):
-    phase, state = begin(config_of(guided=False, slope_penalty=0.0))
+    phase, state = begin(config_of(guided=False, r1_r2=0.0))
     state = state.replace(average=jax.tree.map(jnp.copy, state.translator.params))
     new, _ = jax.jit(phase.step)(state, faces, KEY)
     expected = jax.tree.map(lambda a, n: 0.1 * a + 0.9 * n, state.average, new.translator.params)

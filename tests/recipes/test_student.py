@@ -186,7 +186,10 @@ def test_a_teacher_of_other_faces_is_refused(teacher, tmp_path):
     [
         (lambda c: setattr(c.student, "teacher", " "), "student.teacher: expected a model's name"),
         (lambda c: setattr(c.student, "imitation", -1.0), "student.imitation: expected"),
-        (lambda c: setattr(c.translator, "informed", True), "translator.informed: expected false with phase student"),
+        (
+            lambda c: setattr(c.translator, "guidance_features", True),
+            "translator.guidance_features: expected false with phase student",
+        ),
         (lambda c: setattr(c.parallel, "microbatches", 2), "parallel.microbatches: expected 1 with phase student"),
     ],
 )

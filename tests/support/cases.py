@@ -105,7 +105,7 @@ def _result(random: Random, folder: pathlib.Path) -> Read:
     return read
 
 
-def _contestant(name: str, kind: str) -> dict[str, Any]:
+def _method(name: str, kind: str) -> dict[str, Any]:
     scores = {"edit_accuracy": {"value": 0.4, "error": 0.1}, "frechet_clean": {"value": None, "error": None}}
     return {"name": name, "kind": kind, "about": "what it is", "scores": scores}
 
@@ -119,7 +119,7 @@ _RESULT = {
     "data": {"name": "fer2013", "fingerprint": "abc"},
     "judge": {"name": "judge_fer2013", "checksum": "123", "balanced_accuracy": 0.62},
     "identity": {"descriptor": "HOG", "rank1_of_changed_copies": 0.98},
-    "contestants": [_contestant("quick", "model"), _contestant("mean face", "reference")],
+    "methods": [_method("quick", "model"), _method("mean face", "reference")],
     "classes": ["happy", "sad"],
     "verdicts": {"quick": [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]},
     "config": {"model": {"width": 16}},

@@ -32,7 +32,11 @@ def in_a_hurry(quick_compilation):
 def tiny(spec):
     config = presets.emogan()
     config.data = dataclasses.replace(config.data, name="toyfaces", count=COUNT, size=spec.size, channels=spec.channels)
-    config.phases, config.joint.guide, config.translator.informed = "joint", 0.0, False  # guides take a minute more
+    config.phases, config.joint.guidance, config.translator.guidance_features = (
+        "joint",
+        0.0,
+        False,
+    )  # the classifiers take a minute more
     config.translator.width = config.translator.critic_width = 2
     config.translator.blocks = 1
     config.joint.epochs, config.joint.batch_size = 1, COUNT
@@ -110,7 +114,7 @@ def small_phase(name):
     """A phase on small faces in colour, made of networks that nothing has trained."""
     config = config_lib.Config(model=config_lib.ModelConfig(width=2, latent_size=6), phases="classifier,joint")
     config.classifier.width = config.translator.width = config.translator.critic_width = 2
-    config.translator.informed, config.unet.widths, config.unet.blocks = True, "8,16", 1
+    config.translator.guidance_features, config.unet.widths, config.unet.blocks = True, "8,16", 1
     config.gan.loss = "began" if name == "began" else config.gan.loss
     held_out = toyfaces.load("valid", 0, COUNT, spec=SMALL)
     zeros = lambda tree: jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)  # noqa: E731
@@ -119,8 +123,8 @@ def small_phase(name):
         shapes = jax.eval_shape(lambda: G.init(KEY, jnp.zeros((1, 6)), jnp.zeros(1, jnp.int32), train=False))
         return encoder.make(config, 7, zeros(shapes), SMALL)
     if name == "joint":
-        guides = jax.eval_shape(lambda key: joint.draw_guides(config, 7, key, SMALL), KEY)
-        return joint.make(config, 7, 10, np.ones(7), zeros(guides), SMALL)
+        classifiers = jax.eval_shape(lambda key: joint.draw_guidance(config, 7, key, SMALL), KEY)
+        return joint.make(config, 7, 10, np.ones(7), zeros(classifiers), SMALL)
     if name == "classifier":
         return classifier.make(config, 7, 10, held_out)
     return flow.make(config, 7, held_out) if name == "flow" else gan.make_by_loss(config, 7, SMALL)

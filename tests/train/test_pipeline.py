@@ -49,10 +49,10 @@ def test_plan_counts_parameters_and_steps_of_the_paper():
     assert sizes.steps == {"gan": 50 * 448, "encoder": 50 * 448}
 
 
-def test_plan_of_a_preset_without_guides_counts_no_features_that_tell_of_faces(config):
+def test_plan_of_a_preset_without_guidance_counts_no_features_of_it(config):
     data = data_lib.dataset.Dataset(np.zeros((16, 48, 48), np.uint8), np.zeros(16, np.int32))
     before = plans.make(config, data)
-    config.translator.informed = True
+    config.translator.guidance_features = True
     config.check()
     assert plans.make(config, data) == before
 

@@ -82,7 +82,7 @@ export function editor(velocity, settings, count) {
     for (const label of labels) {
       const moved = await edit(face, known.source, known.number, label, strength, cancelled);
       if (!moved) return null;
-      const still = new Float32Array(face.length); // a flow moves no pixels: it paints
+      const still = new Float32Array(face.length); // a flow moves no pixels
       drawings.push({ after: face.map((value, p) => Math.min(1, Math.max(-1, value + moved[p]))), down: still, right: still });
     }
     return drawings;

@@ -16,12 +16,12 @@ export function putBack(context, square, before, drawing, settings) {
   const bottom = Math.min(highest, Math.ceil(square.top + square.side));
   const [width, height] = [right - left, bottom - top];
   if (width <= 0 || height <= 0) return null;
-  const bent = bend(before, drawing.down, drawing.right);
-  const change = bent.map((level, i) => drawing.after[i] - level);
+  const warped = warp(before, drawing.down, drawing.right);
+  const change = warped.map((level, i) => drawing.after[i] - level);
   const columns = taps(width, left - square.left, square.side);
   const rows = taps(height, top - square.top, square.side);
   const enlarged = (map) => enlarge(map, columns, rows);
-  const [changes, levels, kept] = [change, bent, detailKept(bent, drawing.after, settings)].map(enlarged);
+  const [changes, levels, kept] = [change, warped, detailKept(warped, drawing.after, settings)].map(enlarged);
   const scale = square.side / SIZE;
   const moves = [drawing.down, drawing.right].map(enlarged);
   const furthest = (map) => map.reduce((far, value) => Math.max(far, Math.abs(value)), 0);
@@ -79,7 +79,7 @@ function sample({ data, width, height }, x, y, colour) {
 }
 
 // A small face whose pixels are taken from elsewhere.
-function bend(face, down, right) {
+function warp(face, down, right) {
   const between = (value) => Math.min(Math.max(value, 0), SIZE - 1);
   return Float32Array.from(face, (_, i) => {
     const [u, v] = [between((i % SIZE) + right[i]), between(Math.floor(i / SIZE) + down[i])];

@@ -1,4 +1,4 @@
-"""Whether contestants compute the same: the same weights, faces and latents must give the same losses and gradients."""
+"""Whether implementations compute the same losses and gradients from the same weights, faces and latents."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _SMALL = 1e-2  # of the largest gradient of the network; an array with less is c
 
 
 class Unequal(RuntimeError):
-    """A contestant that computes something else."""
+    """An implementation that computes something else."""
 
 
 def differences(reference: dict[str, Any], found: dict[str, Any]) -> dict[str, float]:
@@ -53,7 +53,7 @@ def differences(reference: dict[str, Any], found: dict[str, Any]) -> dict[str, f
 
 
 def check(name: str, found: dict[str, float]) -> None:
-    """Raises Unequal if a difference of contestant `name` is beyond its tolerance."""
+    """Raises Unequal if a difference of implementation `name` is beyond its tolerance."""
     wrong = {what: value for what, value in found.items() if not value <= TOLERANCES[what]}
     if wrong:
         text = ", ".join(f"{what} by {value:.2g} (at most {TOLERANCES[what]:g})" for what, value in wrong.items())

@@ -21,7 +21,7 @@ class Options:
       widths: of the networks, each measured by itself.
       batch_size: faces a step.
       peers: out of `PEERS`.
-      rounds: how often each contestant has its turn.
+      rounds: how often each implementation has its turn.
       round_seconds: about how long a turn is.
       precision: see `settings.Settings`.
       data_dir: FER2013, or "".
@@ -63,7 +63,7 @@ class Options:
             raise FileNotFoundError(f"--data_dir: expected a folder or file, found none at {self.data_dir}")
 
     def settings(self, **changes: Any) -> settings_lib.Settings:
-        """Returns a contestant's task, with `changes`."""
+        """Returns an implementation's task, with `changes`."""
         common = settings_lib.Settings(
             batch_size=self.batch_size, precision=self.precision, faces=max(1024, 2 * self.batch_size)
         )

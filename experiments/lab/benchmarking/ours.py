@@ -1,4 +1,4 @@
-"""Contestant `emogan`: its steps as training runs them, and the reference that the others are compared with."""
+"""Implementation `emogan`: its steps as training runs them, and the reference that the others are compared with."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""Contestants side by side: each built in its process, then timed in turn."""
+"""Implementations side by side: each built in its process, then timed in turn."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Contestant:
+class Implementation:
     """Who it is, the class that does the work (see `workers.Worker`), and its task."""
 
     name: str
@@ -24,27 +24,27 @@ class Contestant:
 
 @dataclasses.dataclass(frozen=True)
 class Pace:
-    """How long is measured: rounds, and about how many seconds a contestant's turn takes, or how many steps it has."""
+    """How long is measured: rounds, and about how many seconds a turn takes, or how many steps it has."""
 
     rounds: int
     seconds: float
     steps: int = 0  # 0: as many as take so many seconds
 
 
-def race(title: str, contestants: Sequence[Contestant], pace: Pace, say: Say) -> dict[str, Any]:
-    """Returns the measurements of contestants, and how many times longer than the first one each takes.
+def race(title: str, implementations: Sequence[Implementation], pace: Pace, say: Say) -> dict[str, Any]:
+    """Returns the measurements of implementations, and how many times longer than the first one each takes.
 
     Raises:
       workers.WorkerError: if one fails that is not optional.
     """
-    found: dict[str, Any] = {"contestants": {}, "left_out": {}, "ratios": {}}
+    found: dict[str, Any] = {"implementations": {}, "left_out": {}, "ratios": {}}
     with contextlib.ExitStack() as stack:
         members: dict[str, workers.Worker] = {}
         counts: dict[str, int] = {}
-        for one in contestants:
+        for one in implementations:
             try:
                 worker = stack.enter_context(workers.Worker(one.target, one.settings))
-                found["contestants"][one.name], counts[one.name] = _prepare(worker, pace)
+                found["implementations"][one.name], counts[one.name] = _prepare(worker, pace)
                 members[one.name] = worker
             except workers.WorkerError as error:
                 if not one.optional:
@@ -52,25 +52,25 @@ def race(title: str, contestants: Sequence[Contestant], pace: Pace, say: Say) ->
                 _leave_out(one.name, error, found, title, say)
                 continue
             say(f"{title}: {one.name} ready, {counts[one.name]} a turn")
-        say(f"{title}: {pace.rounds} rounds of {len(members)} contestants")
-        series = _rounds(members, counts, pace, {one.name: one.optional for one in contestants}, found, title, say)
+        say(f"{title}: {pace.rounds} rounds of {len(members)} implementations")
+        series = _rounds(members, counts, pace, {one.name: one.optional for one in implementations}, found, title, say)
         for name, own in series.items():
-            found["contestants"][name] |= {
+            found["implementations"][name] |= {
                 "steps_a_turn": counts[name],
                 "seconds": own.to_dict(),
                 "rounds": list(own.values),
             }
-            found["contestants"][name]["memory"] = members[name].memory()
+            found["implementations"][name]["memory"] = members[name].memory()
     first = next(iter(series))
     found["ratios"] = {name: timing.ratio(own.values, series[first].values) for name, own in series.items()}
     return found
 
 
 def tell(title: str, found: dict[str, Any], say: Say) -> None:
-    """Tells the result of a race, a line a contestant."""
+    """Tells the result of a race, a line an implementation."""
     first = next(iter(found["ratios"]))
     for name, ratio in found["ratios"].items():
-        median = found["contestants"][name]["seconds"]["median"]
+        median = found["implementations"][name]["seconds"]["median"]
         say(f"{title}: {name}: {show(median)} ({ratio['of_medians']:.2f} times {first})")
 
 
@@ -115,12 +115,12 @@ def _rounds(
 
 def _leave_out(name: str, error: Exception, found: dict[str, Any], title: str, say: Say) -> None:
     found["left_out"][name] = str(error)
-    found["contestants"].pop(name, None)
+    found["implementations"].pop(name, None)
     say(f"{title}: {name} left out: {error}")
 
 
 def _prepare(worker: workers.Worker, pace: Pace) -> tuple[dict[str, Any], int]:
-    """Returns the contestant's first seconds with what it tells of itself, and how many steps its turn has."""
+    """Returns the implementation's first seconds with what it tells of itself, and how many steps its turn has."""
     began = time.perf_counter()
     told = worker.call("build") or {}
     built = time.perf_counter() - began

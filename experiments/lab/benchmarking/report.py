@@ -6,13 +6,13 @@ from benchmarking import report_runs, tables
 
 
 def add_shares(result: dict[str, Any]) -> None:
-    """Adds to each contestant of the steps its share of the rate of matrix products, if that was measured."""
+    """Adds to each implementation of the steps its share of the rate of matrix products, if that was measured."""
     rate = result.get("matmul", {}).get("gflops_per_second")
     if not rate:
         return
     for phase in ("gan", "encoder"):
         for found in result.get(phase, {}).values():
-            for one in found["contestants"].values():
+            for one in found["implementations"].values():
                 one["share_of_matrix_rate"] = one["gflops_per_second"] / rate
 
 
@@ -49,14 +49,14 @@ def _about(result: dict[str, Any]) -> str:
 def _matmul(found: dict[str, Any]) -> str:
     rows = [
         (name, tables.seconds(one["seconds"]), f"{one['gflops_per_second']:.4g}")
-        for name, one in found["contestants"].items()
+        for name, one in found["implementations"].items()
     ]
     return tables.table(("product", "median (range)", "GFLOP/s"), rows) + tables.left_out(found)
 
 
 def _steps(found: dict[str, Any]) -> str:
     rows = []
-    for name, one in found["contestants"].items():
+    for name, one in found["implementations"].items():
         ratio, memory = found["ratios"][name], one["memory"]
         share = one.get("share_of_matrix_rate")
         peak = f"{memory['peak_mib']:.0f}" + (f" ({memory['resident_mib']:.0f})" if "resident_mib" in memory else "")
@@ -76,7 +76,7 @@ def _steps(found: dict[str, Any]) -> str:
             )
         )
     head = (
-        "contestant", "a step: median (range)", "rounds", "steps a turn", "time, in emogan's (range of the rounds)",
+        "implementation", "a step: median (range)", "rounds", "steps a turn", "time, in emogan's (range of the rounds)",
         "images/s", "nominal GFLOP/s (of the matrix rate)", "first step", "peak memory (at the end), MiB",
     )  # fmt: skip
     text = tables.table(head, rows) + tables.left_out(found)

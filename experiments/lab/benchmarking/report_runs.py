@@ -42,7 +42,7 @@ def _transfers(found: dict[str, Any]) -> str:
     rows, text = [], ""
     for what in ("one", "many"):
         own = found[what]
-        for name, one in own["contestants"].items():
+        for name, one in own["implementations"].items():
             ratio, series = own["ratios"][name], one["seconds"]
             rate = f"{own['faces'] / series['median']:.0f}"
             times = f"{ratio['of_medians']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
@@ -51,7 +51,7 @@ def _transfers(found: dict[str, Any]) -> str:
         text += tables.left_out(own)
     head = (
         "faces",
-        "contestant",
+        "implementation",
         "median (range)",
         "faces/s",
         "time, in emogan's (range)",

@@ -36,12 +36,12 @@ def transfers(context: options_lib.Context) -> dict[str, Any]:
         found[str(width)] = {"largest_difference_in_bytes": equal}
         for what, faces in (("one", 1), ("many", options.transfer_faces)):
             task = options.settings(width=width, faces=faces)
-            contestants = [race.Contestant("emogan", _OURS, task)]
+            implementations = [race.Implementation("emogan", _OURS, task)]
             for variant in _variants(context):
                 own = dataclasses.replace(task, variant=variant)
-                contestants.append(race.Contestant(f"PyTorch {variant}", _TORCH, own, optional=True))
+                implementations.append(race.Implementation(f"PyTorch {variant}", _TORCH, own, optional=True))
             title = f"transfer width {width}, faces {faces}"
-            race_found = race.race(title, contestants, options.pace, context.say)
+            race_found = race.race(title, implementations, options.pace, context.say)
             race.tell(title, race_found, context.say)
             found[str(width)][what] = {"faces": faces, **race_found}
     return found

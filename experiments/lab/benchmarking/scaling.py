@@ -105,7 +105,7 @@ class Options:
         return list(dict.fromkeys([Point("jit", 1, point.batch_size) for point in wanted] + wanted))
 
     def settings(self, point: Point, variant: str = scaling_steps.WHOLE) -> settings_lib.Settings:
-        """Returns a contestant's task."""
+        """Returns an implementation's task."""
         return settings_lib.Settings(
             width=self.width,
             batch_size=point.batch_size,
@@ -142,10 +142,10 @@ def run(options: Options, folder: pathlib.Path, commit: str, say: Callable[[str]
         fitting = tuple(count for count in options.devices if count <= about["jax"]["count"])
         options = dataclasses.replace(options, devices=fitting or (1,))
     points = options.points()
-    contestants = [race.Contestant(_name(point, variant), _STEPS, options.settings(point, variant))
+    implementations = [race.Implementation(_name(point, variant), _STEPS, options.settings(point, variant))
                    for point in points for variant in _variants(point)]  # fmt: skip
-    found = race.race("scaling", contestants, race.Pace(options.rounds, 0.0, options.steps), say)
-    measured = {point: measurement(point, found["contestants"]) for point in points}
+    found = race.race("scaling", implementations, race.Pace(options.rounds, 0.0, options.steps), say)
+    measured = {point: measurement(point, found["implementations"]) for point in points}
     for point, one in measured.items():
         check(point, one["against_one_device"], virtual)
     result = {
@@ -162,7 +162,7 @@ def run(options: Options, folder: pathlib.Path, commit: str, say: Callable[[str]
     ]
 
 
-def measurement(point: Point, contestants: Mapping[str, Any]) -> dict[str, Any]:
+def measurement(point: Point, implementations: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a race found of a point.
 
     Returns:
@@ -170,8 +170,8 @@ def measurement(point: Point, contestants: Mapping[str, Any]) -> dict[str, Any]:
       devices, `faces_per_second` by the median, `traffic`, `peak_mib`, and `against_one_device`, the largest relative
       differences of the first step's losses and of the later ones from those of one device with the same batch.
     """
-    whole = contestants[_name(point, scaling_steps.WHOLE)]
-    expected = contestants[_name(Point("jit", 1, point.batch_size), scaling_steps.WHOLE)]["losses"]
+    whole = implementations[_name(point, scaling_steps.WHOLE)]
+    expected = implementations[_name(Point("jit", 1, point.batch_size), scaling_steps.WHOLE)]["losses"]
     apart = [
         max(abs(one[name] - value) / abs(value) for name, value in right.items())
         for one, right in zip(whole["losses"], expected, strict=True)
@@ -184,7 +184,7 @@ def measurement(point: Point, contestants: Mapping[str, Any]) -> dict[str, Any]:
         "against_one_device": {"first": apart[0], "later": max(apart[1:])},
     }
     if point.devices > 1:
-        alone = contestants[_name(point, scaling_steps.ALONE)]
+        alone = implementations[_name(point, scaling_steps.ALONE)]
         found["compute"] = alone["seconds"]
         found["communication"] = timing.Series(
             tuple(a - b for a, b in zip(whole["rounds"], alone["rounds"], strict=True))

@@ -1,4 +1,4 @@
-"""Contestant of the scaling study: training's step over several devices, whole or without its averages."""
+"""Implementation of the scaling study: training's step over several devices, whole or without its averages."""
 
 import dataclasses
 from typing import Any

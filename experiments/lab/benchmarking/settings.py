@@ -1,4 +1,4 @@
-"""What a contestant is told: sizes, precision, and the faces that all of them see."""
+"""What an implementation is told: sizes, precision, and the faces that all of them see."""
 
 import dataclasses
 
@@ -9,14 +9,14 @@ from emogan.data import dataset, toyfaces
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The task of one contestant.
+    """The task of one implementation.
 
     Attributes:
       phase: `gan` or `encoder`.
       width: of the networks.
       batch_size: faces a step.
       precision: of matrix products on an accelerator, `tf32` or `float32`; CPUs always compute in float32.
-      variant: which way of several a contestant has to do its task.
+      variant: which way of several an implementation has to do its task.
       exact_padding: whether PyTorch pads as Flax does, which takes it longer; for comparing results.
       faces: how many there are.
       data_dir: FER2013, where a task needs it.

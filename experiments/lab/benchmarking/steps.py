@@ -1,4 +1,4 @@
-"""Sections `matmul`, `gan` and `encoder`: the rate of matrix products, and the steps of all contestants."""
+"""Sections `matmul`, `gan` and `encoder`: the rate of matrix products, and the steps of all implementations."""
 
 import dataclasses
 from typing import Any
@@ -16,20 +16,20 @@ COMPARED_VARIANTS = ("eager", "channels_last")
 def matmul(context: options_lib.Context) -> dict[str, Any]:
     """Returns the seconds of each product, and `gflops_per_second`, the best median rate of all."""
     shapes = matrix.SHAPES.get(context.backend, matrix.SHAPES["cpu"])
-    contestants = []
+    implementations = []
     for name, shape in shapes.items():
         task = context.options.settings(variant=",".join(map(str, shape)))
-        contestants.append(race.Contestant(f"jax {name}", "benchmarking.matrix:Product", task))
+        implementations.append(race.Implementation(f"jax {name}", "benchmarking.matrix:Product", task))
         if context.torch_variants:
-            contestants.append(
-                race.Contestant(f"torch {name}", "benchmarking.torch_matrix:Product", task, optional=True)
+            implementations.append(
+                race.Implementation(f"torch {name}", "benchmarking.torch_matrix:Product", task, optional=True)
             )
     pace = dataclasses.replace(context.options.pace, seconds=context.options.round_seconds / 2)
-    found = race.race("matmul", contestants, pace, context.say)
-    for name, one in found["contestants"].items():
+    found = race.race("matmul", implementations, pace, context.say)
+    for name, one in found["implementations"].items():
         one["gflops_per_second"] = matrix.flops(shapes[name.split()[1]]) / one["seconds"]["median"] / 1e9
         context.say(f"matmul: {name}: {one['gflops_per_second']:.4g} GFLOP/s")
-    found["gflops_per_second"] = max(one["gflops_per_second"] for one in found["contestants"].values())
+    found["gflops_per_second"] = max(one["gflops_per_second"] for one in found["implementations"].values())
     return found
 
 
@@ -48,27 +48,27 @@ def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict
     task = options.settings(phase=phase, width=width)
     title = f"{phase} width {width}"
     equal = _compare(context, title, task)
-    contestants = [race.Contestant("emogan", OURS, task)]
+    implementations = [race.Implementation("emogan", OURS, task)]
     if "stock" in options.peers:
-        contestants.append(race.Contestant("stock Flax", STOCK, task))
+        implementations.append(race.Implementation("stock Flax", STOCK, task))
     for variant in context.torch_variants:
         own = dataclasses.replace(task, variant=variant)
-        contestants.append(race.Contestant(f"PyTorch {variant}", TORCH, own, optional=True))
-    found = race.race(title, contestants, options.pace, context.say)
+        implementations.append(race.Implementation(f"PyTorch {variant}", TORCH, own, optional=True))
+    found = race.race(title, implementations, options.pace, context.say)
     race.tell(title, found, context.say)
     count = flops.gan_step if phase == "gan" else flops.encoder_step
     found["flops"] = {
         "nominal": count(width, options.batch_size),
         "without_padding": count(width, options.batch_size, padding=False),
     }
-    for one in found["contestants"].values():
+    for one in found["implementations"].values():
         one["gflops_per_second"] = found["flops"]["nominal"] / one["seconds"]["median"] / 1e9
         one["images_per_second"] = options.batch_size / one["seconds"]["median"]
     return {"equality": equal, **found}
 
 
 def _compare(context: options_lib.Context, title: str, task: settings_lib.Settings) -> dict[str, dict[str, float]]:
-    """Returns how far each contestant's results lie from emogan's.
+    """Returns how far each implementation's results lie from emogan's.
 
     Raises:
       equality.Unequal: if they lie too far.

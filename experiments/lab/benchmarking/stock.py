@@ -1,4 +1,4 @@
-"""Contestant `stock Flax`: the same steps as one writes them from the paper, a jit and a dispatch a step."""
+"""Implementation `stock Flax`: the same steps as one writes them from the paper, a jit and a dispatch a step."""
 
 import itertools
 import time

@@ -36,8 +36,8 @@ def run(
 
     Raises:
       ValueError, FileNotFoundError: if an option is wrong.
-      equality.Unequal: if a contestant does not compute what emogan computes.
-      workers.WorkerError: if a contestant fails without which there is nothing to compare.
+      equality.Unequal: if an implementation does not compute what emogan computes.
+      workers.WorkerError: if an implementation fails without which there is nothing to compare.
     """
     options.check()
     folder.mkdir(parents=True, exist_ok=True)

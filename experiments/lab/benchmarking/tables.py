@@ -18,5 +18,5 @@ def seconds(series: dict[str, Any]) -> str:
 
 
 def left_out(found: dict[str, Any]) -> str:
-    """Returns a line for each contestant that a race was without, and why."""
+    """Returns a line for each implementation that a race was without, and why."""
     return "".join(f"\n\nLeft out: {name}: {reason}" for name, reason in found["left_out"].items())

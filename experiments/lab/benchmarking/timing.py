@@ -1,4 +1,4 @@
-"""Contestants timed in turn, so that whatever slows the machine for a while slows all of them."""
+"""Implementations timed in turn, so that whatever slows the machine for a while slows all of them."""
 
 import dataclasses
 import math
@@ -38,7 +38,7 @@ def count_for(run: Run, seconds: float) -> int:
 
 
 def alternate(runs: Mapping[str, Run], counts: Mapping[str, int], rounds: int) -> dict[str, Series]:
-    """Returns each contestant's seconds a step in each of `rounds`; in a round every one has its turn.
+    """Returns each implementation's seconds a step in each of `rounds`; in a round every one has its turn.
 
     A round more goes before and is thrown away, and every second round goes backwards: nobody always follows the same.
     """

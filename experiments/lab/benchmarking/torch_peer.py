@@ -1,4 +1,4 @@
-"""Contestant `PyTorch`: the same steps as one who knows PyTorch writes them. Needs torch, which nothing else does.
+"""Implementation `PyTorch`: the same steps as one who knows PyTorch writes them. Needs torch, which nothing else does.
 
 As in PyTorch's own DCGAN example, G draws once a step: D sees the faces detached, then G's loss goes through them. D's
 weights ask for no gradient meanwhile. PyTorch keeps the unbiased variance as its running one, Flax the biased; the

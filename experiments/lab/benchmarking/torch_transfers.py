@@ -1,4 +1,4 @@
-"""Contestant `PyTorch` of section `transfer`."""
+"""Implementation `PyTorch` of section `transfer`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Contestant `emogan` of section `transfer`: another emotion on one face, or on many."""
+"""Implementation `emogan` of section `transfer`: another emotion on one face, or on many."""
 
 import statistics
 import time

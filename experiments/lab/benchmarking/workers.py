@@ -1,7 +1,7 @@
-"""A process for each contestant, so that threads, compiled code and the peak of memory are its own.
+"""A process for each implementation, so that threads, compiled code and the peak of memory are its own.
 
-A contestant is a class that is made of `Settings` in its process, where alone its framework is imported; its methods
-are called from here by name, and may take and return whatever can be pickled.
+An implementation is a class that is made of `Settings` in its process, where alone its framework is imported. Its
+methods are called from here by name, and may take and return whatever can be pickled.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ _CLOSING_SECONDS = 20.0
 
 
 class WorkerError(RuntimeError):
-    """What went wrong in a contestant's process, in one line."""
+    """What went wrong in an implementation's process, in one line."""
 
 
 class Worker:
-    """A contestant in a process of its own.
+    """An implementation in a process of its own.
 
     Args:
       target: its class, as "benchmarking.ours:Steps".
@@ -53,7 +53,7 @@ class Worker:
         self.close()
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Returns what the contestant's method returns.
+        """Returns what the implementation's method returns.
 
         Raises:
           WorkerError: if it raises, or its process ends.
@@ -65,11 +65,11 @@ class Worker:
         return self._answer()
 
     def run(self, steps: int) -> float:
-        """Returns the seconds that the contestant took for so many steps."""
+        """Returns the seconds that the implementation took for so many steps."""
         return self.call("run", steps)
 
     def memory(self) -> dict[str, float]:
-        """Returns the process's memory in MiB, and the device's where the contestant can tell."""
+        """Returns the process's memory in MiB, and the device's where the implementation can tell."""
         return self.call("memory")
 
     def close(self) -> None:
@@ -94,19 +94,19 @@ class Worker:
 
 
 def _serve(connection: Connection, target: str, settings: settings_lib.Settings) -> None:
-    contestant = None
+    implementation = None
     process.keep_memory()  # as emogan's scripts do; PyTorch is a little faster so, too
 
     def make() -> None:
-        nonlocal contestant
+        nonlocal implementation
         module, _, name = target.partition(":")
-        contestant = getattr(importlib.import_module(module), name)(settings)
+        implementation = getattr(importlib.import_module(module), name)(settings)
 
     def memory() -> dict[str, float]:
-        return process.memory() | (contestant.device_memory() if hasattr(contestant, "device_memory") else {})
+        return process.memory() | (implementation.device_memory() if hasattr(implementation, "device_memory") else {})
 
     def answer(method: str, *arguments: Any) -> Any:
-        return memory() if method == "memory" else getattr(contestant, method)(*arguments)
+        return memory() if method == "memory" else getattr(implementation, method)(*arguments)
 
     connection.send(_attempt(make))
     while True:

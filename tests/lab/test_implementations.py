@@ -1,4 +1,4 @@
-"""Contestants run, in this process, at a tiny width."""
+"""Implementations run, in this process, at a tiny width."""
 
 import numpy as np
 import pytest
