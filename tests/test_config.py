@@ -72,6 +72,8 @@ OUT_OF_RANGE = [
     ("flow_edit.solver", "midpoint"),
     ("flow_edit.inversion_solver", "rk4"),
     ("flow_edit.t_max", 1.1),
+    ("flow_edit.guidance", "5.5,high"),
+    ("flow_edit.guidance", "-1"),
     ("flow_edit.steps", 0),
     ("flow_edit.seed", -1),
     ("flow_edit.seed", 2**31),

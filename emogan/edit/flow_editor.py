@@ -36,6 +36,7 @@ class FlowEditor(editor.Editor):
         self.warps, self._encoder_takes = False, ""
         settings = self.networks
         self._network = unet.make(settings.unet, len(self.class_names), settings.model.precision)
+        self._guidances = settings.flow_edit.guidances(len(self.class_names))
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Wanted | None = None) -> np.ndarray:
         """Returns the noise float32 [N, S, S, C] at which the ODE arrives from faces, under no label.
@@ -172,23 +173,30 @@ class FlowEditor(editor.Editor):
     ) -> np.ndarray:
         settings, times = self.networks.flow_edit, len(faces) // max(len(own), 1)
         own, numbers = np.tile(own, (max(times, 1), 1))[: len(faces)], np.tile(numbers, max(times, 1))[: len(faces)]
+        guidances = target @ self._guidances  # of a blend, the mean
+        guidances = np.float32(settings.guidance_source + strength * (guidances - settings.guidance_source))
         target = own + np.float32(strength) * (target - own)
-        guidances = settings.guidance_source + strength * (settings.guidance - settings.guidance_source)
         path = ode.times(settings.t_max, 0.0, settings.steps)
 
-        def edited(x: np.ndarray, target: np.ndarray, own: np.ndarray, numbers: np.ndarray) -> jax.Array:
-            conditions = _condition(target, guidances), _condition(own, settings.guidance_source)
+        def edited(
+            x: np.ndarray, target: np.ndarray, guidances: np.ndarray, own: np.ndarray, numbers: np.ndarray
+        ) -> jax.Array:
+            conditions = (
+                ode.Condition(jnp.asarray(target), jnp.asarray(guidances)),
+                _condition(own, settings.guidance_source),
+            )
             moved = jnp.zeros_like(x)
             # A dispatch a step: XLA's convolutions in a loop run on one core of a CPU (docs/architecture.md).
             for i, (t, after) in enumerate(itertools.pairwise(path)):
                 moved = _difference(
                     *(self._network, self.variables[0], x, moved, i, t, after, *conditions, numbers, settings.seed),
+                    settings.guidance_t_min,
                     count=settings.noises,
                     solver=settings.solver,
                 )
             return jnp.clip(x + moved, -1.0, 1.0)
 
-        return compiled.in_batches(edited, faces, target, own, numbers, largest=LARGEST_BATCH)
+        return compiled.in_batches(edited, faces, target, guidances, own, numbers, largest=LARGEST_BATCH)
 
     def _solved(self, x: np.ndarray, begin: float, end: float, labels: np.ndarray, guidance: float) -> np.ndarray:
         """Returns what the ODE makes of x from one time to another; faces, at 0, lie in [-1, 1]."""
@@ -271,12 +279,14 @@ def _difference(
     source: ode.Condition,
     numbers: jax.Array,
     seed: jax.Array,
+    t_min: jax.Array,
     *,
     count: int,
     solver: str,
 ) -> jax.Array:
     velocity = unet.velocity_of(module, variables["params"])
     noises = flow_edit.noise(seed, numbers, number, count, faces.shape[1:])
+    target, source = (flow_edit.guided_from(t_min, t, condition) for condition in (target, source))
     return flow_edit.step(velocity, faces, moved, t, after, noises, target, source, solver)
 
 

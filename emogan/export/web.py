@@ -148,7 +148,8 @@ def _flow(model: editor.Editor) -> dict[str, Any] | None:
     how = model.networks.flow_edit
     return {
         "times": ode.times(how.t_max, 0.0, how.steps).tolist(),
-        "guidance": how.guidance,
+        "guidances": how.guidances(len(model.class_names)).tolist(),
+        "guidanceFrom": how.guidance_t_min,
         "guidanceSource": how.guidance_source,
         "noises": how.noises,
         "seed": how.seed,

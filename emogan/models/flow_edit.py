@@ -28,9 +28,10 @@ class FlowEditConfig:
     t_max: float = 0.85  # the share of noise at which an edit begins; less keeps more of the face
     steps: int = 14
     solver: str = "euler"  # or heun, which asks the network twice a step
-    guidance: float = 5.5  # of the wanted label
+    guidance: str = "5.5"  # of the wanted label; or one for each emotion, as 5.5,11,...
     guidance_source: float = 1.0  # of the face's own label
-    noises: int = 1  # averaged in each step of a difference
+    guidance_t_min: float = 0.15  # guidance acts at times from this on, until details appear (Kynkaanniemi et al. 2024)
+    noises: int = 2  # averaged in each step of a difference
     seed: int = 0  # of the noise; the same face and seed have the same noise
     inversion_steps: int = 12  # of E and of G, from a face to noise or back
     inversion_solver: str = "heun"
@@ -45,10 +46,26 @@ class FlowEditConfig:
             ranges.between(f"flow_edit.{name}", getattr(self, name), 1, 1000)
         for name in ("solver", "inversion_solver"):
             ranges.one_of(f"flow_edit.{name}", getattr(self, name), ("euler", "heun"))
-        for name in ("guidance", "guidance_source", "inversion_guidance"):
+        for name in ("guidance_source", "inversion_guidance"):
             ranges.between(f"flow_edit.{name}", getattr(self, name), 0.0, 100.0)
+        for guidance in ranges.numbers("flow_edit.guidance", self.guidance):
+            ranges.between("flow_edit.guidance", guidance, 0.0, 100.0)
+        ranges.between("flow_edit.guidance_t_min", self.guidance_t_min, 0.0, 1.0)
         ranges.between("flow_edit.noises", self.noises, 1, 64)
         ranges.between("flow_edit.seed", self.seed, 0, 2**31 - 1)
+
+    def guidances(self, num_classes: int) -> np.ndarray:
+        """Returns `guidance` for each label, float32 [C].
+
+        Raises:
+          ValueError: if it has neither one number nor one for each label.
+        """
+        found = ranges.numbers("flow_edit.guidance", self.guidance)
+        if len(found) not in (1, num_classes):
+            raise ValueError(
+                f"flow_edit.guidance: expected 1 number or {num_classes}, one for each emotion, found {len(found)}"
+            )
+        return np.broadcast_to(np.float32(found), (num_classes,))
 
 
 # Where the source emotion is estimated: at these times, with so many noises each.
@@ -89,6 +106,13 @@ def noise(
         return jax.random.normal(key, (count, *shape))
 
     return jax.vmap(of_face)(faces).swapaxes(0, 1)
+
+
+def guided_from(t_min: float, t: jax.Array, condition: ode.Condition) -> ode.Condition:
+    """Returns a condition at time t: that without guidance if t is below `t_min`."""
+    if condition.guidance is None:
+        return condition
+    return ode.Condition(condition.labels, jnp.where(t < t_min, 1.0, condition.guidance))
 
 
 def change(
@@ -158,6 +182,7 @@ def edit(
     seed: int,
     count: int,
     solver: str,
+    t_min: float = 0.0,
 ) -> types.Images:
     """Returns edits [B, S, S, C] of faces, which may lie a little outside of [-1, 1].
 
@@ -170,12 +195,14 @@ def edit(
       seed: of all edits.
       count: how many noises are averaged in each step.
       solver: `euler` or `heun`.
+      t_min: the time below which there is no guidance.
     """
     path = jnp.asarray(path)
 
     def move(i: jax.Array, moved: jax.Array) -> jax.Array:
         noises = noise(seed, numbers, i, count, faces.shape[1:])
-        return step(velocity, faces, moved, path[i], path[i + 1], noises, target, source, solver)
+        conditions = [guided_from(t_min, path[i], condition) for condition in (target, source)]
+        return step(velocity, faces, moved, path[i], path[i + 1], noises, *conditions, solver)
 
     return faces + jax.lax.fori_loop(0, len(path) - 1, move, jnp.zeros_like(faces))
 

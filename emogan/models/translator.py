@@ -44,13 +44,7 @@ class TranslatorConfig:
         Raises:
           ValueError: if it is something else.
         """
-        try:
-            return tuple(float(number) for number in self.strength.split(","))
-        except ValueError as error:
-            raise ValueError(
-                "translator.strength: expected a number, or one for each emotion with commas between them, found "
-                f"{self.strength!r:.100}"
-            ) from error
+        return ranges.numbers("translator.strength", self.strength)
 
 
 _FOLD = 4  # pixels of a face's side for each of the code's

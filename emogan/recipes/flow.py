@@ -124,7 +124,7 @@ def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Datase
     )
     optimizer = optax.chain(optax.clip_by_global_norm(settings.clip), optax.adam(rate, settings.b1, settings.b2))
     shown = held_out.images[:EDITED], held_out.labels[:EDITED]  # NumPy arrays: making a phase computes nothing
-    seeds = flow_edit.seeds(shown[0])
+    seeds, guidances = flow_edit.seeds(shown[0]), edits.guidances(num_classes)
 
     def init(key: jax.Array) -> FlowState:
         params = jax.jit(lambda key: unet.initialise(module, key, spec))(key)
@@ -181,14 +181,14 @@ def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Datase
 
         faces, labels = images.to_float(jnp.asarray(shown[0])), jnp.asarray(shown[1])
         rows = jnp.repeat(faces, num_classes, axis=0)
-        target = ode.Condition(jnp.tile(jnp.eye(num_classes), (len(faces), 1)), jnp.full(len(rows), edits.guidance))
+        guidance = jnp.tile(jnp.asarray(guidances), len(faces))
+        target = ode.Condition(jnp.tile(jnp.eye(num_classes), (len(faces), 1)), guidance)
         own = jnp.repeat(jax.nn.one_hot(labels, num_classes), num_classes, axis=0)
         strength = None if edits.guidance_source == 1.0 else jnp.full(len(rows), edits.guidance_source)
         numbers = jnp.repeat(jnp.asarray(seeds), num_classes)
         path = ode.times(edits.t_max, 0.0, edits.steps)
-        edited = flow_edit.edit(
-            velocity, rows, path, target, ode.Condition(own, strength), numbers, edits.seed, edits.noises, edits.solver
-        )
+        source, how = ode.Condition(own, strength), (edits.seed, edits.noises, edits.solver, edits.guidance_t_min)
+        edited = flow_edit.edit(velocity, rows, path, target, source, numbers, *how)
         edited = jnp.concatenate([faces[:, None], edited.reshape(len(faces), num_classes, *spec.shape)], axis=1)
         whole = jnp.concatenate([drawn.reshape(DRAWN, -1, *spec.shape), edited])
         return images.to_bytes(whole), {}

@@ -18,6 +18,20 @@ def between(name: str, value: float, low: float, high: float) -> None:
         raise ValueError(f"{name}: expected {low} to {high}, found {value}")
 
 
+def numbers(name: str, text: str) -> tuple[float, ...]:
+    """Returns the numbers in a text, with commas between them.
+
+    Raises:
+      ValueError: if it is something else; `name` is what it is called there.
+    """
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: expected a number, or one for each emotion with commas between them, found {text!r:.100}"
+        ) from error
+
+
 def from_dict(cls: type, values: Any, prefix: str) -> Any:
     """Returns the dataclass of settings whose fields, and those of the dataclasses in it, are in a dictionary.
 
@@ -45,6 +59,8 @@ def from_dict(cls: type, values: Any, prefix: str) -> Any:
             continue
         if kind is float and type(value) is int and abs(value) < 1 << 63:
             value = float(value)
+        if kind is str and type(value) in (int, float):  # as of a field that was one number and may be several now
+            value = f"{value:g}"
         if type(value) is not kind:
             raise ValueError(f"{prefix}{name}: expected {kind.__name__}, found {value!r:.100}")
         arguments[name] = value

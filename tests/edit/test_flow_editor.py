@@ -86,13 +86,32 @@ def test_label_strength_and_method_make_a_difference(model_of, faces, method):
 def test_own_label_at_equal_guidance_and_strength_0_are_the_face_itself(model_of, faces, solver):
     labels = [0, 3, 6]
     for guidance in (1.0, 4.0):
-        equal = model_of(guidance=guidance, guidance_source=guidance, solver=solver)
+        equal = model_of(guidance=str(guidance), guidance_source=guidance, solver=solver)
         np.testing.assert_array_equal(equal.faces(faces, labels, labels), faces)
         own = np.float32([[0.6, 0.4, 0, 0, 0, 0, 0]] * 3)
         np.testing.assert_array_equal(equal.faces(faces, own, own), faces)
     model = model_of(solver=solver)
     np.testing.assert_array_equal(model.faces(faces, "happy", labels, strength=0.0), faces)
     assert np.abs(model.faces(faces, labels, labels).astype(int) - faces).mean() > 0.1
+
+
+def test_each_emotion_can_have_its_guidance(model_of, faces):
+    mixed, two, five = (model_of(guidance=text) for text in ("2,5,2,5,5,2,2", "2", "5"))
+    blend = np.float32([0, 0, 0.5, 0, 0.5, 0, 0])
+    for emotion, same in (("fearful", two), ("happy", five), (blend, model_of(guidance="3.5"))):
+        np.testing.assert_array_equal(mixed.faces(faces, emotion, 0), same.faces(faces, emotion, 0))
+    assert np.abs(two.faces(faces, "happy", 0).astype(int) - mixed.faces(faces, "happy", 0)).mean() > 0.5
+    with pytest.raises(ValueError, match=r"flow_edit.guidance: expected 1 number or 7, one for each emotion, found 2"):
+        model_of(guidance="2,5")
+
+
+def test_guidance_acts_from_its_time_on(model_of, faces):
+    none, always, never = (model_of(guidance_t_min=t) for t in (0.0, 0.01, 1.0))
+    np.testing.assert_array_equal(none.faces(faces, "sad", 0), always.faces(faces, "sad", 0))
+    np.testing.assert_array_equal(never.faces(faces, "sad", 0), model_of(guidance="1").faces(faces, "sad", 0))
+    late = model_of(guidance_t_min=0.4).faces(faces, "sad", 0).astype(int)
+    for other in (none, never):
+        assert np.abs(late - other.faces(faces, "sad", 0)).mean() > 0.1
 
 
 def test_strength_has_no_jump(model, faces):

@@ -45,24 +45,24 @@ export function editor(velocity, settings, count) {
   async function edit(face, own, number, label, strength, cancelled) {
     const [source, wanted] = [oneHot(own), oneHot(label)];
     const target = source.map((value, i) => value + strength * (wanted[i] - value));
-    const guidance = settings.guidanceSource + strength * (settings.guidance - settings.guidanceSource);
+    const guided = settings.guidanceSource + strength * (settings.guidances[label] - settings.guidanceSource);
     let moved = new Float32Array(face.length);
-    if (guidance === settings.guidanceSource && (label === own || !strength)) return moved;
+    if (guided === settings.guidanceSource && (label === own || !strength)) return moved;
     for (let i = 0; i + 1 < settings.times.length; i += 1) {
       const [t, after] = [settings.times[i], settings.times[i + 1]];
+      // Weights of 1 need no velocity without a label.
+      const [to, from] = t < settings.guidanceFrom ? [1, 1] : [guided, settings.guidanceSource];
       const change = new Float32Array(face.length);
       for (const n of noises(number, i, settings.noises, face.length)) {
         if (cancelled()) return null;
         const before = face.map((value, p) => (1 - t) * value + t * n[p]);
         const now = before.map((value, p) => value + moved[p]);
-        const [to, without, away, awayWithout] = await ask(
-          settings.guidanceSource === 1 ? [now, now, before] : [now, now, before, before],
-          t,
-          settings.guidanceSource === 1 ? [target, none, source] : [target, none, source, none],
-        );
+        const asked = [[now, target], [before, source], ...(to === 1 ? [] : [[now, none]]), ...(from === 1 ? [] : [[before, none]])];
+        const [wantedTo, wantedFrom, ...without] = await ask(asked.map(([noisy]) => noisy), t, asked.map(([, y]) => y));
+        const [toNone, fromNone] = [to === 1 ? wantedTo : without[0], from === 1 ? wantedFrom : without.at(-1)];
         for (let p = 0; p < change.length; p += 1) {
-          const from = awayWithout ? awayWithout[p] + settings.guidanceSource * (away[p] - awayWithout[p]) : away[p];
-          change[p] += (without[p] + guidance * (to[p] - without[p]) - from) / settings.noises;
+          const v = toNone[p] + to * (wantedTo[p] - toNone[p]);
+          change[p] += (v - fromNone[p] - from * (wantedFrom[p] - fromNone[p])) / settings.noises;
         }
       }
       moved = moved.map((value, p) => value + (after - t) * change[p]);
