@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 
 from emogan.data import dataset
-from emogan.edit import detection, editor, emotion_spec, face_files, photos, transfer_files
+from emogan.edit import detection, editor, emotion_spec, face_files, photos, synthetic, transfer_files
 from emogan.util import files, images, untrusted
 
 AUTO, NONE, DETECT = CROPS = ("auto", "none", "detect")
@@ -383,8 +383,8 @@ def edited(
     flows = model.displacement(before, emotion, strength=strength)
     pixels = _edited(photo, _Edits(before, after, None if flows is None else flows[None]), 0)
     image = PIL.Image.fromarray(pixels if photo.alpha is None else np.dstack([pixels, photo.alpha]))
-    image.info |= images.SYNTHETIC | ({"icc_profile": photo.profile} if photo.profile else {})
-    return image
+    image.info |= {"icc_profile": photo.profile} if photo.profile else {}
+    return synthetic.of(image)
 
 
 def _of(source: str | pathlib.Path | PIL.Image.Image | np.ndarray, spec: dataset.ImageSpec, chosen: Selection) -> Photo:

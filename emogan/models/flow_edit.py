@@ -30,8 +30,8 @@ class FlowEditConfig:
     solver: str = "euler"  # or heun, which asks the network twice a step
     guidance: str = "5.5"  # of the wanted label; or one for each emotion, as 5.5,11,...
     guidance_source: float = 1.0  # of the face's own label
-    guidance_t_min: float = 0.15  # guidance acts at times from this on, until details appear (Kynkaanniemi et al. 2024)
-    noises: int = 2  # averaged in each step of a difference
+    guidance_t_min: float = 0.15  # guidance acts at times from this on, until details appear (Kynkäänniemi et al. 2024)
+    noises: int = 1  # averaged in each step of a difference
     seed: int = 0  # of the noise; the same face and seed have the same noise
     inversion_steps: int = 12  # of E and of G, from a face to noise or back
     inversion_solver: str = "heun"

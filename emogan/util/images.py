@@ -109,7 +109,7 @@ def to_jpeg(picture: np.ndarray, text: Mapping[str, str] | None = None, profile:
     image = PIL.Image.fromarray(np.asarray(picture))
     if image.mode == "RGBA":
         image = untrusted.on_white(image)
-    note, exif = _described(text)
+    note, exif = described(text)
     buffer = io.BytesIO()
     # Colours at full resolution, so that those beside an edit do not bleed.
     options = {"quality": 95, "subsampling": 0, "exif": exif, "comment": note, "icc_profile": profile}
@@ -127,7 +127,7 @@ def to_modern(
     import PIL.Image
 
     image = PIL.Image.fromarray(np.asarray(picture))
-    _, exif = _described(text)
+    _, exif = described(text)
     options = {"quality": 95, "exif": exif.tobytes()}
     if profile and image.mode != "L":  # a profile of gray values is none of colours
         options["icc_profile"] = profile
@@ -136,7 +136,7 @@ def to_modern(
     return buffer.getvalue()
 
 
-def _described(text: Mapping[str, str] | None) -> tuple[str, Any]:
+def described(text: Mapping[str, str] | None) -> tuple[str, Any]:
     """Returns metadata in one line, and as EXIF."""
     import PIL.Image
 
