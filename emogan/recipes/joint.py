@@ -109,12 +109,12 @@ def draw_guidance(
 ) -> dict[str, state_lib.Variables]:
     """Returns the first variables of the guidance classifiers of a configuration."""
     begin = lambda module, key: module.init(key, jnp.zeros((1, *spec.shape)), train=False)  # noqa: E731
-    modules = _namers(config, num_classes)
+    modules = _modules(config, num_classes)
     keys = jax.random.split(key, max(len(modules), 1))
     return {name: begin(module, own) for (name, module), own in zip(modules.items(), keys, strict=False)}
 
 
-def _namers(config: "config_lib.Config", num_classes: int) -> dict[str, emotion_cnn.Classifier]:
+def _modules(config: "config_lib.Config", num_classes: int) -> dict[str, emotion_cnn.Classifier]:
     names = guidance_phases(config)
     return {name: emotion_cnn.Classifier(getattr(config, name).width, num_classes) for name in names}
 
@@ -140,7 +140,7 @@ def make(
     settings, sizes = config.joint, config.translator
     E, G = translator.make_encoder(sizes, num_classes), translator.make_generator(sizes, num_classes, spec)
     D = translator.make_discriminator(sizes, num_classes)
-    namers = _namers(config, num_classes)
+    modules = _modules(config, num_classes)
     adversarial = losses.ADVERSARIAL[settings.loss]
     schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, translators.LAST_RATE)
     optimizer = optax.adam(schedule, b1=settings.b1, b2=settings.b2)
@@ -152,9 +152,9 @@ def make(
     prior = jnp.log(jnp.maximum(frequency, 1e-6)) if settings.balanced else jnp.zeros(num_classes)
 
     def look(classifiers: Mapping[str, state_lib.Variables], faces: types.Images) -> list[tuple[jax.Array, jax.Array]]:
-        return [namer.apply(classifiers[name], faces, train=False) for name, namer in namers.items()]
+        return [module.apply(classifiers[name], faces, train=False) for name, module in modules.items()]
 
-    def informing(answers: list[tuple[jax.Array, jax.Array]]) -> jax.Array | None:
+    def features_for_critic(answers: list[tuple[jax.Array, jax.Array]]) -> jax.Array | None:
         return answers[0][1] if sizes.guidance_features else None
 
     def init(key: jax.Array) -> JointState:
@@ -180,7 +180,7 @@ def make(
         codes = E.apply({"params": params["encoder"]}, faces, labels)
         return G.apply({"params": params["generator"]}, codes, labels, opening, method="draw")
 
-    def unnamed(emotions: types.Logits, wanted: types.Labels) -> jax.Array:
+    def classification_loss(emotions: types.Logits, wanted: types.Labels) -> jax.Array:
         # Without an end, the emotion would be overdrawn until no person looked so.
         least = -math.log(settings.confidence)
         return jnp.maximum(optax.softmax_cross_entropy_with_integer_labels(emotions, wanted), least)
@@ -219,12 +219,12 @@ def make(
         def critic_loss(params, edits, faces, labels, wanted, mix, looks):
             real, fake = changed(faces, looks[:, 0]), changed(edits, looks[:, 1])
             both, shown = jnp.concatenate([labels, wanted]), jnp.concatenate([real, fake])
-            seen = informing(look(state.classifiers, shown))
+            seen = features_for_critic(look(state.classifiers, shown))
             logits, emotions = D.apply({"params": params}, shown, both, seen)
             real_logits, fake_logits = jnp.split(logits, 2)
-            named = optax.softmax_cross_entropy_with_integer_labels(emotions[: len(labels)] + prior[None], labels)
+            own = optax.softmax_cross_entropy_with_integer_labels(emotions[: len(labels)] + prior[None], labels)
             loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
-            total = loss + (jnp.mean(named) if settings.classification else 0.0)
+            total = loss + (jnp.mean(own) if settings.classification else 0.0)
             if settings.r1_r2:
                 few = translators.few_of(len(labels))
                 critic = lambda x: D.apply({"params": params}, x[0], few(both), x[1])[0]  # noqa: E731
@@ -247,7 +247,7 @@ def make(
             edits = drawing.faces
             shown, other = changed(edits, looks[:, 2]), (wanted != labels).astype(jnp.float32)
             answers = look(state.classifiers, shown)
-            seen = informing(answers)
+            seen = features_for_critic(answers)
             fake_logits, emotions = D.apply({"params": discriminator}, shown, wanted, seen)
             real_logits = 0.0
             if adversarial.relativistic:
@@ -261,11 +261,11 @@ def make(
                 "roughness": jnp.mean(drawing.roughness),
             }
             if settings.classification:
-                terms["classification"] = jnp.mean(unnamed(emotions, wanted) * other)
-            if namers:
+                terms["classification"] = jnp.mean(classification_loss(emotions, wanted) * other)
+            if modules:
                 # They learned how frequent each emotion is, and would overdraw the rare ones.
-                emotions = sum(named for named, _ in answers) / len(answers) - prior[None]
-                terms["guidance"] = jnp.mean(unnamed(emotions, wanted) * other)
+                emotions = sum(logits for logits, _ in answers) / len(answers) - prior[None]
+                terms["guidance"] = jnp.mean(classification_loss(emotions, wanted) * other)
             if settings.cycle:
                 back = draw(params, edits, labels, opening).faces
                 terms["cycle"] = jnp.mean(jnp.abs(back - faces))
@@ -367,10 +367,10 @@ JointConfig.recipe = state_lib.Recipe(
     curves=(
         translators.LOSSES,
         state_lib.Panel(
-            "emotions named",
+            "emotions predicted",
             "share",
             (
-                state_lib.Line("edit_accuracy", "wanted ones, on edits"),
+                state_lib.Line("edit_accuracy", "the target, on edits"),
                 state_lib.Line("discriminator_accuracy", "by D, on real faces"),
             ),
         ),

@@ -101,8 +101,8 @@ def predicted(state, faces):
 
 def seen(config, state, faces):
     """What D is told of faces: the features that the first classifier has of them, or nothing."""
-    namer = joint.emotion_cnn.Classifier(2, 7)
-    features = namer.apply(state.classifiers["classifier"], faces, train=False)[1]
+    module = joint.emotion_cnn.Classifier(2, 7)
+    features = module.apply(state.classifiers["classifier"], faces, train=False)[1]
     return features if config.translator.guidance_features else None
 
 
@@ -152,7 +152,7 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, gui
     assert 0 < other.sum() < 8
     prior = np.log(COUNTS / COUNTS.sum())[None]  # so that the classifiers do not hold a rare emotion to be rare
 
-    def unnamed(emotions):
+    def classification_loss(emotions):
         values = cross_entropy(emotions, wanted)
         return jnp.where(jnp.exp(-values) < confidence, values, 0.0)
 
@@ -166,8 +166,8 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, gui
         back = jnp.mean(jnp.abs(edit(config, params, fake, labels) - real))
         return (
             0.7 * jnp.mean(jax.nn.softplus(real_logits - logits))
-            + 0.5 * jnp.mean(unnamed(emotions) * other)
-            + 0.9 * jnp.mean(unnamed(guided - prior) * other)
+            + 0.5 * jnp.mean(classification_loss(emotions) * other)
+            + 0.9 * jnp.mean(classification_loss(guided - prior) * other)
             + jnp.mean(apart * jnp.where(other, 2.0, 3.0))
             + 1.5 * back
             + 1.2 * jnp.mean(drawing.residual)
