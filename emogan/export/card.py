@@ -83,10 +83,18 @@ def largest_difference(edit: Edit, model: editor.Editor) -> float:
     labels = np.arange(FACES, dtype=np.int32) % len(model.class_names)
     targets = labels if model.encoder_labels == editor.TARGET else None
     live = model.decode(model.encode(faces, targets), labels)
-    found = float(np.abs(edit(faces, labels) - live).max())
-    if not found <= TOLERANCE:  # nor is it NaN
+    return within(float(np.abs(edit(faces, labels) - live).max()), TOLERANCE)
+
+
+def within(found: float, tolerance: float) -> float:
+    """Returns the difference between an export and the live model.
+
+    Raises:
+      ValueError: if it is above the tolerance.
+    """
+    if not found <= tolerance:  # nor is it NaN
         raise ValueError(
-            f"expected an export within {TOLERANCE:g} of the live model, found {found:.2g}; nothing is written: a "
+            f"expected an export within {tolerance:g} of the live model, found {found:.2g}; nothing is written: a "
             "model of model.precision=bfloat16 has no exact export, else please report it"
         )
     return found

@@ -12,8 +12,8 @@ from emogan.export import card, onnx_graph, onnx_ops
 
 FACES, LABELS, EDITS = "faces", "labels", "edits"  # the names of its arrays
 STRENGTHS, DRAWINGS = "strengths", "drawings"  # of a page's file, beside faces and labels
-_LARGE = 1000  # elements
 TIMES, VELOCITIES = "times", "velocities"  # of a flow's file for a page, beside faces and labels
+_LARGE = 1000  # elements of a constant, from which on it is worth writing in float16
 
 
 def to_bytes(model: editor.Editor, about: Mapping[str, Any]) -> bytes:

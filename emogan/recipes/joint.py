@@ -35,7 +35,10 @@ class JointConfig:
 
     recipe: ClassVar[state_lib.Recipe]
     RENAMED: ClassVar[Mapping[str, str]] = {
-        **{"slope_penalty": "r1_r2", "guide": "guidance", "paint": "residual", "bend_first": "warp_first"}
+        "slope_penalty": "r1_r2",
+        "guide": "guidance",
+        "paint": "residual",
+        "bend_first": "warp_first",
     }
     epochs: float = 20.0
     batch_size: int = 64
@@ -222,9 +225,9 @@ def make(
             seen = features_for_critic(look(state.classifiers, shown))
             logits, emotions = D.apply({"params": params}, shown, both, seen)
             real_logits, fake_logits = jnp.split(logits, 2)
-            own = optax.softmax_cross_entropy_with_integer_labels(emotions[: len(labels)] + prior[None], labels)
+            wrong = optax.softmax_cross_entropy_with_integer_labels(emotions[: len(labels)] + prior[None], labels)
             loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
-            total = loss + (jnp.mean(own) if settings.classification else 0.0)
+            total = loss + (jnp.mean(wrong) if settings.classification else 0.0)
             if settings.r1_r2:
                 few = translators.few_of(len(labels))
                 critic = lambda x: D.apply({"params": params}, x[0], few(both), x[1])[0]  # noqa: E731

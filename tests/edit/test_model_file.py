@@ -148,5 +148,5 @@ def test_flow_and_paint_make_the_edit():
     bent = np.abs(painted)[..., 4:-4, 4:-4]
     apart = np.abs(model.faces(faces, "all").astype(float) - faces)[..., 4:-4, 4:-4]
     assert bent.mean() < 0.8 * apart.mean()  # what is left to paint once the face is bent
-    # One with a latent vector bends nothing, whatever its weights.
+    # One with a latent vector warps nothing, whatever its weights.
     assert models.make(config_lib.Config(), emogan.EMOTIONS, {}, {}).displacement(faces, "happy") is None

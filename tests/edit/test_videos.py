@@ -23,7 +23,7 @@ SHARPEST = 12  # gray levels by which H.264 may change a frame that is not edite
 class Darkens:
     """A model whose edits are 60 gray levels darker."""
 
-    spec, class_names, bends, blends, encoder_labels = dataset.FER2013, emogan.EMOTIONS, False, False, ""
+    spec, class_names, warps, blends, encoder_labels = dataset.FER2013, emogan.EMOTIONS, False, False, ""
     label = staticmethod(emogan.EMOTIONS.index)
 
     def sequence(self, faces, emotion, strength):

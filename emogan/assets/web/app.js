@@ -172,8 +172,7 @@ async function draw(labels) {
 }
 
 function showResult(edits) {
-  Object.assign(whole, { width: photo.width, height: photo.height });
-  edited.drawImage(photo, 0, 0);
+  restore();
   for (const [square, before, found] of edits) {
     const after = { ...found, after: Float32Array.from(pixels.levels(found.after)) };
     const edit = putBack(drawing, square, before, after, networks.about.blending);
@@ -181,8 +180,12 @@ function showResult(edits) {
   }
   view();
   $("edited").setAttribute("aria-label", `Your photo, ${emotion()}: synthetic`);
-  if (!stream) showStage();
-  split();
+}
+
+// Makes the edited photo the photo itself.
+function restore() {
+  Object.assign(whole, { width: photo.width, height: photo.height });
+  edited.drawImage(photo, 0, 0);
 }
 
 // Shows the edited photo and the photo beside each other: the chosen face with what is about it, or all of them.
@@ -198,6 +201,7 @@ function view() {
     context.imageSmoothingQuality = "high";
     context.drawImage(source, part.left, part.top, part.width, part.height, 0, 0, canvas.width, canvas.height);
   }
+  split();
 }
 
 function split() {
@@ -345,8 +349,7 @@ async function look() {
   notice = networks && !found.length ? "No face was found. Put the square on one." : "";
   squares = found.length ? found : [frame.first(photo)];
   current = squares.reduce((best, { side }, i) => (side > squares[best].side ? i : best), 0);
-  Object.assign(whole, { width: photo.width, height: photo.height });
-  edited.drawImage(photo, 0, 0);
+  restore();
   showStage();
   view();
   showPeople();
