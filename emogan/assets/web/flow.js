@@ -10,7 +10,7 @@ import * as noise from "./noise.js";
 export function editor(velocity, settings, count) {
   const oneHot = (label) => Array.from({ length: count }, (_, i) => Number(i === label));
   const none = new Array(count).fill(0);
-  let known = { face: null, source: 0, number: 0 };
+  const sources = new Map(); // the emotions of faces as they are, by the faces' numbers
 
   // The velocities of several noisy faces at a time, each under its own label.
   async function ask(faces, t, labels) {
@@ -72,15 +72,15 @@ export function editor(velocity, settings, count) {
 
   return async (bytes, labels, strength, cancelled = () => false) => {
     const face = Float32Array.from(bytes, (level) => level / 127.5 - 1);
-    if (!known.face || known.face.some((level, p) => level !== bytes[p])) {
-      const number = await numberOf(bytes);
+    const number = await numberOf(bytes);
+    if (!sources.has(number)) {
       const source = await sourceOf(face, number, cancelled);
       if (source === null) return null;
-      known = { face: bytes.slice(), source, number };
+      sources.set(number, source);
     }
     const drawings = [];
     for (const label of labels) {
-      const moved = await edit(face, known.source, known.number, label, strength, cancelled);
+      const moved = await edit(face, sources.get(number), number, label, strength, cancelled);
       if (!moved) return null;
       const still = new Float32Array(face.length); // a flow moves no pixels
       drawings.push({ after: face.map((value, p) => Math.min(1, Math.max(-1, value + moved[p]))), down: still, right: still });
