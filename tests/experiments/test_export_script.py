@@ -42,7 +42,13 @@ def test_a_page_is_a_folder_with_all_it_needs(call_script, trained_workdir, tmp_
     done = call_script("export.py", *flags, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "wrote page (" in done.stdout
-    assert {path.name for path in (tmp_path / "page").iterdir()} == {*web.PAGE, web.MODEL, web.ABOUT, web.RUNTIME}
+    assert {path.name for path in (tmp_path / "page").iterdir()} == {
+        *web.PAGE,
+        web.MODEL,
+        web.DETECTOR,
+        web.ABOUT,
+        web.RUNTIME,
+    }
     again = call_script("export.py", *flags, cwd=tmp_path)
     expected = "error: --output: expected a folder that is not there yet, found page\n"
     assert (again.returncode, again.stdout, again.stderr) == (2, "", expected)
