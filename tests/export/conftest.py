@@ -81,7 +81,7 @@ def flow_model():
     """A flow in which everything has an effect."""
     config = presets.flow()
     config.unet = config_lib.UNetConfig(widths="8,16", blocks=1)
-    config.flow_edit = config_lib.FlowEditConfig(steps=3, noises=2, guidance="2,3,1.5,2,2.5,1,2", guidance_t_min=0.4)
+    config.flow_edit = config_lib.FlowEditConfig(steps=3, noises=2, guidance="3,4,3,3,3.5,2,3", guidance_t_min=0.4)
     random = np.random.default_rng(1)
     first = unet.initialise(unet.make(config.unet, 7, "float32"), jax.random.key(0))
     params = jax.tree.map(lambda leaf: leaf + random.normal(0, 0.1, leaf.shape).astype(np.float32), first)
