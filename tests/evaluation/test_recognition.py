@@ -50,7 +50,7 @@ def test_what_is_missing_is_said_in_one_line(monkeypatch):
 
 @installed
 def test_network_knows_a_person_again_and_needs_no_import_of_the_models():
-    person = photo_faces.cut(skimage.data.astronaut(), photo_faces.Square(169, 58, 109))  # as experiments/page.py
+    person = photo_faces.cut(skimage.data.astronaut(), photo_faces.Square(169, 58, 109))  # as `detection.find` finds it
     gray = np.asarray(person if person.ndim == 2 else person.mean(axis=2)).astype(np.uint8)
     assert gray.shape == (48, 48)
     darker = (gray // 2 + 20).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""experiments/page.py: the page in a browser, and one line where there is none."""
+"""experiments/lab/page.py: the page in a browser, and one line where there is none."""
 
 import re
 import shutil

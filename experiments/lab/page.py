@@ -1,12 +1,16 @@
 """Opens the page of a model in Chromium, without a window: how long its edits take there, and two screenshots.
 
-python experiments/page.py --output=docs/results
-python experiments/page.py --workdir=fer2013       # a feed-forward model, which edits the camera's picture, too
+python experiments/lab/page.py --output=docs/results
+python experiments/lab/page.py --workdir=fer2013       # a feed-forward model, which edits the camera's picture, too
 
 Prints one line with the figures, and writes OUTPUT/page_desktop.png and page_phone.png. It needs the extra export, npm
 (or --runtime) and Chromium with chromedriver: apt-get install chromium chromium-driver.
 """
 
+# isort: off
+import beside  # noqa: F401
+
+# isort: on
 import contextlib
 import io
 import math
@@ -106,8 +110,8 @@ def _measure(window: browser.Browser, address: str, photo: pathlib.Path) -> str:
     for _ in range(ROUNDS.value):
         times.append(window.edit("#frame", "+"))
         first.append(float(window.run("return document.body.dataset.first")))
-    # A phone has no room for all: the pictures. What is told of the last of them comes a little later.
-    window.run("document.getElementById('faces').scrollIntoView({ block: 'nearest' })")
+    window.edit("#file", photo)  # so that the square is the one that was found
+    window.run("window.scrollTo(0, 0)")
     window.wait("/pictures in [0-9.]+ m?s,/.test(document.getElementById('status').textContent)")
     return (
         f"7 edits in {statistics.median(times):.0f} ms ({min(times):.0f} to {max(times):.0f}, {len(times)} times), "
