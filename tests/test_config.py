@@ -97,6 +97,7 @@ OUT_OF_RANGE = [
     ("parallel.data", "split"),
     ("parallel.optimizer", "split"),
     ("student.teacher", ""),
+    ("student.guidance", "3,high"),
     # Typed with a few digits too many, or not a number at all.
     *((name, value) for name in NUMBERS for value in (10**9, -(10**9)) if name not in ("seed", "flow_edit.seed")),
     *((name, value) for name in RATES for value in (float("nan"), float("inf"), -float("inf"))),

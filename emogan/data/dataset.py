@@ -62,8 +62,8 @@ class Dataset:
 
     `distributions` float32 [N, C] says how likely each of the C classes is, where the data know: rows in [0, 1] whose
     sum is 1. `targets` int32 [N] and `edits`, uint8 as the images, are what a teacher made of each face: its edit to
-    the target label. `label_source` is `ferplus` where the labels are not the data's own, and `left_out` how many faces
-    those labels left out.
+    the target label; `references`, uint8 as the images, are real faces of the target labels. `label_source` is
+    `ferplus` where the labels are not the data's own, and `left_out` how many faces those labels left out.
 
     Raises:
       ValueError: if the arrays' shapes, types or values are not those above.
@@ -77,6 +77,7 @@ class Dataset:
     distributions: np.ndarray | None = None
     targets: np.ndarray | None = None
     edits: np.ndarray | None = None
+    references: np.ndarray | None = None
     label_source: str = "own"
     left_out: int = 0
 
@@ -98,18 +99,16 @@ class Dataset:
             )
         if self.distributions is not None:
             _check_distributions(self.distributions, (len(self.labels), len(self.class_names)))
-        if self.edits is not None and (
-            self.edits.dtype != np.uint8
-            or self.edits.shape != shape
-            or self.targets is None
-            or self.targets.dtype != np.int32
-            or self.targets.shape != self.labels.shape
-        ):
-            found = "none" if self.targets is None else f"{self.targets.dtype} {list(self.targets.shape)}"
-            raise ValueError(
-                f"expected edits uint8 {list(shape)} with targets int32 [{shape[0]}], found {self.edits.dtype} "
-                f"{list(self.edits.shape)} with {found}"
-            )
+        if self.edits is not None or self.references is not None:
+            self._check_edits()
+
+    def _check_edits(self) -> None:
+        images, labels = f"uint8 {list(self.images.shape)}", f"int32 [{len(self.labels)}]"
+        for name, expected in (("edits", images), ("references", images), ("targets", labels)):
+            values = getattr(self, name)
+            found = "none" if values is None else f"{values.dtype} {list(values.shape)}"
+            if found != expected:
+                raise ValueError(f"expected {name} {expected} beside the faces, found {found}")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -132,6 +131,7 @@ class Dataset:
             distributions=None if self.distributions is None else self.distributions[chosen],
             targets=None if self.targets is None else self.targets[chosen],
             edits=None if self.edits is None else self.edits[chosen],
+            references=None if self.references is None else self.references[chosen],
             split=self.split if split is None else split,
         )
 

@@ -13,7 +13,7 @@ from flax import struct
 
 from emogan import losses
 from emogan.data import augment, dataset
-from emogan.edit import loading, model_file, pairs
+from emogan.edit import editor, loading, model_file, pairs
 from emogan.models import translator
 from emogan.recipes import state as state_lib
 from emogan.recipes import translators
@@ -27,11 +27,13 @@ _WEIGHTS = ("imitation", "edges", "adversarial", "r1_r2", "roughness")
 
 @dataclasses.dataclass
 class StudentConfig:
-    """Phase `student`: E and G learn the edits of a teacher; D judges them under their targets, beside real faces."""
+    """Phase `student`: E and G learn the edits of a teacher; D judges them beside real faces of their targets."""
 
     recipe: ClassVar[state_lib.Recipe]
     teacher: str = model_file.DEFAULT  # a model that ships, a run's folder, or a model's file
-    epochs: float = 40.0
+    guidance: str = ""  # of a flow as teacher, in place of its own `flow_edit.guidance`: one number or one per emotion
+    faces: int = 0  # training faces that the teacher edits, the first so many; 0 for all
+    epochs: float = 40.0  # passes over the training faces, whether all are edited or not
     batch_size: int = 32
     learning_rate: float = 1e-3  # falls to a twentieth, as half a cosine
     critic_rate: float = 1.0  # D's learning rate in that of E and G
@@ -50,6 +52,10 @@ class StudentConfig:
         state_lib.check_optimisation("student", self)
         if not self.teacher.strip():
             raise ValueError("student.teacher: expected a model's name, a run's folder or a file, found ''")
+        if self.guidance:
+            for guidance in ranges.numbers("student.guidance", self.guidance):
+                ranges.between("student.guidance", guidance, 0.0, 100.0)
+        ranges.between("student.faces", self.faces, 0, 10**8)
         ranges.between("student.critic_rate", self.critic_rate, 0.01, 100.0)
         ranges.between("student.b2", self.b2, 0.0, 0.999999)
         ranges.between("student.ema_decay", self.ema_decay, 0.0, 0.999999)
@@ -112,18 +118,19 @@ def make(
         count, labels = len(batch["label"]), batch["label"]
         keys = jax.random.split(key, 3)
         share = functools.partial(state_lib.own_share, count=count, axis_name=axis_name)
-        # A face and its edit are mirrored together.
+        # A face and its edit are mirrored together. The real faces are those of the target labels, so that the
+        # frequency of a label says nothing to D.
         flips = share(lambda count: jax.random.split(keys[0], count))
         flipped = lambda name: jax.vmap(augment.flip)(images.to_float(batch[name]), flips)  # noqa: E731
-        faces, answers = flipped("image"), flipped("edit")
+        faces, answers, reals = flipped("image"), flipped("edit"), flipped("reference")
         own = share(lambda count: jax.random.uniform(keys[1], (count,)) < settings.own_share)
         looks = share(lambda count: jax.random.split(keys[2], (count, 3)))
         targets = jnp.where(own, labels, batch["target"])
-        answers = jnp.where(own[:, None, None, None], faces, answers)
+        answers, reals = (jnp.where(own[:, None, None, None], faces, other) for other in (answers, reals))
 
         def critic_loss(params, edits):
-            real, fake = changed(faces, looks[:, 0]), changed(edits, looks[:, 1])
-            both, shown = jnp.concatenate([labels, targets]), jnp.concatenate([real, fake])
+            real, fake = changed(reals, looks[:, 0]), changed(edits, looks[:, 1])
+            both, shown = jnp.concatenate([targets, targets]), jnp.concatenate([real, fake])
             real_logits, fake_logits = jnp.split(D.apply({"params": params}, shown, both)[0], 2)
             loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
             total = loss
@@ -141,7 +148,7 @@ def make(
         def edit_loss(drawing, discriminator, real):
             edits = drawing.faces
             fake_logits = D.apply({"params": discriminator}, changed(edits, looks[:, 2]), targets)[0]
-            real_logits = D.apply({"params": discriminator}, real, labels)[0]
+            real_logits = D.apply({"params": discriminator}, real, targets)[0]
             apart = jnp.mean(jnp.abs(edits - answers), axis=(1, 2, 3))
             terms = {
                 "imitation": jnp.mean(apart),
@@ -194,18 +201,44 @@ def draw_targets(labels: np.ndarray, num_classes: int, seed: int) -> np.ndarray:
     return ((labels + steps) % num_classes).astype(np.int32)
 
 
+def draw_references(labels: np.ndarray, targets: np.ndarray, seed: int) -> np.ndarray:
+    """Returns for each target the index int [M] of a random face of that label, or of any if none has it."""
+    random, chosen = np.random.default_rng(seed), np.empty(len(targets), int)
+    for target in np.unique(targets):
+        of_target, alike = np.flatnonzero(targets == target), np.flatnonzero(labels == target)
+        chosen[of_target] = random.choice(alike if len(alike) else len(labels), len(of_target))
+    return chosen
+
+
 def _prepare(run: state_lib.Run, data: dataset.Dataset) -> dataset.Dataset:
-    """Returns the data with a target label and the teacher's edit of each face."""
-    name = run.config.student.teacher
+    """Returns the data with a target label, the teacher's edit and a real face of the target for each face."""
+    settings, name = run.config.student, run.config.student.teacher
     teacher = loading.load(name)
+    if settings.guidance:
+        teacher = _guided(teacher, settings)
     if teacher.spec != data.spec or teacher.class_names != data.class_names:
         raise ValueError(
             f"student.teacher: expected a model of {data.spec} faces with the classes {', '.join(data.class_names)}, "
             f"found {name}, of {teacher.spec} faces with {', '.join(teacher.class_names)}"
         )
-    targets = draw_targets(data.labels, len(data.class_names), run.config.seed)
-    edits = pairs.load(teacher, data.images, data.labels, targets, run.folder("pairs"), run.progress("teacher"))
-    return dataclasses.replace(data, targets=targets, edits=edits)
+    count, seed = settings.faces or len(data), run.config.seed
+    targets = draw_targets(data.labels, len(data.class_names), seed)[:count]
+    references = data.images[draw_references(data.labels, targets, seed)]
+    faces = data.take(np.arange(len(targets)))
+    edits = pairs.load(teacher, faces.images, faces.labels, targets, run.folder("pairs"), run.progress("teacher"))
+    return dataclasses.replace(faces, targets=targets, edits=edits, references=references)
+
+
+def _guided(teacher: editor.Editor, settings: StudentConfig) -> editor.Editor:
+    """Returns the teacher with the guidance of the settings."""
+    if teacher.networks.kind != "flow":
+        raise ValueError(
+            f"student.guidance: expected '' with a teacher that is no flow, found {settings.guidance} with "
+            f"{settings.teacher}, of the kind {teacher.networks.kind}"
+        )
+    edits = dataclasses.replace(teacher.networks.flow_edit, guidance=settings.guidance)
+    networks = dataclasses.replace(teacher.networks, flow_edit=edits)
+    return loading.of(model_file.Model(networks, teacher.class_names, *teacher.variables, teacher.card))
 
 
 def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:

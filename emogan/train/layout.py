@@ -70,7 +70,7 @@ class Layout:
         if data.distributions is not None:
             arrays["distribution"] = data.distributions
         if data.edits is not None:
-            arrays |= {"target": data.targets, "edit": data.edits}
+            arrays |= {"target": data.targets, "edit": data.edits, "reference": data.references}
         if self.shard_data:
             padded = -(-len(data) // self.count) * self.count
             arrays = {name: np.take(values, range(padded), axis=0, mode="wrap") for name, values in arrays.items()}

@@ -39,6 +39,7 @@ def batch():
         "label": jnp.asarray(data.labels),
         "target": jnp.asarray(targets),
         "edit": jnp.asarray(edits),
+        "reference": jnp.asarray(data.images[student.draw_references(data.labels, targets, 0)]),
     }
 
 
@@ -56,7 +57,7 @@ def stepped(batch):
 
 
 def drawn(config, batch):
-    """The faces, the answers, the labels and the targets of a step, by its documented draws."""
+    """The faces, the answers, the real faces and the targets of a step, by its documented draws."""
     keys = jax.random.split(KEY, 3)
     turns = np.asarray([jax.random.bernoulli(key) for key in jax.random.split(keys[0], 8)])
     own = np.asarray(jax.random.uniform(keys[1], (8,)) < config.student.own_share)
@@ -68,8 +69,8 @@ def drawn(config, batch):
         return np.stack([face[:, ::-1] if turn else face for face, turn in zip(every, turns, strict=True)])
 
     faces, labels = turned("image"), np.asarray(batch["label"])
-    answers = np.where(own[:, None, None, None], faces, turned("edit"))
-    return faces, answers, labels, np.where(own, labels, batch["target"])
+    answers, reals = (np.where(own[:, None, None, None], faces, turned(name)) for name in ("edit", "reference"))
+    return faces, answers, reals, np.where(own, labels, batch["target"])
 
 
 def draw(config, params, faces, targets):
@@ -89,16 +90,16 @@ def first_gradients(network):
     return jax.tree.map(lambda mu: mu / 0.5, network.opt_state[0].mu)
 
 
-def test_the_critic_learns_real_faces_from_edits_each_under_its_label(batch, stepped):
+def test_the_critic_learns_real_faces_of_the_targets_from_edits(batch, stepped):
     config, state, new, metrics = stepped
-    faces, _, labels, targets = drawn(config, batch)
+    faces, _, reals, targets = drawn(config, batch)
     D = translator.make_discriminator(config.translator, 7)
     edits = draw(config, state.translator.params, faces, targets).faces
 
     def loss(params):
-        real, fake = (D.apply({"params": params}, *x)[0] for x in ((faces, labels), (edits, targets)))
+        real, fake = (D.apply({"params": params}, *x)[0] for x in ((reals, targets), (edits, targets)))
         gradients = []
-        for x, y in ((faces, labels), (edits, targets)):
+        for x, y in ((reals, targets), (edits, targets)):
             few, own = x[3::4], y[3::4]
             slope = jax.grad(lambda x, own=own: D.apply({"params": params}, x, own)[0].sum())(jnp.asarray(few))
             gradients.append(jnp.mean(jnp.sum(slope**2, (1, 2, 3))))
@@ -110,13 +111,13 @@ def test_the_critic_learns_real_faces_from_edits_each_under_its_label(batch, ste
 
 def test_edits_learn_the_teachers_pixels_and_edges_and_to_look_real(batch, stepped):
     config, state, new, metrics = stepped
-    faces, answers, labels, targets = drawn(config, batch)
+    faces, answers, reals, targets = drawn(config, batch)
     D = translator.make_discriminator(config.translator, 7)
     critic = {"params": new.discriminator.params}
 
     def loss(params):
         drawing = draw(config, params, faces, targets)
-        real, fake = D.apply(critic, faces, labels)[0], D.apply(critic, drawing.faces, targets)[0]
+        real, fake = D.apply(critic, reals, targets)[0], D.apply(critic, drawing.faces, targets)[0]
         apart = drawing.faces - answers
         edges = jnp.abs(jnp.diff(apart, axis=1)).mean() + jnp.abs(jnp.diff(apart, axis=2)).mean()
         return (
@@ -141,6 +142,16 @@ def test_targets_are_any_but_the_own_label_and_alike_frequent():
     assert counts[~np.eye(7, dtype=bool)].min() > 1500
     np.testing.assert_array_equal(targets, student.draw_targets(labels, 7, 3))
     assert (targets != student.draw_targets(labels, 7, 4)).any()
+
+
+def test_references_are_faces_of_the_targets():
+    labels = np.random.default_rng(1).integers(0, 6, 500)
+    targets = np.random.default_rng(2).integers(0, 7, 5_000)
+    chosen = student.draw_references(labels, targets, 3)
+    np.testing.assert_array_equal(labels[chosen[targets < 6]], targets[targets < 6])
+    assert len(set(chosen[targets == 6])) > 100  # a label of no face has any
+    assert len(set(chosen[targets < 6])) > 490
+    np.testing.assert_array_equal(chosen, student.draw_references(labels, targets, 3))
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +183,28 @@ def test_a_run_learns_its_teachers_edits_and_ends_with_a_model(teacher, tmp_path
     assert "wrote" in capsys.readouterr().out
 
 
+def test_a_teacher_edits_as_many_faces_as_it_shall_under_the_guidance_that_is_given(teacher, tmp_path):
+    config = config_of(teacher=str(teacher), faces=10, guidance="1,2,3,4,5,6,7", epochs=0.7)
+    config.data = config_lib.DataConfig(count=24)
+    config.run = config_lib.RunConfig(sample_every=100, checkpoint_every=4, tensorboard=False)
+    pipeline.run(config, tmp_path / "run")
+    (kept,) = (tmp_path / "run" / "pairs").iterdir()
+    flow, data = emogan.load(teacher), toyfaces.load("train", 0, 24)
+    settings = dataclasses.replace(flow.networks.flow_edit, guidance="1,2,3,4,5,6,7")
+    guided = type(flow)(dataclasses.replace(flow.networks, flow_edit=settings), flow.class_names, *flow.variables)
+    targets = student.draw_targets(data.labels, 7, 0)[:10]
+    expected = guided.faces(data.images[:10], targets, labels=data.labels[:10])
+    np.testing.assert_array_equal(np.load(kept), expected)
+    assert (expected != flow.faces(data.images[:10], targets, labels=data.labels[:10])).any()
+
+
+def test_a_guidance_is_refused_with_a_teacher_that_has_none(teacher, tmp_path):
+    config = config_of(teacher="fer2013", guidance="3")
+    config.data = config_lib.DataConfig(count=24)
+    with pytest.raises(ValueError, match=r"student.guidance: expected '' with a teacher that is no flow, found 3"):
+        pipeline.run(config, tmp_path / "run")
+
+
 def test_a_teacher_of_other_faces_is_refused(teacher, tmp_path):
     config = config_of(teacher=str(teacher))
     config.data = config_lib.DataConfig(count=24, size=32)
@@ -186,6 +219,8 @@ def test_a_teacher_of_other_faces_is_refused(teacher, tmp_path):
     [
         (lambda c: setattr(c.student, "teacher", " "), "student.teacher: expected a model's name"),
         (lambda c: setattr(c.student, "imitation", -1.0), "student.imitation: expected"),
+        (lambda c: setattr(c.student, "faces", -1), "student.faces: expected"),
+        (lambda c: setattr(c.student, "guidance", "3,-1"), "student.guidance: expected"),
         (
             lambda c: setattr(c.translator, "guidance_features", True),
             "translator.guidance_features: expected false with phase student",
@@ -202,18 +237,22 @@ def test_wrong_settings_are_named(change, line):
 
 
 @pytest.mark.parametrize(
-    ("targets", "edits", "found"),
+    ("change", "line"),
     [
-        (None, np.zeros((4, 48, 48), np.uint8), "uint8 .4, 48, 48. with none"),
-        (np.zeros(4, np.int64), np.zeros((4, 48, 48), np.uint8), "with int64 .4."),
-        (np.zeros(4, np.int32), np.zeros((3, 48, 48), np.uint8), "found uint8 .3, 48, 48."),
-        (np.zeros(4, np.int32), np.zeros((4, 48, 48), np.float32), "found float32"),
+        ({"targets": None}, r"targets int32 .4. beside the faces, found none"),
+        ({"targets": np.zeros(4, np.int64)}, r"targets int32 .4. beside the faces, found int64 .4."),
+        ({"edits": np.zeros((3, 48, 48), np.uint8)}, r"edits uint8 .4, 48, 48. beside .*, found uint8 .3, 48, 48."),
+        ({"edits": np.zeros((4, 48, 48), np.float32)}, r"edits uint8 .4, 48, 48. beside .*, found float32"),
+        ({"edits": None}, r"edits uint8 .4, 48, 48. beside the faces, found none"),
+        ({"references": None}, r"references uint8 .4, 48, 48. beside the faces, found none"),
     ],
 )
-def test_edits_that_are_not_those_of_the_faces_are_refused(targets, edits, found):
+def test_edits_that_are_not_those_of_the_faces_are_refused(change, line):
     faces = toyfaces.load("valid", 0, 4)
-    with pytest.raises(ValueError, match=rf"expected edits uint8 \[4, 48, 48\] with targets int32 \[4\], .*{found}"):
-        dataclasses.replace(faces, targets=targets, edits=edits)
-    whole = dataclasses.replace(faces, targets=np.zeros(4, np.int32), edits=faces.images).take(np.array([2, 0]))
-    np.testing.assert_array_equal(whole.edits, faces.images[[2, 0]])
-    assert whole.targets.shape == (2,)
+    whole = {"targets": np.zeros(4, np.int32), "edits": faces.images, "references": faces.images[::-1]}
+    with pytest.raises(ValueError, match="expected " + line):
+        dataclasses.replace(faces, **{**whole, **change})
+    few = dataclasses.replace(faces, **whole).take(np.array([2, 0]))
+    np.testing.assert_array_equal(few.edits, faces.images[[2, 0]])
+    np.testing.assert_array_equal(few.references, faces.images[[1, 3]])
+    assert few.targets.shape == (2,)
