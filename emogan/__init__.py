@@ -5,7 +5,7 @@ from typing import Any
 
 from emogan.emotions import EMOTIONS
 
-# Imported at first use, so that whoever edits faces waits for nothing that trains.
+# Imported at first use, so that an edit does not wait for the imports of training.
 _PLACES = {
     "Config": "emogan.config",
     "Editor": "emogan.edit.editor",

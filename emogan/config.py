@@ -228,7 +228,7 @@ _MAY_CHANGE = (
     *("gan.epochs", "encoder.epochs", "gan.on_collapse"),
     "flow.epochs",  # its learning rate does not depend on them
     *("translator.strength", "translator.mirrored"),
-    "student.teacher",  # its edits are told apart by its weights
+    "student.teacher",  # its edits are stored under a digest of its weights
     *("parallel.mode", "parallel.devices", "parallel.data", "parallel.optimizer"),
 )
 

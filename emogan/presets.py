@@ -87,7 +87,7 @@ def began() -> Config:
 
 
 def cyclegan() -> Config:
-    """Returns cycle consistency over seven emotions, told to G and D (after Zhu et al. 2017, section 5 and 7)."""
+    """Returns cycle consistency over seven emotions, labels in G and D (after Zhu et al. 2017, section 5 and 7)."""
     return Config(
         preset="cyclegan",
         phases="joint",
@@ -96,7 +96,7 @@ def cyclegan() -> Config:
         joint=JointConfig(
             loss="least_squares",
             cycle=10.0,
-            reconstruction=13.0,  # the identity loss, of weight 5, on the 38 % of the faces that shall not change
+            reconstruction=13.0,  # the identity loss, of weight 5, on the 38 % whose target is their own label
             **_PLAIN | {"own_share": 0.25},
             learning_rate=2e-4,
             b2=0.999,

@@ -18,7 +18,7 @@ WORKDIR = script.define_path("workdir", "runs/emogan", "the folder of a finished
 OUTPUT = script.define_path("output", "model.npz", "the file; its card goes beside it as .json")
 SCORES = script.define_paths("scores", [], "results of experiments/evaluate.py on this run, for the card")
 COMMAND = flags.DEFINE_string("command", "", "how it was trained, for the card")
-NOTES = script.define_path("notes", "", "JSON: what else the card shall say, such as limits and known failures")
+NOTES = script.define_path("notes", "", "JSON: further entries of the card, such as limits and known failures")
 
 
 def main(_) -> None:

@@ -58,7 +58,7 @@ def expanded(path: str) -> str:
 
 
 def output(path: str | pathlib.Path, beside: str = "") -> pathlib.Path:
-    """Returns where --output says that a file shall be written, before the work for it is done.
+    """Returns where --output says that a file is to be written, before the work for it is done.
 
     Args:
       path: the file; "" is the current folder, as if it were ".".

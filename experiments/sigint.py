@@ -8,7 +8,7 @@ import types
 
 
 def raise_it() -> None:
-    """Lets SIGINT raise KeyboardInterrupt from now on, so that what is half done is cleared up; told in one line."""
+    """Lets SIGINT raise KeyboardInterrupt from now on, so that unfinished work is cleaned up; reported in one line."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.excepthook = _hook

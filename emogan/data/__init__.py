@@ -28,8 +28,8 @@ def load(
       config: which data, and where.
       split: `train`, `valid` (faces kept from training, on which choices are made), or a split of the data's own.
       seed: decides the drawn faces; other data do not depend on it.
-      progress: told (done, total) while a long read lasts.
-      report: told a line of whatever a user should know about the data.
+      progress: called with (done, total) while a long read lasts.
+      report: called with a line for each remark on the data.
 
     Raises:
       ValueError, FileNotFoundError: if the data are missing or bad; the text names the place and what to do.

@@ -77,7 +77,7 @@ def read_images(
     """Adds image files to `rows` and returns their classes.
 
     Raises:
-      ValueError: if one is no picture, unless `rows` is told to skip.
+      ValueError: if one is no picture, unless `rows` skips it.
     """
     classes = Classes()
     for done, (split, class_name, file) in enumerate(found, start=1):
@@ -106,7 +106,7 @@ def read_parquet(
     The split is the beginning of a file's name (train-00000-of-00001.parquet), `train` where it tells none.
 
     Raises:
-      ValueError: if a file is none, has no image or no label, or a row is not valid and `rows` not told to skip.
+      ValueError: if a file is none, has no image or no label, or a row is not valid and `rows` does not skip it.
     """
     # Imported here, since it is slow and no other form needs it.
     import pyarrow

@@ -48,7 +48,7 @@ def load(
       cache_dir: where the arrays are remembered; nowhere if not given.
       progress: takes (done, total) while pictures are read.
       report: takes remarks of one line.
-      spec: what the faces shall be; gray or in colour, and resized.
+      spec: size and channels of the faces, which are converted to them.
 
     Raises:
       FileNotFoundError: if there is nothing of these kinds.

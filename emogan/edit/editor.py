@@ -203,7 +203,7 @@ class Editor:
         """
         if self._encoder_takes == SOURCE:
             raise ValueError(
-                "expected a model that edits a face without being told its emotion, found an encoder E(x, y) "
+                "expected a model that edits a face without a source label, found an encoder E(x, y) "
                 "(model.encoder_labels); train one without"
             )
         E, G = self._encode.args[0], self._decode.args[0]

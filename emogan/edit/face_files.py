@@ -49,8 +49,8 @@ def read(
 
     Args:
       path: the file or folder.
-      progress: told (done, total) files.
-      spec: what the faces shall be.
+      progress: called with (done, total) files.
+      spec: size and channels of the faces.
 
     Raises:
       FileNotFoundError: if there is nothing at path, or no image in the folder.

@@ -93,7 +93,7 @@ def write(
       path: the file, .npz.
       networks, class_names: as in `Model`.
       variables: of E and of G.
-      about: what the card shall say beside these; JSON.
+      about: further entries of the card; JSON.
     """
     parts = dataclasses.asdict(networks)
     card = {"kind": parts.pop("kind"), "networks": parts, "class_names": list(class_names), **about}
@@ -103,7 +103,7 @@ def write(
 def _make(variables: dict[str, Any], card: dict[str, Any]) -> Model:
     if "kind" in card:
         kind, parts = card["kind"], card["networks"]
-    else:  # before files had a kind, the run's configuration told it
+    else:  # before files had a kind, it was in the run's configuration
         values = json.loads(card["config"])
         phases = values["phases"].split(",")
         kind = "translator" if "joint" in phases else "flow" if "flow" in phases else "dcgan"

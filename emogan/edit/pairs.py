@@ -29,7 +29,7 @@ def load(
       labels: int32 [N], the source labels.
       targets: int32 [N], the target labels.
       folder: for the edits, `CHUNK` faces a file, named by what decides them.
-      progress: told (done, total) faces.
+      progress: called with (done, total) faces.
 
     Raises:
       ValueError: if the faces are not such as the teacher takes.

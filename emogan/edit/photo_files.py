@@ -159,11 +159,11 @@ def holds_photos(path: pathlib.Path, crop: str, spec: dataset.ImageSpec = datase
     if crop != AUTO:
         return crop == DETECT
     if not path.is_dir() and not path.is_file():
-        return False  # whoever reads faces says what is wrong
+        return False  # the reader of faces says what is wrong
     if not path.is_dir():
         return max(untrusted.read_size(path)) > largest_face(spec)
     for one in face_files.image_paths(path)[0]:
-        with contextlib.suppress(untrusted.UnreadableError):  # whoever reads it names it
+        with contextlib.suppress(untrusted.UnreadableError):  # its reader names it
             if max(untrusted.read_size(one)) > largest_face(spec):
                 return True
     return False
@@ -286,7 +286,7 @@ def write(
     Args:
       model: the trained networks.
       source: a photograph or a folder of them; from a folder, those without a face and those that cannot be read are
-        left out and told of.
+        left out and named.
       emotion: a name, "all", or an interpolation "FROM:TO".
       output: for a photograph, NAME.jpg, .png, .webp or .avif for the edited photograph, under "all" a strip of
         close-ups, a row a face; NAME.gif for the animated photograph. For a folder, a picture is a sheet of close-ups,
@@ -294,7 +294,7 @@ def write(
         `transfer_files.write`.
       crop: of `read`.
       frames: of an animation.
-      progress: told (done, total) photographs.
+      progress: called with (done, total) photographs.
       chosen: which faces are edited; all if not given.
       strength: of `Editor.faces`.
 

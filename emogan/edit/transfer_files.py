@@ -52,7 +52,7 @@ def write(
       output: NAME.npy for uint8 [N, S, S(, 3)], under "all" [C, N, ...]; NAME.png or NAME.jpg for one picture, a row a
         face; NAME.gif for one animation; or a folder, for a picture or animation a face. Pictures begin with
         the original.
-      progress: told (done, total) files.
+      progress: called with (done, total) files.
       frames: of an animation.
       strength: of `Editor.faces`.
 

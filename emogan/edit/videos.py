@@ -86,7 +86,7 @@ def write(
       emotion: a name.
       output: NAME.mp4 (H.264) or NAME.webm (VP9).
       chosen: which faces; all if not given.
-      progress: given the name of a part of the work, returns what is told (done, total) frames.
+      progress: given the name of a part of the work, returns a function of (done, total) frames.
       strength: of `Editor.faces`.
 
     Raises:

@@ -64,14 +64,14 @@ def run(
 ) -> list[dict[str, Any]]:
     """Trains rows, each in a folder of its own, and returns the scores of each, if they are to be scored.
 
-    What is there is gone on with; then the training time, which nobody knows any more, is left out, but that of a
+    What is there is gone on with; then the training time, which is unknown, is left out, but that of a
     training that was finished before is kept. The widths of the recipes are their own unless changed, so equal faces
     are not equal work: the time stands beside them.
 
     Args:
       rows: presets, and presets with changes.
       study: what they have in common.
-      say: told a line as each part is done.
+      say: called with a line as each part is done.
       signals: what may end a training in order.
 
     Raises:

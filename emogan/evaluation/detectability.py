@@ -67,7 +67,7 @@ class Detectability:
 
         An emotion is left out with fewer than 5 real faces of it, or edits to it, in a half; the mean is left out
         where a method lacks an emotion of which there are enough real faces. {} for references with edits: the
-        unchanged input cannot be told from itself, and noise always can.
+        an unchanged input cannot be distinguished from itself, and noise always can.
         """
         del key  # so that the score does not depend on which other evaluators there are
         if model.kind == "reference" and model.edits is not None:

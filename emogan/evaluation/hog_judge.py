@@ -1,7 +1,7 @@
 """A second judge, of another kind: a logistic regression on histograms of oriented gradients.
 
 Edits may be guided in training by networks of the first judge's family, and what pleases one of these may please them
-all. This judge is no network and guides nothing, so no edit has learned to please it. It is also a far weaker one.
+all. This judge is no network and takes no part in training. It is also far weaker.
 """
 
 import pathlib

@@ -1,7 +1,7 @@
 """Who is on a face: a descriptor that is independent of the judge.
 
 The judge is trained to see the emotion and not the person, and a model may have learned to please it. So identity is
-measured by a descriptor that nobody trained: histograms of oriented gradients, chosen by how well they know a face
+measured by a descriptor without training: histograms of oriented gradients, chosen by how well they know a face
 again after small changes and, on drawn faces, after another emotion was drawn (`hog` holds the numbers).
 """
 
@@ -75,7 +75,7 @@ def hog(orientations: int = 16, cell: int = 12, blur: float = 0.5) -> Descriptor
     | cells of 6, blur 0.7       | 0.94   | 0.89         | 0.76          |
     | cells of 8, no blur        | 0.94   | 0.75         | 0.74          |
 
-    Pose, outline and light lead to the source even where nobody knows the person any more, so rank 1 says no more than
+    Pose, outline and light lead to the source even where the person is not recognisable, so rank 1 says no more than
     that the picture is still the source's. In an earlier round, with a blur of 1.5, scikit-image's HOG (9 unsigned
     directions, cells of 8, blocks of 2x2) found 0.34 of the true drawings of another emotion among 400 toy faces where
     this form found 0.82, local binary patterns 0.56, and the face itself at 12x12 pixels 0.57.
@@ -222,8 +222,8 @@ def calibrate(descriptor: Descriptor, faces: np.ndarray, seed: int = 0) -> dict[
 
     Returns:
       `rank1`, the share of copies whose nearest face is their own; `own` and `others`, the mean cosines to the own
-      face and to the others; `rank1_blurred`, the share for faces after a Gaussian of 4 pixels, in which nobody knows
-      a person: so far pose, outline and light alone lead to the source.
+      face and to the others; `rank1_blurred`, the share for faces after a Gaussian of 4 pixels, which hides the
+      person: so far pose, outline and light alone lead to the source.
 
     Raises:
       ValueError: if the faces are no such array.

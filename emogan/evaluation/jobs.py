@@ -31,7 +31,7 @@ def run(rows: Sequence[str], study: comparison.Study, at_once: int, say: Callabl
       rows: presets, and presets with changes.
       study: what they have in common; its budget is of faces, since minutes depend on what runs beside.
       at_once: how many are trained at a time.
-      say: told a line as each row begins and ends.
+      say: called with a line as each row begins and ends.
 
     Raises:
       ValueError, FileNotFoundError: if a row, a change, the classifiers, the budget or the data are not as needed.

@@ -75,7 +75,7 @@ def score_run(
       workdir: of a run whose phase `encoder` has finished.
       data_dir: where its data lie now, empty for where they were.
       options: how to score.
-      say: told a line as each part is done.
+      say: called with a line as each part is done.
 
     Raises:
       FileNotFoundError, ValueError: if the folder, the data or an option is not as it must be.
@@ -188,7 +188,7 @@ def score_pictures(
       name: of the program.
       config: whose data they are scored beside.
       options: how to score.
-      say: told a line as each part is done.
+      say: called with a line as each part is done.
 
     Raises:
       FileNotFoundError, ValueError: if the pictures, the data or an option are not as they must be.
@@ -269,12 +269,12 @@ def make_evaluators(config: config_lib.Config, options: Options, say: Callable[[
         samples.Samples(inception),
     ]
     if options.cas:
-        told = lambda name, value: say(f"classifier trained on {name}: balanced accuracy {100 * value:.1f} %")  # noqa: E731
-        evaluators.append(usefulness.Usefulness(progress=told))
+        trained = lambda name, value: say(f"classifier trained on {name}: balanced accuracy {100 * value:.1f} %")  # noqa: E731
+        evaluators.append(usefulness.Usefulness(progress=trained))
     if config.data.name == "toyfaces":
         evaluators.append(toy.Toy(config.seed))
     if options.detect:
-        known = lambda name, value: say(f"{name} told from held-out faces: AUC {value:.3f}")  # noqa: E731
+        known = lambda name, value: say(f"{name} against held-out faces: AUC {value:.3f}")  # noqa: E731
         evaluators.append(detectability.Detectability(seed=options.seed, progress=known))
     if options.recognise and (lacking := recognition.missing()):
         say(lacking)

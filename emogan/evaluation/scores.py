@@ -85,7 +85,7 @@ METRICS: Mapping[str, Metric] = {
         "identity, rank 1",
         "Share of edits to another emotion whose nearest held-out face is their own source, by cosine in a descriptor "
         "that is independent of the judge. It sees pose, outline and light: read it beside the rank 1 of blurred faces "
-        "(Identity, above), in which nobody knows a person.",
+        "(Identity, above), in which no one recognises a person.",
     ),
     "identity_rank1_small": _share(
         "transfer",

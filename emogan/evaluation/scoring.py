@@ -30,7 +30,7 @@ def score(
       evaluators: the groups of scores.
       faces: what they are scored beside.
       key: for what is random in an evaluator; each has its own by its name's place.
-      say: told a line for each method that is done.
+      say: called with a line for each method that is done.
 
     Raises:
       ValueError: if the held-out data are empty, or a method's pictures are not as they must be.

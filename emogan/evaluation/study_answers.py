@@ -189,7 +189,7 @@ def _whole(value: Any) -> int:
 
 
 def _summary(key: Key, named: np.ndarray, grades: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
-    """Returns the scores of the chosen pictures over answers int [V, N]; None each where nobody answered."""
+    """Returns the scores of the chosen pictures over answers int [V, N]; None each without answers."""
     viewer, picture = np.nonzero((named >= 0) & chosen)
     if not len(viewer):
         return dict.fromkeys(("recognition", "naturalness", "natural", "unnatural"))

@@ -211,7 +211,7 @@ def confusion(verdicts: Any) -> np.ndarray:
 def compare(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns one result that holds the models and pictures of several side by side, and each reference once.
 
-    Names that clash are told apart by their result's title, or a number. Of data, judge, identity, configuration (its
+    Equal names are distinguished by their result's title, or a number. Of data, judge, identity, configuration (its
     nested names joined by dots) and environment, what differs is there once a result, with its title. Where results
     differ in their leaked faces, their scores without them are of different faces, and are left out.
 

@@ -25,7 +25,7 @@ class Usefulness:
 
     Args:
       settings: of the small classifier.
-      progress: told (name of the training, its accuracy) as each ends.
+      progress: called with (name of the training, its accuracy) as each ends.
     """
 
     name = "usefulness"

@@ -25,7 +25,7 @@ _FLAGS = (
 
 
 class BrowserError(Exception):
-    """The browser refused what it was told, or a page did not come to what was waited for."""
+    """The browser refused a command, or a page did not come to what was waited for."""
 
 
 class Browser:

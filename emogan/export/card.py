@@ -24,7 +24,7 @@ def describe(model: editor.Editor, about: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
       model: the trained E and G.
-      about: what else the card shall hold: the data, the commit and the like; JSON.
+      about: further entries of the card: the data, the commit and the like; JSON.
     """
     whole = config_lib.of(model.card)
     config = config_lib.flatten(whole)
@@ -50,7 +50,7 @@ def describe(model: editor.Editor, about: Mapping[str, Any]) -> dict[str, Any]:
             "phases": whole.phases,
             "preset": whole.preset,
             "config": config,
-            # A model that ships knows it; of a run, whoever exports it looks into its folder.
+            # A model that ships knows it; of a run, it is in the run's folder.
             **({"data": model.card["data"]} if "data" in model.card else {}),
             **about,
         },

@@ -44,7 +44,7 @@ _BLENDING = {
 
 
 def check(output: pathlib.Path) -> None:
-    """Checks where the page shall be, before any work is done.
+    """Checks the place of the page before any work is done.
 
     Raises:
       ValueError: if there is something already, be it an empty folder, or a file where a folder above must be.

@@ -146,7 +146,7 @@ def _compute(forms, first, second, g, channels, result):
             return by_onednn(first, second, result.dtype)
         # Without instructions for bfloat16, and in XLA's own operations, float32 is faster.
         pair = first.astype(jnp.float32), rounded(second).astype(jnp.float32)
-        # An export's batch is a symbol, of which nobody can say whether it is large enough.
+        # An export's batch is a symbol, which may or may not be large enough.
         if isinstance(first.shape[0], int) and toom_cook.pays(*g.dimensions, first.shape[0], *channels, native):
             found = forms.minimal(*pair, *g.dimensions)
         elif native and not _is_product(g, channels):

@@ -390,7 +390,7 @@ def make_generator(
 
 
 def make_finished_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:
-    """Returns the module E of a configuration as edits are made with it: it sees the mirror image too, if it shall."""
+    """Returns the module E of a configuration that edits faces: with the mirror image where `mirrored` is set."""
     return make_encoder(settings, num_classes).clone(mirrored=settings.mirrored)
 
 

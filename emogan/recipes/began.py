@@ -40,7 +40,7 @@ class BeganState:
 
 
 class AutoEncoder(nn.Module):
-    """D: an encoder as E, and a decoder as G, which is told the label (section 3.5)."""
+    """D: an encoder as E, and a decoder as G, conditioned on the label (section 3.5)."""
 
     model: dcgan.ModelConfig
     num_classes: int

@@ -46,7 +46,7 @@ class FlowConfig:
         ranges.between("flow.time_spread", self.time_spread, 0.01, 5.0)
 
 
-BANDS = 4  # of time, whose losses are told apart
+BANDS = 4  # of time, with a loss of its own each
 DRAWN, EDITED = 2, 4  # rows of a sample
 _SAMPLE_STEPS, _SAMPLE_GUIDANCE = 8, 2.0  # of generated faces
 _EDGE = 1e-6  # of the unit interval, beyond which its normal quantiles are not finite

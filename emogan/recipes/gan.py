@@ -81,7 +81,7 @@ class GanState:
     generator: state_lib.NetworkState
     discriminator: state_lib.NetworkState
     average: state_lib.Variables
-    collapsed_for: jax.Array  # steps on end in which D told nothing apart
+    collapsed_for: jax.Array  # successive steps in which D distinguished nothing
 
     @property
     def best_generator(self) -> state_lib.Variables:
@@ -241,7 +241,7 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec 
         if not limit or not (stop or steps in (max(1, limit // 2), limit)):
             return None
         return state_lib.Diagnosis(
-            f"D has told nothing apart for {steps} steps (its loss sits at 2 ln 2, its logits "
+            f"D has distinguished nothing for {steps} steps (its loss sits at 2 ln 2, its logits "
             f"spread by {metrics['logit_spread']:.3f}): G has collapsed. "
             + (
                 "Try fewer --config.gan.generator_steps, another --config.seed, or --config.gan.on_collapse=warn."

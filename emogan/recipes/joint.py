@@ -189,7 +189,7 @@ def make(
         return jnp.maximum(optax.softmax_cross_entropy_with_integer_labels(emotions, wanted), least)
 
     def per_face(metrics: types.Metrics) -> types.Metrics:
-        # Of means over all devices: one of them may have no face that shall not change.
+        # Of means over all devices: one of them may have no face whose target is its own label.
         other = jnp.maximum(metrics["other"], 1e-6)
         own = jnp.maximum(1 - metrics["other"], 1e-6)
         found = {

@@ -139,7 +139,7 @@ class Recipe:
 
 
 def shapes(module: nn.Module, *inputs: tuple[int, ...], dtypes: Sequence[Any] = (), **options: Any) -> types.Params:
-    """Returns the shapes of a module's parameters for inputs of these shapes, float32 unless told otherwise."""
+    """Returns the shapes of a module's parameters for inputs of these shapes, float32 by default."""
     dtypes = (*dtypes, *(jnp.float32,) * (len(inputs) - len(dtypes)))
     given = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in zip(inputs, dtypes, strict=True)]
     return jax.eval_shape(functools.partial(module.init, **options), jax.random.key(0), *given)["params"]

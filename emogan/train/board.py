@@ -11,8 +11,8 @@ from tensorboardX import event_file_writer, proto, summary
 class Board:
     """Writes TensorBoard events as they come.
 
-    tensorboardX's SummaryWriter does it from a thread, which ends on a full disk; then whoever tells it more waits for
-    ever. Here a full disk is the caller's OSError.
+    tensorboardX's SummaryWriter does it from a thread, which ends on a full disk; then a caller that adds more waits
+    for ever. Here a full disk is the caller's OSError.
 
     Args:
       folder: of the events; made if missing.

@@ -32,7 +32,7 @@ class CheckpointError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-    """A whole checkpoint: after which step, the state, and what was told beside it."""
+    """A whole checkpoint: after which step, the state, and what was saved beside it."""
 
     step: int
     state: Any
@@ -78,7 +78,7 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        # What ended the training is told, and not that the last save then failed too.
+        # The error that ended the training is reported, and not that the last save then failed too.
         with contextlib.suppress(OSError) if kind else contextlib.nullcontext():
             self.close()
 
@@ -102,7 +102,7 @@ class Checkpoints:
             self._saving = self._checkpointer.save_async(step, state, force=True, custom_metadata=metadata)
 
     def about(self) -> dict[str, Any]:
-        """Returns what is told beside the newest checkpoint that can be read.
+        """Returns what was saved beside the newest checkpoint that can be read.
 
         Raises:
           CheckpointError: if there is none.
@@ -119,7 +119,7 @@ class Checkpoints:
     def restore(self, target: Any) -> Any:
         """Returns the newest whole state, with the structure, types and placement of `target`.
 
-        Damaged checkpoints that are newer than it are told of and deleted: the training makes them anew.
+        Damaged checkpoints that are newer than it are named and deleted: the training makes them anew.
 
         Raises:
           CheckpointError: if there is no checkpoint, or none is a whole one of this model; then none is deleted.
@@ -265,7 +265,7 @@ def _sealed(state: str, about: dict[str, Any]) -> str:
 
 
 def _hush() -> None:
-    # Orbax logs every save at INFO and WARNING, and a damaged file at ERROR; what a user needs to know is told here.
+    # Orbax logs every save at INFO and WARNING, and a damaged file at ERROR; messages for the user are printed here.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 

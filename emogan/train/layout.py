@@ -64,7 +64,7 @@ class Layout:
     def place(self, data: dataset.Dataset) -> state_lib.Batch:
         """Returns a data set's arrays on the devices: uint8 images, int32 labels and, if it has them, the others.
 
-        Cut into parts, the last one is filled up with the first examples, which nobody asks for there.
+        Cut into parts, the last one is filled up with the first examples, which are not used there.
         """
         arrays = {"image": data.images, "label": data.labels}
         if data.distributions is not None:

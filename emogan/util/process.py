@@ -42,7 +42,7 @@ def keep_compiled(folder: pathlib.Path | None = None) -> None:
 
 
 def check_devices() -> None:
-    """Checks that JAX has a device of the platform that it was told to use (by JAX_PLATFORMS), if it was.
+    """Checks that JAX has a device of the platform that JAX_PLATFORMS names, if it names one.
 
     Raises:
       ValueError: if it finds none.

@@ -88,7 +88,7 @@ def from_json(text: str) -> Any:
         level = [one for one in level if isinstance(one, dict | list)]
         deeper = bool(level)
         level = [part for one in level for part in (one.values() if isinstance(one, dict) else one)]
-    if deeper:  # whoever walks through it by recursion would end in RecursionError
+    if deeper:  # a recursive reader would end in RecursionError
         raise ValueError(f"JSON that is nested more than {MOST_DEPTH} deep")
     return value
 

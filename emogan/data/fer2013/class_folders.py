@@ -133,7 +133,7 @@ def check_classes(
     """Checks that class folders are the seven emotions and that none is without images.
 
     Raises:
-      ValueError: if they are not, unless `rows` is told to skip; then it takes a remark.
+      ValueError: if they are not, unless `rows` skips them; then it takes a remark.
     """
     classes = {(name.folder, name.class_name): path.rpartition("/")[0] for path in paths if (name := parse_name(path))}
     if len(classes) > _MOST_CLASSES:

@@ -120,7 +120,7 @@ def relabel(data: dataset.Dataset, votes: np.ndarray) -> tuple[dataset.Dataset, 
     A face is left out where at least half of its votes are for no face. Of the others only the votes for the seven
     emotions count, and of these no single ones where there is an emotion with two (as FER+'s own script does). Their
     shares are the distribution and the emotion with most is the label, that of FER2013 where it is among several.
-    Where nobody voted for one of the seven, FER2013's label stays.
+    Where no one voted for one of the seven, FER2013's label stays.
 
     Args:
       data: faces under FER2013's labels.

@@ -116,7 +116,7 @@ def true_transfers(
     """Returns what a perfect transfer would make of the faces of `load`, uint8 [7, N, S, S(, 3)].
 
     Entry [y, i] is identity i with the prototype of emotion y at its mean intensity, and without pixel noise, which
-    nobody can predict. That holds for the face's own emotion too: entry [label, i] is its typical form, not the input.
+    no one can predict. That holds for the face's own emotion too: entry [label, i] is its typical form, not the input.
 
     Raises:
       ValueError: as `load`.

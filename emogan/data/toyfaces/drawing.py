@@ -1,4 +1,4 @@
-"""How a face is painted: soft shapes over a batch of frames, layer upon layer from the background to the hair."""
+"""How a face is drawn: soft shapes over a batch of frames, layer upon layer from the background to the hair."""
 
 import numpy as np
 

@@ -96,7 +96,7 @@ def ramp(x, start, end):
 
 
 class Scene:
-    """The frames of one chunk while they are painted, with the coordinates of their heads."""
+    """The frames of one chunk while they are drawn, with the coordinates of their heads."""
 
     def __init__(self, identities, expressions, spec):
         self.size, self.colour = spec.size, spec.channels == 3

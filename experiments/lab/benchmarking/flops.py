@@ -10,7 +10,7 @@ A textbook step of the GAN, in multiples of a pass forward through D and through
     D's update:  G forward; D forward on real and generated faces; D's weights and inputs, of both      6 D + 1 G
     G's update:  G forward once more; D forward; D's inputs alone; G's weights and inputs               2 D + 3 G
 
-which at full width and batch 64 is 8 * 12.99 + 4 * 11.88 = 151.4 GFLOP. That is the nominal figure: whoever computes
+which at full width and batch 64 is 8 * 12.99 + 4 * 11.88 = 151.4 GFLOP. That is the nominal figure: code that computes
 less for the same result (G forward once, no gradient of the real faces, label maps that are never written) has a
 higher nominal rate. Without the taps that meet nothing but padding (`padding=False`) it is 120.6 GFLOP.
 """

@@ -77,7 +77,7 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """Options, what the frameworks say of the machine, and where progress is told."""
+    """Options, what the frameworks say of the machine, and where progress is reported."""
 
     options: Options
     backend: str

@@ -110,7 +110,7 @@ def weights_of(phase: str, state: Any) -> dict[str, Any]:
 def results(settings: settings_lib.Settings, states: list[Any], metrics: list[Any]) -> dict[str, Any]:
     """Returns of two steps the losses, and of the first the gradients and the movement of each parameter.
 
-    The gradients are told by Adam's first moment, which after one step is (1 - b1) times as large. `states` have the
+    The gradients are read from Adam's first moment, which after one step is (1 - b1) times as large. `states` have the
     trained networks as attributes.
     """
     names = ("encoder",) if settings.phase == "encoder" else ("generator", "discriminator")

@@ -124,7 +124,7 @@ def run(options: Options, folder: pathlib.Path, commit: str, say: Callable[[str]
       options: what is measured; of GPUs, no more than there are.
       folder: where the files go.
       commit: of emogan, which the files then tell.
-      say: told a line of progress.
+      say: called with a line of progress.
 
     Raises:
       ValueError: if an option is wrong.

@@ -14,7 +14,7 @@ from emogan.train import parallel
 from emogan.util import process
 
 WHOLE, ALONE = "whole", "alone"
-FIRST_STEPS = 3  # whose losses are told
+FIRST_STEPS = 3  # whose losses are reported
 LOSSES = ("discriminator_loss", "generator_loss")
 
 

@@ -1,4 +1,4 @@
-"""What an implementation is told: sizes, precision, and the faces that all of them see."""
+"""The settings of an implementation: sizes, precision, and the faces that all of them see."""
 
 import dataclasses
 

@@ -32,7 +32,7 @@ def run(
       options: what is measured.
       folder: where the files go.
       commit: of emogan, which the files then tell.
-      say: told a line of progress.
+      say: called with a line of progress.
 
     Raises:
       ValueError, FileNotFoundError: if an option is wrong.

@@ -40,7 +40,7 @@ def count_for(run: Run, seconds: float) -> int:
 def alternate(runs: Mapping[str, Run], counts: Mapping[str, int], rounds: int) -> dict[str, Series]:
     """Returns each implementation's seconds a step in each of `rounds`; in a round every one has its turn.
 
-    A round more goes before and is thrown away, and every second round goes backwards: nobody always follows the same.
+    One more round goes before and is thrown away. Every second round goes backwards, so that the order is balanced.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for i in range(-1, rounds):

@@ -38,7 +38,7 @@ def device_of(settings: settings_lib.Settings) -> torch.device:
 
 
 def synchronise() -> None:
-    """Returns when the device has done all that it was told."""
+    """Returns when the device has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

@@ -122,6 +122,6 @@ def _serve(connection: Connection, target: str, settings: settings_lib.Settings)
 def _attempt(function: Any, *arguments: Any) -> tuple[bool, Any]:
     try:
         return True, function(*arguments)
-    except Exception as error:  # whatever it is, it is told on the other side
+    except Exception as error:  # any error is reported on the other side
         lines = str(error).strip().splitlines() or [""]
         return False, f"{type(error).__name__}: {lines[0]}"
