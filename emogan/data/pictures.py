@@ -23,6 +23,14 @@ def square(picture: PIL.Image.Image, spec: dataset.ImageSpec = dataset.FER2013) 
     return np.asarray(picture if fits else PIL.ImageOps.fit(picture, size, PIL.Image.Resampling.LANCZOS))
 
 
+def converted(faces: np.ndarray, spec: dataset.ImageSpec) -> np.ndarray:
+    """Returns faces uint8 [N, S, S(, 3)] in the size and channels of `spec`, as `square` makes them; N may be 0."""
+    if faces.shape[1:] == spec.byte_shape:
+        return faces
+    made = [square(PIL.Image.fromarray(face), spec) for face in faces]
+    return np.stack(made) if made else np.zeros((0, *spec.byte_shape), np.uint8)
+
+
 def decode(data: bytes, spec: dataset.ImageSpec = dataset.FER2013) -> np.ndarray:
     """Returns the bytes of a picture's file, upright, as `square` does; of an animation the first frame.
 

@@ -242,12 +242,13 @@ def calibrate(descriptor: Descriptor, faces: np.ndarray, seed: int = 0) -> dict[
     }
 
 
-def check_faces(faces: np.ndarray, what: str = "faces") -> None:
-    """Raises ValueError unless the faces are an array uint8 [N, 48, 48] with at least one face."""
+def check_faces(faces: np.ndarray, what: str = "faces", spec: dataset.ImageSpec = dataset.FER2013) -> None:
+    """Raises ValueError unless the faces are an array uint8 [N, S, S(, 3)] of the spec with at least one face."""
     faces = np.asarray(faces)
-    if faces.dtype != np.uint8 or faces.ndim != 3 or faces.shape[1:] != dataset.FER2013.byte_shape or not len(faces):
+    if faces.dtype != np.uint8 or faces.shape[1:] != spec.byte_shape or not len(faces):
+        shape = ", ".join(map(str, ("N", *spec.byte_shape)))
         raise ValueError(
-            f"expected {what} uint8 [N, 48, 48] with N > 0, found {faces.dtype} {list(faces.shape)}; images.to_bytes"
+            f"expected {what} uint8 [{shape}] with N > 0, found {faces.dtype} {list(faces.shape)}; images.to_bytes"
         )
 
 

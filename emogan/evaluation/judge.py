@@ -118,10 +118,15 @@ def from_run(workdir: pathlib.Path) -> Judge:
 
     Raises:
       FileNotFoundError: if the folder is no run's.
-      ValueError: if the phase has not finished.
+      ValueError: if the phase has not finished, or its faces are not 48x48 and gray.
     """
     run = run_folder.read(workdir)
     config, names, about = run.config, run.class_names, run.about_data
+    if config.data.spec != dataset.FER2013:
+        raise ValueError(
+            f"{workdir}: expected a judge of {dataset.FER2013} faces, to which all faces are converted to be scored, "
+            f"found one of {config.data.spec}; train one with --config=judge and neither data.size nor data.channels"
+        )
     settings = config.classifier
     steps = dataset.total_steps(settings.epochs, run.examples, settings.batch_size)
     folder = workdir / "checkpoints" / "classifier"

@@ -19,7 +19,7 @@ class Latents:
         labels = data.held_out.labels
         drawn = transfer.sample_latents(len(labels), 0)
         estimates = transfer.encode(transfer.decode(drawn, labels), labels)
-        encoded = transfer.encode(data.held_out.images, labels)
+        encoded = transfer.encode(data.own_held_out.images, labels)
         scale = drawn.std(dtype=np.float64)
         errors = ((estimates - drawn) ** 2).mean(axis=1, dtype=np.float64) / scale**2
         mean = scores.mean_score(errors)

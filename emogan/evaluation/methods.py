@@ -83,36 +83,39 @@ def of_model(name: str, about: str, transfer: Any, faces: faces_lib.Faces) -> Me
     """Returns the method of a model, an `emogan.Editor` or what has its methods.
 
     Its edits are the held-out faces under every label; it has samples if it has a method
-    `sample(labels, seed) -> uint8 [N, 48, 48]`.
+    `sample(labels, seed) -> uint8 [N, S, S(, 3)]`.
     """
-    data = faces.held_out
+    data = faces.own_held_out
 
     def edits() -> Edits:
         made = np.asarray(transfer.faces(data.images, "all", data.labels))
         classes, count = made.shape[:2]
-        identity.check_faces(made.reshape(-1, *made.shape[2:]), f"edits of {name}")
+        made = made.reshape(-1, *made.shape[2:])
+        identity.check_faces(made, f"edits of {name}", data.spec)
         target, source = np.divmod(np.arange(classes * count), count)
-        return Edits(made.reshape(-1, *made.shape[2:]), np.arange(classes * count), source, target)
+        return Edits(faces_lib.as_judged(made), np.arange(classes * count), source, target)
 
-    samples = (lambda seed: np.asarray(transfer.sample(data.labels, seed))) if hasattr(transfer, "sample") else None
-    return Method(name, "model", about, faces, edits, samples, transfer)
+    def samples(seed: int) -> np.ndarray:
+        return faces_lib.as_judged(np.asarray(transfer.sample(data.labels, seed)))
+
+    return Method(name, "model", about, faces, edits, samples if hasattr(transfer, "sample") else None, transfer)
 
 
 def of_edits(
     name: str, pictures: np.ndarray, labels: np.ndarray, sources: np.ndarray, faces: faces_lib.Faces
 ) -> Method:
-    """Returns the method of another program's edits uint8 [M, 48, 48] to labels [M] of held-out faces [M].
+    """Returns the method of another program's edits uint8 [M, S, S(, 3)] to labels [M] of held-out faces [M].
 
     Raises:
       ValueError: if types, shapes or values are not those.
     """
-    check_edits(pictures, labels, sources, faces.held_out)
-    edits = Edits(pictures, np.arange(len(pictures)), sources.astype(int), labels.astype(int))
+    check_edits(pictures, labels, sources, faces.own_held_out)
+    edits = Edits(faces_lib.as_judged(pictures), np.arange(len(pictures)), sources.astype(int), labels.astype(int))
     return Method(name, "pictures", "edits from another program", faces, lambda: edits)
 
 
 def of_samples(name: str, pictures: np.ndarray, labels: np.ndarray, faces: faces_lib.Faces) -> Method:
-    """Returns the method of another program's samples uint8 [M, 48, 48] with labels [M].
+    """Returns the method of another program's samples uint8 [M, S, S(, 3)] with labels [M].
 
     As many are scored as there are held-out faces, with the same number of each label, so that the rows of a table
     are of one size.
@@ -120,7 +123,7 @@ def of_samples(name: str, pictures: np.ndarray, labels: np.ndarray, faces: faces
     Raises:
       ValueError: if types, shapes or values are not those, or a label has too few samples.
     """
-    _check_pictures(pictures, labels, faces.held_out)
+    _check_pictures(pictures, labels, faces.own_held_out)
     wanted, had = faces.held_out.class_counts(), np.bincount(labels, minlength=len(faces.held_out.class_names))
     if (had < wanted).any():
         names = faces.held_out.class_names
@@ -132,7 +135,7 @@ def of_samples(name: str, pictures: np.ndarray, labels: np.ndarray, faces: faces
         chosen = np.empty(len(faces.held_out), int)
         for label in np.flatnonzero(wanted):
             chosen[faces.held_out.labels == label] = np.flatnonzero(labels == label)[: wanted[label]]
-        return pictures[chosen]
+        return faces_lib.as_judged(pictures[chosen])
 
     return Method(name, "pictures", "samples from another program", faces, samples=samples, seeds=1)
 
@@ -212,7 +215,7 @@ def _real(faces: faces_lib.Faces, seed: int) -> np.ndarray:
 
 
 def check_edits(pictures: np.ndarray, labels: np.ndarray, sources: np.ndarray, held_out: dataset.Dataset) -> None:
-    """Checks another program's edits uint8 [M, 48, 48] to labels [M] of held-out faces [M].
+    """Checks another program's edits uint8 [M, S, S(, 3)] to labels [M] of held-out faces [M].
 
     Raises:
       ValueError: if types, shapes or values are not those.
@@ -228,7 +231,7 @@ def check_edits(pictures: np.ndarray, labels: np.ndarray, sources: np.ndarray, h
 
 
 def _check_pictures(pictures: np.ndarray, labels: np.ndarray, held_out: dataset.Dataset) -> None:
-    identity.check_faces(pictures, "--images")
+    identity.check_faces(pictures, "--images", held_out.spec)
     classes = len(held_out.class_names)
     if labels.shape != (len(pictures),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"--labels: expected integers [{len(pictures)}], found {labels.dtype} {list(labels.shape)}")

@@ -1,5 +1,9 @@
-"""The real faces that methods are scored beside, and what judge and descriptor say of them."""
+"""The real faces that methods are scored beside, and what judge and descriptor say of them.
 
+Judges and descriptors see gray faces of 48x48. Faces of other data are edited as they are, and the edits converted.
+"""
+
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable
@@ -7,17 +11,23 @@ from collections.abc import Callable
 import numpy as np
 
 from emogan import emotions
-from emogan.data import cache, dataset, duplicates
+from emogan.data import cache, dataset, duplicates, pictures
 from emogan.evaluation import hog_judge
 from emogan.evaluation import judge as judge_lib
+
+
+def as_judged(faces: np.ndarray) -> np.ndarray:
+    """Returns faces uint8 [N, S, S(, 3)] as judges and descriptors see them, uint8 [N, 48, 48]."""
+    return pictures.converted(faces, dataset.FER2013)
 
 
 class Faces:
     """Held-out faces, training faces, and the two networks that look at them.
 
     Attributes:
-      held_out: the faces that are edited, and with which samples are compared.
-      train: the faces that a model learned from.
+      held_out: the faces that edits and samples are compared with, 48x48 and gray.
+      train: the faces that a model learned from, 48x48 and gray.
+      own_held_out, own_train: the same in the size and channels of the data, as models see them.
       judge: names emotions.
       descriptor: faces uint8 [N, 48, 48] -> float32 [N, D], rows of norm 1: who is on a face.
     """
@@ -35,7 +45,10 @@ class Faces:
             raise ValueError(
                 f"expected a judge of {', '.join(held_out.class_names)}, found one of {', '.join(judge.class_names)}"
             )
-        self.held_out, self.train, self.judge, self.descriptor = held_out, train, judge, descriptor
+        self.own_held_out, self.own_train, self.judge, self.descriptor = held_out, train, judge, descriptor
+        self.held_out, self.train = (
+            dataclasses.replace(data, images=as_judged(data.images)) for data in (held_out, train)
+        )
         self._cache_dir = cache_dir
 
     @functools.cached_property

@@ -160,7 +160,7 @@ def _score_model(
     if data_dir:
         config.data.dir = data_dir
     faces = load_faces(config, options)
-    check_trained_on(name, trained_on, faces.train)
+    check_trained_on(name, trained_on, faces.own_train)
     references = methods.references(faces)
     own = methods.of_model(_distinct(name, references), about, model, faces)
     evaluators = make_evaluators(config, options, say)
@@ -181,7 +181,7 @@ def score_pictures(
     """Returns the scores of another program's pictures, and the pictures of its report.
 
     Args:
-      images: uint8 [M, 48, 48].
+      images: uint8 [M, S, S(, 3)], as the data's faces.
       labels: int [M], the target label of each picture.
       sources: int [M], the place among the held-out faces of the face that each picture is an edit of; None if the
         pictures are samples.
@@ -226,6 +226,8 @@ def _score(
     options: Options,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
+    if faces.own_held_out.spec != dataset.FER2013:
+        say(f"{faces.own_held_out.spec} faces and edits are converted to {dataset.FER2013} to be scored")
     result = scoring.score(title, everyone, evaluators, faces, jax.random.key(options.seed), say)
     for evaluator in evaluators:
         if isinstance(evaluator, recognition.Recognition) and len(faces.held_out) > 1:
@@ -239,11 +241,6 @@ def load_faces(config: config_lib.Config, options: Options) -> faces_lib.Faces:
     Raises:
       FileNotFoundError, ValueError: if the data, the judge or the embedder cannot be read.
     """
-    if config.data.spec != dataset.FER2013:
-        raise ValueError(
-            f"expected faces of {dataset.FER2013}, for which the judges and the descriptor of identity are made, found "
-            f"{config.data.spec} (data.size, data.channels); runs on such faces are not scored yet"
-        )
     held_out, train = pipeline.load_data(config, options.split), pipeline.load_data(config, "train")
     if options.faces:
         held_out = held_out.take(np.arange(min(options.faces, len(held_out))))

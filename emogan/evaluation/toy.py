@@ -33,7 +33,7 @@ class Toy:
         if model.edits is None:
             return {}
         edits = model.edits
-        truths = self._truths(data.held_out)
+        truths = self._truths(data.own_held_out)
         other = edits.target != data.held_out.labels[edits.source]
         made = edits.pictures[edits.picture[other]]
         source, target = edits.source[other], edits.target[other]
@@ -46,7 +46,8 @@ class Toy:
     def _truths(self, data: dataset.Dataset) -> np.ndarray:
         key = data.split, len(data), data.spec
         if key not in self._drawn:  # tens of thousands of drawings, the same for every method
-            self._drawn[key] = toyfaces.true_transfers(data.split, self._seed, len(data), data.spec)
+            drawn = toyfaces.true_transfers(data.split, self._seed, len(data), data.spec)
+            self._drawn[key] = np.stack([real_faces.as_judged(part) for part in drawn])
         return self._drawn[key]
 
 

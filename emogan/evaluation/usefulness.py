@@ -52,9 +52,10 @@ class Usefulness:
         classes = len(train.class_names)
         shift = np.random.default_rng(0).integers(1, classes, len(train))
         wanted = ((train.labels + shift) % classes).astype(np.int32)
-        sets["cas_edits"] = (transfer.faces(train.images, wanted, train.labels), wanted)
+        sets["cas_edits"] = (transfer.faces(data.own_train.images, wanted, train.labels), wanted)
         for name, (pictures, labels) in sets.items():
-            answer[name] = self._learned(name.removeprefix("cas_"), pictures, labels, data, key)
+            judged = real_faces.as_judged(np.asarray(pictures))
+            answer[name] = self._learned(name.removeprefix("cas_"), judged, labels, data, key)
             answer[f"{name}_ratio"] = scores.ratio(answer[name], answer["cas_real"])
         return answer
 

@@ -12,6 +12,7 @@ from emogan import config as config_lib
 from emogan import emotions, presets
 from emogan.data import dataset, toyfaces
 from emogan.edit import loading, photo_files, previews
+from emogan.evaluation import run_scores
 from emogan.export import card, jax_file, onnx_file, web
 from emogan.figures import graphs, run_figures
 from emogan.models import dcgan, unet
@@ -79,6 +80,16 @@ def test_the_pictures_of_a_model_in_colour_are_in_colour(large_run, large_model)
     shown = images.load_png(paths["fig7_emotions.png"], 3)
     assert shown.std(axis=2).max() > 20
     assert previews.draw(large_model).shape[2:] == (3,)
+
+
+def test_a_run_in_colour_is_scored(large_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = []
+    result, _ = run_scores.score_run(large_run, "", run_scores.Options(faces=COUNT), said.append)
+    assert "128x128 colour faces and edits are converted to 48x48 gray to be scored" in said
+    own = result["methods"][0]["scores"]
+    assert 0 < own["reconstruction_psnr"]["value"] < 60
+    assert 0 <= own["edit_accuracy"]["value"] <= 1.2
 
 
 def test_the_page_says_which_faces_it_shows(large_model, tmp_path):
