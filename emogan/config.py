@@ -203,8 +203,9 @@ def last_phase(config: Config) -> str:
 
 def networks(config: Config) -> model_file.Networks:
     """Returns which networks the finished E and G of a run are."""
-    kind = RECIPES[last_phase(config)].editor
-    return model_file.Networks(kind, config.model, config.translator, config.unet, config.flow_edit, config.data.spec)
+    known = {"kind": RECIPES[last_phase(config)].editor, "image": config.data.spec}
+    fields = [field.name for field in dataclasses.fields(model_file.Networks)]
+    return model_file.Networks(**{name: known.get(name) or getattr(config, name) for name in fields})
 
 
 def share_epochs(config: Config, epochs: float) -> None:

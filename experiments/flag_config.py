@@ -22,7 +22,7 @@ def define_config() -> flags.FlagHolder:
     flags.DEFINE_enum("parallel", None, ["auto", "jit", "pmap"], "the same as --config.parallel.mode")
     flags.DEFINE_integer("devices", None, "how many devices, 0 for all; the same as --config.parallel.devices")
     trained = {name: make().phases.split(",") for name, make in presets.PRESETS.items()}
-    hints.know(config_lib.flatten(presets.quick()), trained)
+    hints.know(config_lib.flatten(presets.quick()), trained, config_lib.PHASES)
     sys.argv[1:] = hints.config_first(sys.argv[1:])
     _check_fields(sys.argv[1:])
     holder = config_flags.DEFINE_config_dataclass(

@@ -13,17 +13,20 @@ _SHORT = {"lr": "learning_rate", "bs": "batch_size"}  # what people type that no
 
 _fields: dict[str, Any] = {}
 _phases: dict[str, Sequence[str]] = {}
+_every: set[str] = set()
 
 
-def know(fields: Mapping[str, Any], phases: Mapping[str, Sequence[str]]) -> None:
+def know(fields: Mapping[str, Any], phases: Mapping[str, Sequence[str]], every: Sequence[str]) -> None:
     """Makes the fields of a configuration known, of a script that takes --config.FIELD=VALUE.
 
     Args:
       fields: by dotted names.
       phases: what each preset trains.
+      every: all phases.
     """
     _fields.update(fields)
     _phases.update(phases)
+    _every.update(every)
 
 
 def unknown_flag(name: str, argv: Sequence[str]) -> str:
@@ -108,6 +111,5 @@ def _ending_in(names: Sequence[str], argv: Sequence[str]) -> list[str]:
     """Returns the fields with such a last part, as flags: those that no phase has or a trained one; else all."""
     found = [f"config.{field}" for field in _fields if field.rpartition(".")[2] in names]
     trained = _phases.get(_value("config", argv) or next(iter(_phases), ""), ())
-    every = {phase for phases in _phases.values() for phase in phases}
-    kept = [flag for flag in found if flag.split(".")[1] in trained or flag.split(".")[1] not in every]
+    kept = [flag for flag in found if flag.split(".")[1] in trained or flag.split(".")[1] not in _every]
     return kept or found

@@ -11,7 +11,7 @@ class DataConfig:
     """Which faces a run learns from."""
 
     name: str = "toyfaces"  # toyfaces, fer2013, folder, or tfds:NAME
-    dir: str = ""  # where FER2013 or the prepared TFDS data lie
+    dir: str = ""  # of FER2013, of the folder, or of the prepared TFDS data
     size: int = 48  # pixels of a face's sides: 32, 48, 64, 96 or 128; other pictures are resized
     channels: int = 1  # 1 for gray, 3 for colour
     count: int = 0  # toyfaces: how many faces to draw for each split; 0 means as many as FER2013 has

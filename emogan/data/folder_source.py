@@ -66,6 +66,9 @@ def load(
     report(f"{path}: {', '.join(f'{len(data):,} {name}' for name, data in splits.items())}; classes {', '.join(names)}")
     if split in ("train", "valid") and "train" in splits and "validation" not in splits:
         chosen = validation_split.remembered(splits["train"], cache_dir) == (split == "valid")
+        if split == "train":
+            kept = f"{len(chosen) - chosen.sum():,} of train are kept from training, as valid"
+            report(kept if not chosen.all() else "no face is kept from training as valid: no class has 10 that differ")
         return splits["train"].take(chosen, split)
     answer = next((name for name in (split, *_ANSWERS.get(split, ())) if name in splits), None)
     if answer is None:

@@ -59,11 +59,18 @@ class Editor:
 
     def _make_networks(self) -> None:
         """Makes E and G for the variables; a class whose model is another has its own."""
-        E, G, self._code_shape, self._encoder_takes = _networks(self.networks, len(self.class_names))
+        E, G, self._code_shape, self._encoder_takes = self._parts()
         self._encode = functools.partial(compiled.encode, E, self.variables[0])
         self._decode = functools.partial(compiled.decode, G, self.variables[1])
         self.warps = isinstance(G, translator.Generator) and G.warps
         self._displacement = functools.partial(compiled.displacement, G, self.variables[1])
+
+    def _parts(self) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
+        """Returns E, G, the shape of a latent, and which label E takes, if it takes one: those of the translator."""
+        settings, classes, spec = self.networks.translator, len(self.class_names), self.networks.image
+        E = translator.make_finished_encoder(settings, classes)
+        G = translator.make_finished_generator(settings, classes, spec)
+        return E, G, translator.code_shape(settings, spec), TARGET if settings.labels == "encoder" else ""
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
         """Returns the latents float32 [N, ...] of faces.
@@ -240,8 +247,7 @@ class Editor:
         """
         names = [known.lower() for known in self.class_names]
         word = name.strip().lower()
-        if word not in names and self.class_names == emotions.EMOTIONS:
-            return emotions.label(name)
+        word = word if word in names else emotions.usual(word)  # data sets are read under FER2013's naming
         if word not in names:
             raise ValueError(f"expected an emotion out of {', '.join(self.class_names)}, found {name!r}")
         return names.index(word)
@@ -285,6 +291,11 @@ class Editor:
 class LatentEditor(Editor):
     """One whose G draws faces from a prior over latents: the paper's, of the phases `gan` and `encoder`."""
 
+    def _parts(self) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
+        settings, classes = self.networks.model, len(self.class_names)
+        E, G = dcgan.make_encoder(settings, classes), dcgan.make_generator(settings, classes, spec=self.networks.image)
+        return E, G, (settings.latent_size,), SOURCE if settings.encoder_labels else ""
+
     def sample_latents(self, count: int, seed: int = 0) -> np.ndarray:
         """Returns latents float32 [count, Z] drawn from the prior."""
         settings = self.networks.model
@@ -300,20 +311,6 @@ class LatentEditor(Editor):
         count = np.size(labels)
         latents = self.sample_latents(count, seed)
         return self._decoded(functools.partial(self._decode, as_bytes=True), latents, np.reshape(labels, count))
-
-
-def _networks(networks: model_file.Networks, classes: int) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
-    """Returns E, G, the shape of a latent, and which label E takes, if it takes one."""
-    spec = networks.image
-    if networks.kind == "translator":
-        settings = networks.translator
-        E = translator.make_finished_encoder(settings, classes)
-        G = translator.make_finished_generator(settings, classes, spec)
-        label = TARGET if settings.labels == "encoder" else ""
-        return E, G, translator.code_shape(settings, spec), label
-    settings = networks.model
-    E, G = dcgan.make_encoder(settings, classes), dcgan.make_generator(settings, classes, spec=spec)
-    return E, G, (settings.latent_size,), SOURCE if settings.encoder_labels else ""
 
 
 def is_all(emotion: Emotion) -> bool:

@@ -3,6 +3,7 @@
 import pathlib
 
 from emogan.edit import editor, flow_editor, model_file
+from emogan.util import ranges
 
 KINDS = {"dcgan": editor.LatentEditor, "translator": editor.Editor, "flow": flow_editor.FlowEditor}
 
@@ -38,5 +39,10 @@ def load(source: str | pathlib.Path = model_file.DEFAULT) -> editor.Editor:
 
 
 def of(model: model_file.Model) -> editor.Editor:
-    """Returns a model as an editor."""
+    """Returns a model as an editor.
+
+    Raises:
+      ValueError: if it is of no known kind.
+    """
+    ranges.one_of("kind", model.networks.kind, tuple(KINDS))
     return KINDS[model.networks.kind](model.networks, model.class_names, model.encoder, model.generator, model.card)

@@ -1,5 +1,6 @@
 """The paper's figures and the training curves of a run, drawn from what its folder holds."""
 
+import contextlib
 import dataclasses
 import io
 import pathlib
@@ -192,10 +193,11 @@ def _unseen_faces(config: config_lib.Config) -> tuple[dataset.Dataset, str]:
     if settings.name == "toyfaces":  # a smaller set is the beginning of a larger one, and sooner drawn
         count = min(settings.count or _HELD_OUT_SHOWN, _HELD_OUT_SHOWN)
         settings = dataclasses.replace(settings, count=count)
-    try:
-        return data_lib.load(settings, "valid", config.seed), "held-out faces"
-    except ValueError:  # some forms of the data have training faces only
-        return data_lib.load(settings, "train", config.seed), "training faces"
+    with contextlib.suppress(ValueError):  # some forms of the data have training faces only
+        held_out = data_lib.load(settings, "valid", config.seed)
+        if len(held_out):  # a tenth of nine faces is none
+            return held_out, "held-out faces"
+    return data_lib.load(settings, "train", config.seed), "training faces"
 
 
 def _framed(face: np.ndarray) -> np.ndarray:

@@ -52,7 +52,8 @@ def test_ck48_gives_its_eight_classes_and_a_tenth_of_each_as_valid(tmp_path):
     assert found.class_names == ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "contempt")
     assert found.class_counts().tolist() == [20] * 7
     assert remarks == [f"{tmp_path}: 140 train; classes angry, disgusted, fearful, happy, sad, surprised, contempt"]
-    train, valid = load(tmp_path)[0], load(tmp_path, "valid")[0]
+    (train, remarks), valid = load(tmp_path), load(tmp_path, "valid")[0]
+    assert remarks[1:] == ["14 of train are kept from training, as valid"]
     assert train.class_counts().tolist() == [18] * 7
     assert valid.class_counts().tolist() == [2] * 7
     whole = {face.tobytes() for face in found.images}
@@ -200,6 +201,7 @@ def test_npz_with_splits_and_texts_for_labels(tmp_path):
     labels = np.array(["Sad", "happy", "Sad"])
     np.savez(tmp_path / "a.npz", x_train=images, y_train=labels, x_test=images[:1], y_test=labels[:1])
     found, remarks = load(tmp_path, "training")
+    assert load(tmp_path)[1][1:] == ["no face is kept from training as valid: no class has 10 that differ"]
     assert (found.class_names, found.labels.tolist()) == (("happy", "sad"), [1, 0, 1])
     assert remarks == [f"{tmp_path}: 3 train, 1 test; classes happy, sad"]
 

@@ -9,6 +9,7 @@ import pytest
 from support import models
 
 from emogan import config as config_lib
+from emogan import data as data_lib
 from emogan import emotions, presets
 from emogan.data import dataset, toyfaces
 from emogan.edit import loading, photo_files, previews
@@ -16,7 +17,7 @@ from emogan.evaluation import run_scores
 from emogan.export import card, jax_file, onnx_file, web
 from emogan.figures import graphs, run_figures
 from emogan.models import dcgan, unet
-from emogan.recipes import classifier, encoder, flow, gan, joint
+from emogan.recipes import classifier, encoder, flow, gan, joint, student
 from emogan.train import pipeline
 from emogan.util import images
 
@@ -121,6 +122,24 @@ def test_a_model_in_colour_is_exported(large_model):
         portable(np.zeros((1, 48, 48), np.uint8), [0])
 
 
+def test_a_run_on_class_folders_of_ones_own_in_colour_edits_and_draws_them(tmp_path):
+    for name in ("calm", "joy", "anger"):
+        for i in range(9):
+            (tmp_path / "faces" / name).mkdir(parents=True, exist_ok=True)
+            images.save_png(tmp_path / "faces" / name / f"{i}.png", np.full((96, 96, 3), (90, 9 * i, 30), np.uint8))
+    config = tiny(dataset.ImageSpec(96, 3))
+    config.data.name, config.data.dir, config.data.count = "folder", str(tmp_path / "faces"), 0
+    assert len(data_lib.load(config.data, "valid", 0)) == 0  # a tenth of nine
+    config.translator.strength = "1"  # the preset has one for each of the seven
+    pipeline.run(config, tmp_path / "run")
+    model = loading.load(tmp_path / "run")
+    assert (model.class_names, model.spec) == (("angry", "calm", "joy"), config.data.spec)
+    faces = np.stack([images.load_png(tmp_path / "faces" / "calm" / f"{i}.png", 3) for i in range(2)])
+    for name in ("joy", "anger"):
+        assert model.faces(faces, name).shape == (2, 96, 96, 3)
+    assert "fig7_emotions.png" in {path.name for path in run_figures.draw(tmp_path / "run")}
+
+
 def small_phase(name):
     """A phase on small faces in colour, made of networks that nothing has trained."""
     config = config_lib.Config(model=config_lib.ModelConfig(width=2, latent_size=6), phases="classifier,joint")
@@ -128,6 +147,9 @@ def small_phase(name):
     config.translator.guidance_features, config.unet.widths, config.unet.blocks = True, "8,16", 1
     config.gan.loss = "began" if name == "began" else config.gan.loss
     held_out = toyfaces.load("valid", 0, COUNT, spec=SMALL)
+    if name == "student":
+        config.translator.guidance_features = False
+        return student.make(config, 7, 10, SMALL)
     zeros = lambda tree: jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)  # noqa: E731
     if name == "encoder":
         G = dcgan.make_generator(config.model, 7, spec=SMALL)
@@ -141,13 +163,15 @@ def small_phase(name):
     return flow.make(config, 7, held_out) if name == "flow" else gan.make_by_loss(config, 7, SMALL)
 
 
-@pytest.mark.parametrize("name", ["gan", "began", "encoder", "classifier", "joint", "flow"])
+@pytest.mark.parametrize("name", [*(name for name in config_lib.PHASES if name != "robust"), "began"])
 def test_every_phase_steps_on_small_faces_in_colour_and_shows_them(name):
     phase = small_phase(name)
     batch = {
         "image": jax.ShapeDtypeStruct((16, *SMALL.byte_shape), np.uint8),
         "label": jax.ShapeDtypeStruct((16,), np.int32),
     }
+    if name == "student":
+        batch |= {"edit": batch["image"], "reference": batch["image"], "target": batch["label"]}
     state = jax.eval_shape(phase.init, KEY)  # traced and not compiled, which would take a minute each
     after, _ = jax.eval_shape(phase.step, state, batch, KEY)
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)

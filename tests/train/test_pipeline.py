@@ -126,7 +126,7 @@ def test_folder_refuses_other_data_under_the_same_configuration(workdir, config)
 
 
 def test_unknown_phase_and_bad_value_are_refused_before_anything_is_written(tmp_path, config):
-    known = "all, gan or encoder or classifier or robust or joint or flow or student"
+    known = f"all, {' or '.join(config_lib.PHASES)}"
     with pytest.raises(ValueError, match=f"--phase: expected {known}, found 'gna'"):
         pipeline.run(config, tmp_path / "run", "gna")
     with pytest.raises(ValueError, match=r"--phase=joint: expected joint in --config\.phases, found gan,encoder"):
