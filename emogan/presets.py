@@ -184,7 +184,6 @@ def student() -> Config:
         preset="student",
         phases="student",
         data=DataConfig(name="fer2013"),
-        translator=TranslatorConfig(width=32, smoothing=0, critic_width=32),
         student=StudentConfig(),
         run=RunConfig(sample_every=500, checkpoint_every=500),
     )

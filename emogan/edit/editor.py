@@ -14,7 +14,7 @@ import PIL.Image
 from emogan import emotions
 from emogan.data import dataset
 from emogan.edit import checked, compiled, model_file, previews
-from emogan.models import dcgan, translator
+from emogan.models import dcgan, direct, translator, unet
 from emogan.util import images, types
 
 ALL = "all"
@@ -311,6 +311,14 @@ class LatentEditor(Editor):
         count = np.size(labels)
         latents = self.sample_latents(count, seed)
         return self._decoded(functools.partial(self._decode, as_bytes=True), latents, np.reshape(labels, count))
+
+
+class DirectEditor(Editor):
+    """One whose U-Net edits a face in one evaluation, of phase `student`; the latent of a face is the face itself."""
+
+    def _parts(self) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
+        network = unet.make(self.networks.unet, len(self.class_names), self.networks.model.precision)
+        return direct.Encoder(), direct.Generator(network), self.networks.image.shape, ""
 
 
 def is_all(emotion: Emotion) -> bool:

@@ -5,7 +5,12 @@ import pathlib
 from emogan.edit import editor, flow_editor, model_file
 from emogan.util import ranges
 
-KINDS = {"dcgan": editor.LatentEditor, "translator": editor.Editor, "flow": flow_editor.FlowEditor}
+KINDS = {
+    "dcgan": editor.LatentEditor,
+    "translator": editor.Editor,
+    "flow": flow_editor.FlowEditor,
+    "direct": editor.DirectEditor,
+}
 
 
 def load(source: str | pathlib.Path = model_file.DEFAULT) -> editor.Editor:

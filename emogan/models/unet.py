@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -48,7 +50,55 @@ _HEAD = 56  # channels of an attention head, at most
 _LONGEST, _SHORTEST = 1.0, 1e-3  # periods of the sinusoids of time, which lies in [0, 1]
 
 
-class UNet(nn.Module):
+class _Trunk(nn.Module):
+    """The way down and the middle of a `UNet`, which has the same attributes and parameters."""
+
+    widths: tuple[int, ...] = (32, 96, 160)
+    blocks: int = 1
+    attention: bool = True
+    num_classes: int = 7
+    dtype: types.DType = jnp.float32
+
+    def descend(
+        self, faces: types.Images, times: jax.Array, labels: jax.Array
+    ) -> tuple[jax.Array, list[jax.Array], Callable[[str, int, jax.Array], jax.Array]]:
+        """Returns the features of the middle, those for the skip connections, and (name, features, x) -> a block."""
+        size = 4 * self.widths[0]
+        y = nn.Dense(size, dtype=self.dtype, name="time0")(sinusoids(times, self.widths[0]))
+        y = nn.Dense(size, dtype=self.dtype, name="time1")(nn.silu(y))
+        null = 1.0 - jnp.sum(labels, axis=1, keepdims=True)
+        known = jnp.concatenate([labels, null], axis=1)
+        condition = nn.silu(y + nn.Dense(size, use_bias=False, dtype=self.dtype, name="label")(known))
+
+        def block(name: str, features: int, x: jax.Array) -> jax.Array:
+            return _Block(features, self.dtype, name=name)(x, condition)
+
+        x = Conv(self.widths[0], self.dtype, name="stem")(unshuffle(faces.astype(self.dtype)))
+        skips = [x]
+        for level, width in enumerate(self.widths):
+            if level:
+                x = shrink(x)
+                skips.append(x)
+            for i in range(self.blocks):
+                x = block(f"down{level}_{i}", width, x)
+                skips.append(x)
+        x = block("middle0", self.widths[-1], x)
+        if self.attention:
+            x = _Attention(self.dtype, name="attention")(x)
+        return block("middle1", self.widths[-1], x), skips, block
+
+
+class Features(_Trunk):
+    """What a `UNet` sees in noisy faces: its parameters, but for those of the way up."""
+
+    @nn.compact
+    def __call__(self, faces: types.Images, times: jax.Array, labels: jax.Array) -> list[jax.Array]:
+        """Returns the features of each size, from 1/2 on, and last those of the middle; arguments as of `UNet`."""
+        middle, skips, _ = self.descend(faces, times, labels)
+        return [*skips[self.blocks :: self.blocks + 1], middle]
+
+
+class UNet(_Trunk):
     """Residual blocks at 1/2, 1/4 and 1/8 of the size with skip connections.
 
     Ronneberger et al. 2015; Dhariwal and Nichol 2021.
@@ -64,12 +114,6 @@ class UNet(nn.Module):
       dtype: in which convolutions and dense layers compute.
     """
 
-    widths: tuple[int, ...] = (32, 96, 160)
-    blocks: int = 1
-    attention: bool = True
-    num_classes: int = 7
-    dtype: types.DType = jnp.float32
-
     @nn.compact
     def __call__(self, faces: types.Images, times: jax.Array, labels: jax.Array) -> types.Images:
         """Returns velocities float32 [B, S, S, C].
@@ -79,39 +123,17 @@ class UNet(nn.Module):
           times: [B] in [0, 1], the share of noise.
           labels: [B, C], distributions over the classes; rows of 0 are the null label.
         """
-        size = 4 * self.widths[0]
-        y = nn.Dense(size, dtype=self.dtype, name="time0")(sinusoids(times, self.widths[0]))
-        y = nn.Dense(size, dtype=self.dtype, name="time1")(nn.silu(y))
-        null = 1.0 - jnp.sum(labels, axis=1, keepdims=True)
-        known = jnp.concatenate([labels, null], axis=1)
-        condition = nn.silu(y + nn.Dense(size, use_bias=False, dtype=self.dtype, name="label")(known))
-
-        def block(name: str, features: int, x: jax.Array) -> jax.Array:
-            return _Block(features, self.dtype, name=name)(x, condition)
-
-        x = _Conv(self.widths[0], self.dtype, name="stem")(unshuffle(faces.astype(self.dtype)))
-        skips = [x]
-        for level, width in enumerate(self.widths):
-            if level:
-                x = shrink(x)
-                skips.append(x)
-            for i in range(self.blocks):
-                x = block(f"down{level}_{i}", width, x)
-                skips.append(x)
-        x = block("middle0", self.widths[-1], x)
-        if self.attention:
-            x = _Attention(self.dtype, name="attention")(x)
-        x = block("middle1", self.widths[-1], x)
+        x, skips, block = self.descend(faces, times, labels)
         for level, width in reversed(list(enumerate(self.widths))):
             for i in range(self.blocks + 1):
                 x = block(f"up{level}_{i}", width, jnp.concatenate([x, skips.pop()], axis=-1))
             x = grow(x) if level else x
         x = nn.silu(_GroupNorm(name="norm")(x))
-        x = _Conv(UNSHUFFLE**2 * faces.shape[-1], self.dtype, name="velocity")(x)
+        x = Conv(UNSHUFFLE**2 * faces.shape[-1], self.dtype, name="velocity")(x)
         return shuffle(x.astype(jnp.float32))
 
 
-class _Conv(nn.Module):
+class Conv(nn.Module):
     """A 3x3 convolution of stride 1 that computes in `dtype`; its parameters are those of `conv.Conv`."""
 
     features: int
@@ -153,11 +175,11 @@ class _Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array) -> jax.Array:
-        y = _Conv(self.features, self.dtype, name="conv0")(nn.silu(_GroupNorm(name="norm0")(x)))
+        y = Conv(self.features, self.dtype, name="conv0")(nn.silu(_GroupNorm(name="norm0")(x)))
         both = nn.Dense(2 * self.features, dtype=self.dtype, name="modulation")(condition)
         scale, shift = jnp.split(both, 2, axis=1)
         y = nn.silu(_GroupNorm(name="norm1")(y, scale, shift))
-        y = _Conv(self.features, self.dtype, name="conv1")(y)
+        y = Conv(self.features, self.dtype, name="conv1")(y)
         if x.shape[-1] != self.features:
             x = nn.Dense(self.features, dtype=self.dtype, name="shortcut")(x)
         return x + y
@@ -244,6 +266,17 @@ def make(settings: UNetConfig, num_classes: int, precision: str) -> UNet:
     return UNet(settings.channels(), settings.blocks, settings.attention, num_classes, jnp.dtype(precision))
 
 
+def make_features(settings: UNetConfig, num_classes: int, precision: str) -> Features:
+    """Returns what gives the features of the network of a configuration."""
+    return Features(settings.channels(), settings.blocks, settings.attention, num_classes, jnp.dtype(precision))
+
+
+def answer_to(module: nn.Module, params: types.Params, x: types.Images, times: jax.Array, labels: jax.Array) -> Any:
+    """Returns what a network answers to x_t = (1 - t) x + t n, which it is given with a variance of 1."""
+    variance = jnp.square((1.0 - times) * DEVIATION) + jnp.square(times)
+    return module.apply({"params": params}, x * jax.lax.rsqrt(variance)[:, None, None, None], times, labels)
+
+
 def velocity_of(module: UNet, params: types.Params) -> ode.Velocity:
     """Returns the velocity that a network with these parameters has learnt.
 
@@ -256,7 +289,7 @@ def velocity_of(module: UNet, params: types.Params) -> ode.Velocity:
         t = times[:, None, None, None]
         variance = jnp.square((1.0 - t) * DEVIATION) + jnp.square(t)
         estimate = x * (t - (1.0 - t) * DEVIATION**2) / variance
-        answer = module.apply({"params": params}, x * jax.lax.rsqrt(variance), times, labels)
+        answer = answer_to(module, params, x, times, labels)
         return estimate + DEVIATION * jax.lax.rsqrt(variance) * answer
 
     return velocity

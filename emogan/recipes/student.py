@@ -1,8 +1,8 @@
-"""Phase `student`: E, G and D learn a teacher's edits, which one call of E and G then makes."""
+"""Phase `student`: a U-Net learns to make a flow's edits in one evaluation."""
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 import jax
@@ -13,8 +13,8 @@ from flax import struct
 
 from emogan import losses
 from emogan.data import augment, dataset
-from emogan.edit import editor, loading, model_file, pairs
-from emogan.models import translator
+from emogan.edit import flow_editor, loading, model_file, pairs
+from emogan.models import direct, unet
 from emogan.recipes import state as state_lib
 from emogan.recipes import translators
 from emogan.util import images, ranges, types
@@ -22,29 +22,27 @@ from emogan.util import images, ranges, types
 if TYPE_CHECKING:
     from emogan import config as config_lib
 
-_WEIGHTS = ("imitation", "edges", "adversarial", "r1_r2", "roughness")
+_WEIGHTS = ("imitation", "adversarial")
 
 
 @dataclasses.dataclass
 class StudentConfig:
-    """Phase `student`: E and G learn the edits of a teacher; D judges them beside real faces of their targets."""
+    """Phase `student`: G begins as the teacher's network; D compares its edits with real faces of their targets."""
 
     recipe: ClassVar[state_lib.Recipe]
-    teacher: str = model_file.DEFAULT  # a model that ships, a run's folder, or a model's file
-    guidance: str = ""  # of a flow as teacher, in place of its own `flow_edit.guidance`: one number or one per emotion
+    teacher: str = "fer2013-flow"  # a flow: one that ships, a run's folder, or a model's file
+    guidance: str = ""  # of the teacher, in place of its own `flow_edit.guidance`: one number, or one per emotion
     faces: int = 0  # training faces that the teacher edits, the first so many; 0 for all
-    epochs: float = 40.0  # passes over the training faces, whether all are edited or not
+    epochs: float = 20.0  # passes over the training faces, whether all are edited or not
     batch_size: int = 32
-    learning_rate: float = 1e-3  # falls to a twentieth, as half a cosine
-    critic_rate: float = 1.0  # D's learning rate in that of E and G
+    learning_rate: float = 4e-4  # falls to a twentieth, as half a cosine
+    critic_rate: float = 1.0  # D's learning rate in that of G
     b1: float = 0.5
     b2: float = 0.99
-    ema_decay: float = 0.998  # of the averaged E and G that edits are made with; 0 switches it off
-    imitation: float = 10.0  # weight of |x' - x_teacher| per pixel
-    edges: float = 10.0  # weight of the same of neighbouring pixels' differences
-    adversarial: float = 0.5  # weight of E's and G's adversarial loss (relativistic, Jolicoeur-Martineau 2019)
-    r1_r2: float = 1.0  # of D's gradients at real faces and at edits (Huang et al. 2024), on a quarter of them
-    roughness: float = 0.05  # weight of how far neighbouring points of the warp part, in square pixels
+    ema_decay: float = 0.998  # of the averaged G that edits are made with; 0 switches it off
+    imitation: float = 1.0  # weight of the squared difference to the teacher's edit, in units of that of the face
+    adversarial: float = 0.1  # weight of G's adversarial loss (relativistic, Jolicoeur-Martineau 2019)
+    noise: float = 0.6  # the largest share of noise at which D sees faces
     own_share: float = 0.15  # of the batch whose target is the face's own label, and whose edit is the face
     augment: bool = True  # whether D sees faces changed at random
 
@@ -59,23 +57,39 @@ class StudentConfig:
         ranges.between("student.critic_rate", self.critic_rate, 0.01, 100.0)
         ranges.between("student.b2", self.b2, 0.0, 0.999999)
         ranges.between("student.ema_decay", self.ema_decay, 0.0, 0.999999)
+        ranges.between("student.noise", self.noise, 0.0, 1.0)
         ranges.between("student.own_share", self.own_share, 0.0, 1.0)
         for name in _WEIGHTS:
             ranges.between(f"student.{name}", getattr(self, name), 0.0, 1000.0)
 
 
 @struct.dataclass
-class StudentState(translators.EditorState):
-    """E and G as one network, D, and the moving average of E and G."""
+class StudentState:
+    """G, the heads of D, the moving average of G, and the teacher's network, whose features D sees."""
 
     step: jax.Array
-    translator: state_lib.NetworkState
+    network: state_lib.NetworkState
     discriminator: state_lib.NetworkState
     average: types.Params
+    teacher: types.Params
+
+    @property
+    def generator(self) -> state_lib.Variables:
+        """The variables of G, averaged where there is an average."""
+        return {"params": self.average if self.average else self.network.params}
+
+    @property
+    def best_encoder(self) -> state_lib.Variables:
+        """Nothing: E has no parameters."""
+        return {}
 
 
 def make(
-    config: "config_lib.Config", num_classes: int, total_steps: int, spec: dataset.ImageSpec = dataset.FER2013
+    config: "config_lib.Config",
+    num_classes: int,
+    total_steps: int,
+    teacher: Callable[[], types.Params],
+    spec: dataset.ImageSpec = dataset.FER2013,
 ) -> state_lib.Phase:
     """Returns phase `student` of a configuration.
 
@@ -83,40 +97,53 @@ def make(
       config: see `config.StudentConfig`.
       num_classes: how many labels there are.
       total_steps: the length of the schedule.
+      teacher: returns the parameters of the teacher's network, a U-Net as `config.unet`; called before the first step.
       spec: what the faces are.
     """
-    settings, sizes = config.student, config.translator
-    E, G = translator.make_encoder(sizes, num_classes), translator.make_generator(sizes, num_classes, spec)
-    D = translator.make_discriminator(sizes, num_classes)
+    settings = config.student
+    network = unet.make(config.unet, num_classes, config.model.precision)
+    trunk = unet.make_features(config.unet, num_classes, config.model.precision)
+    G, D = direct.Generator(network), direct.Heads()
     adversarial = losses.ADVERSARIAL["relativistic"]
     schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, translators.LAST_RATE)
     optimizer = optax.adam(schedule, b1=settings.b1, b2=settings.b2)
     critic_optimizer = optax.adam(lambda step: settings.critic_rate * schedule(step), b1=settings.b1, b2=settings.b2)
 
     def init(key: jax.Array) -> StudentState:
-        keys = jax.random.split(key, 3)
-        face, label = jnp.zeros((1, *spec.shape)), jnp.zeros((1,), jnp.int32)
-        params = translators.initialise(E, G, keys[:2], spec)
-        critic = jax.jit(D.init)(keys[2], face, label)["params"]
+        # Under a trace only the shapes are wanted, as of a run that goes on from its checkpoint.
+        traced = isinstance(key, jax.core.Tracer)
+        learned = unet.initialise(network, key, spec) if traced else jax.tree.map(jnp.asarray, teacher())
+        # The first edit is the face.
+        first = {**learned, "velocity": jax.tree.map(jnp.zeros_like, learned["velocity"])}
+        params = {"network": first}
+        features = jax.eval_shape(functools.partial(look, learned), *_like(1, num_classes, spec))
+        zeros = [jnp.zeros(one.shape, one.dtype) for one in features]
+        critic = jax.jit(D.init)(key, zeros)["params"]
         return StudentState(
             jnp.zeros((), jnp.int32),
             state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params)),
             state_lib.NetworkState(critic, {}, jax.jit(critic_optimizer.init)(critic)),
             jax.tree.map(jnp.copy, params) if settings.ema_decay else {},
+            learned,
         )
 
-    def draw(params: types.Params, faces: types.Images, targets: types.Labels) -> translator.Drawing:
-        codes = E.apply({"params": params["encoder"]}, faces, targets)
-        return G.apply({"params": params["generator"]}, codes, targets, method="draw")
+    def look(learned: types.Params, faces: types.Images, times: jax.Array, labels: types.Labels) -> list[jax.Array]:
+        return unet.answer_to(trunk, learned, faces, times, jax.nn.one_hot(labels, num_classes))
 
-    def changed(faces: types.Images, keys: jax.Array) -> types.Images:
-        return augment.all_of(faces, keys) if settings.augment else faces
+    def draw(params: types.Params, faces: types.Images, targets: types.Labels) -> types.Images:
+        return G.apply({"params": params}, faces, targets)
+
+    def seen(faces: types.Images, keys: jax.Array, noises: jax.Array, times: jax.Array) -> types.Images:
+        """Returns faces as D sees them: changed at random, under noise."""
+        changed = augment.all_of(faces, keys) if settings.augment else faces
+        t = times[:, None, None, None]
+        return (1.0 - t) * changed + t * noises
 
     def step(
         state: StudentState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
     ) -> tuple[StudentState, types.Metrics]:
         count, labels = len(batch["label"]), batch["label"]
-        keys = jax.random.split(key, 3)
+        keys = jax.random.split(key, 5)
         share = functools.partial(state_lib.own_share, count=count, axis_name=axis_name)
         # A face and its edit are mirrored together. The real faces are those of the target labels, so that the
         # frequency of a label says nothing to D.
@@ -124,75 +151,64 @@ def make(
         flipped = lambda name: jax.vmap(augment.flip)(images.to_float(batch[name]), flips)  # noqa: E731
         faces, answers, reals = flipped("image"), flipped("edit"), flipped("reference")
         own = share(lambda count: jax.random.uniform(keys[1], (count,)) < settings.own_share)
-        looks = share(lambda count: jax.random.split(keys[2], (count, 3)))
+        looks = share(lambda count: jax.random.split(keys[2], (count, 2)))
+        # The two faces that D compares have the same time, and noise of their own.
+        times = settings.noise * share(lambda count: jax.random.uniform(keys[3], (count,)))
+        noises = share(lambda count: jax.random.normal(keys[4], (count, 2, *spec.shape)))
         targets = jnp.where(own, labels, batch["target"])
         answers, reals = (jnp.where(own[:, None, None, None], faces, other) for other in (answers, reals))
+        of_real = look(state.teacher, seen(reals, looks[:, 0], noises[:, 0], times), times, targets)
 
-        def critic_loss(params, edits):
-            real, fake = changed(reals, looks[:, 0]), changed(edits, looks[:, 1])
-            both, shown = jnp.concatenate([targets, targets]), jnp.concatenate([real, fake])
-            real_logits, fake_logits = jnp.split(D.apply({"params": params}, shown, both)[0], 2)
+        def edit_loss(params):
+            edits = draw(params, faces, targets)
+            of_edit = look(state.teacher, seen(edits, looks[:, 1], noises[:, 1], times), times, targets)
+            critic = {"params": state.discriminator.params}
+            generator_loss = jnp.mean(adversarial.generator(D.apply(critic, of_real), D.apply(critic, of_edit)))
+            imitation = jnp.mean(jnp.square(edits - answers)) / unet.DEVIATION**2
+            total = settings.imitation * imitation + settings.adversarial * generator_loss
+            return total, (of_edit, {"generator_loss": generator_loss, "apart": jnp.mean(jnp.square(edits - answers))})
+
+        def critic_loss(params, of_edit):
+            real_logits, fake_logits = (D.apply({"params": params}, one) for one in (of_real, of_edit))
             loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
-            total = loss
-            if settings.r1_r2:
-                few = translators.few_of(count)
-                critic = lambda x: D.apply({"params": params}, x, few(both))[0]  # noqa: E731
-                total += settings.r1_r2 * jnp.mean(losses.squared_gradient(critic, few(shown)))
-            metrics = {
+            return loss, {
                 "discriminator_loss": loss,
                 "real_logit": jnp.mean(real_logits),
                 "fake_logit": jnp.mean(fake_logits),
             }
-            return total, (metrics, real)
 
-        def edit_loss(drawing, discriminator, real):
-            edits = drawing.faces
-            fake_logits = D.apply({"params": discriminator}, changed(edits, looks[:, 2]), targets)[0]
-            real_logits = D.apply({"params": discriminator}, real, targets)[0]
-            apart = jnp.mean(jnp.abs(edits - answers), axis=(1, 2, 3))
-            terms = {
-                "imitation": jnp.mean(apart),
-                "edges": jnp.mean(_edges_apart(edits, answers)),
-                "adversarial": jnp.mean(adversarial.generator(real_logits, fake_logits)),
-                "roughness": jnp.mean(drawing.roughness),
-            }
-            total = sum(getattr(settings, name) * term for name, term in terms.items())
-            moved = jnp.mean(jnp.abs(answers - faces), axis=(1, 2, 3))
-            return total, {
-                "generator_loss": terms["adversarial"],
-                "imitation": terms["imitation"],
-                "edges": terms["edges"],
-                "to_explain": jnp.mean(moved),
-            }
-
-        drawing, pullback = jax.vjp(lambda params: draw(params, faces, targets), state.translator.params)
-        gradients, (critic_metrics, real) = jax.grad(critic_loss, has_aux=True)(
-            state.discriminator.params, drawing.faces
-        )
+        gradients, (of_edit, metrics) = jax.grad(edit_loss, has_aux=True)(state.network.params)
+        network = state_lib.update(state.network, optimizer, state_lib.mean_over(gradients, axis_name), {})
+        gradients, critic_metrics = jax.grad(critic_loss, has_aux=True)(state.discriminator.params, of_edit)
         discriminator = state_lib.update(
             state.discriminator, critic_optimizer, state_lib.mean_over(gradients, axis_name), {}
         )
-        to_drawing, metrics = jax.grad(edit_loss, has_aux=True)(drawing, discriminator.params, real)
-        gradients = state_lib.mean_over(pullback(to_drawing)[0], axis_name)
-        both = state_lib.update(state.translator, optimizer, gradients, {})
         average = state.average
         if settings.ema_decay:
-            average = state_lib.moving_average(average, both.params, settings.ema_decay, state.step.astype(jnp.float32))
-        metrics = state_lib.mean_over({**critic_metrics, **metrics}, axis_name)
-        metrics |= {name: translators.GRAY * metrics[name] for name in ("imitation", "to_explain")}
-        return StudentState(state.step + 1, both, discriminator, average), metrics
+            decay, seen_steps = settings.ema_decay, state.step.astype(jnp.float32)
+            average = state_lib.moving_average(average, network.params, decay, seen_steps)
+        metrics |= critic_metrics | {"to_explain": jnp.mean(jnp.square(answers - faces))}
+        metrics = state_lib.mean_over(metrics, axis_name)
+        # Root mean squares, in gray levels.
+        for name, of in (("imitation", "apart"), ("to_explain", "to_explain")):
+            metrics[name] = translators.GRAY * jnp.sqrt(metrics.pop(of))
+        return StudentState(state.step + 1, network, discriminator, average, state.teacher), metrics
 
-    def diagnose(metrics: Mapping[str, float]) -> None:
-        del metrics
+    def sample(state: StudentState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
+        del key
+        return translators.every_edit(functools.partial(draw, state.generator["params"]), batch, num_classes), {}
 
-    return state_lib.Phase("student", init, step, translators.sample_of(draw, num_classes), ("original",), diagnose)
+    return state_lib.Phase("student", init, step, sample, ("original",), lambda metrics: None)
 
 
-def _edges_apart(one: types.Images, other: types.Images) -> jax.Array:
-    """Returns how far the differences of neighbouring pixels of two batches lie apart, [B] (Mathieu et al. 2016)."""
-    difference = one - other
-    down, right = difference[:, 1:] - difference[:, :-1], difference[:, :, 1:] - difference[:, :, :-1]
-    return jnp.mean(jnp.abs(down), axis=(1, 2, 3)) + jnp.mean(jnp.abs(right), axis=(1, 2, 3))
+def _like(count: int, num_classes: int, spec: dataset.ImageSpec) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Returns faces, times and labels of so many faces, as shapes."""
+    del num_classes
+    return (
+        jax.ShapeDtypeStruct((count, *spec.shape), jnp.float32),
+        jax.ShapeDtypeStruct((count,), jnp.float32),
+        jax.ShapeDtypeStruct((count,), jnp.int32),
+    )
 
 
 def draw_targets(labels: np.ndarray, num_classes: int, seed: int) -> np.ndarray:
@@ -210,18 +226,37 @@ def draw_references(labels: np.ndarray, targets: np.ndarray, seed: int) -> np.nd
     return chosen
 
 
+def _teacher(
+    config: "config_lib.Config", spec: dataset.ImageSpec, names: tuple[str, ...] = ()
+) -> flow_editor.FlowEditor:
+    """Returns the teacher, with the guidance of the settings.
+
+    Raises:
+      FileNotFoundError, ValueError: if there is none, or it is not such a flow as the student begins as.
+    """
+    settings = config.student
+    teacher = loading.load(settings.teacher)
+    if teacher.networks.kind != "flow" or teacher.networks.unet != config.unet:
+        raise ValueError(
+            f"student.teacher: expected a flow whose network is that of the student ({config.unet}), found "
+            f"{settings.teacher}, of kind {teacher.networks.kind} ({teacher.networks.unet})"
+        )
+    if teacher.spec != spec or (names and teacher.class_names != names):
+        raise ValueError(
+            f"student.teacher: expected a model of {spec} faces with the classes {', '.join(names)}, "
+            f"found {settings.teacher}, of {teacher.spec} faces with {', '.join(teacher.class_names)}"
+        )
+    if not settings.guidance:
+        return teacher
+    edits = dataclasses.replace(teacher.networks.flow_edit, guidance=settings.guidance)
+    networks = dataclasses.replace(teacher.networks, flow_edit=edits)
+    return loading.of(model_file.Model(networks, teacher.class_names, *teacher.variables, teacher.card))
+
+
 def _prepare(run: state_lib.Run, data: dataset.Dataset) -> dataset.Dataset:
     """Returns the data with a target label, the teacher's edit and a real face of the target for each face."""
-    settings, name = run.config.student, run.config.student.teacher
-    teacher = loading.load(name)
-    if settings.guidance:
-        teacher = _guided(teacher, settings)
-    if teacher.spec != data.spec or teacher.class_names != data.class_names:
-        raise ValueError(
-            f"student.teacher: expected a model of {data.spec} faces with the classes {', '.join(data.class_names)}, "
-            f"found {name}, of {teacher.spec} faces with {', '.join(teacher.class_names)}"
-        )
-    count, seed = settings.faces or len(data), run.config.seed
+    teacher = _teacher(run.config, data.spec, data.class_names)
+    count, seed = run.config.student.faces or len(data), run.config.seed
     targets = draw_targets(data.labels, len(data.class_names), seed)[:count]
     references = data.images[draw_references(data.labels, targets, seed)]
     faces = data.take(np.arange(len(targets)))
@@ -229,48 +264,45 @@ def _prepare(run: state_lib.Run, data: dataset.Dataset) -> dataset.Dataset:
     return dataclasses.replace(faces, targets=targets, edits=edits, references=references)
 
 
-def _guided(teacher: editor.Editor, settings: StudentConfig) -> editor.Editor:
-    """Returns the teacher with the guidance of the settings."""
-    if teacher.networks.kind != "flow":
-        raise ValueError(
-            f"student.guidance: expected '' with a teacher that is no flow, found {settings.guidance} with "
-            f"{settings.teacher}, of the kind {teacher.networks.kind}"
-        )
-    edits = dataclasses.replace(teacher.networks.flow_edit, guidance=settings.guidance)
-    networks = dataclasses.replace(teacher.networks, flow_edit=edits)
-    return loading.of(model_file.Model(networks, teacher.class_names, *teacher.variables, teacher.card))
-
-
 def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
-    return make(run.config, run.num_classes, run.steps[name], run.spec), {}
+    teacher = lambda: _teacher(run.config, run.spec).variables[0]["params"]  # noqa: E731
+    return make(run.config, run.num_classes, run.steps[name], teacher, run.spec), {}
 
 
 def _begin(
     config: "config_lib.Config", num_classes: int, name: str, key: jax.Array, spec: dataset.ImageSpec
 ) -> StudentState:
-    return make(config, num_classes, 1, spec).init(key)
+    module = unet.make(config.unet, num_classes, config.model.precision)
+    return make(config, num_classes, 1, lambda: unet.initialise(module, key, spec), spec).init(key)
 
 
-def _check(config: "config_lib.Config") -> None:
-    if config.translator.guidance_features:
-        raise ValueError("translator.guidance_features: expected false with phase student, found true")
-    translators.refuse_microbatches(config, "student")
+def _networks(
+    config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
+) -> dict[str, types.Params]:
+    state = jax.eval_shape(lambda key: _begin(config, num_classes, name, key, spec), jax.random.key(0))
+    return {f"{name} generator": state.network.params, f"{name} discriminator": state.discriminator.params}
 
 
 StudentConfig.recipe = state_lib.Recipe(
     build=_build,
     begin=_begin,
-    networks=translators.networks,
+    networks=_networks,
     curves=(
-        translators.LOSSES,
+        dataclasses.replace(
+            translators.LOSSES,
+            lines=(
+                state_lib.Line("discriminator_loss", "D, real + edited"),
+                state_lib.Line("generator_loss", "G"),
+            ),
+        ),
         state_lib.Panel(
             "distance to the teacher",
-            "gray levels a pixel",
+            "gray levels, root mean square",
             (state_lib.Line("imitation", "of the student"), state_lib.Line("to_explain", "of the unedited face")),
         ),
     ),
     prepare=_prepare,
-    check=_check,
-    editor="translator",
+    check=functools.partial(translators.refuse_microbatches, name="student"),
+    editor="direct",
     whole=True,
 )

@@ -72,13 +72,20 @@ def sample_of(draw: Callable[..., translator.Drawing], num_classes: int) -> Call
 
     def sample(state: Any, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
         del key
-        faces = images.to_float(batch["image"][:SHOWN])
-        labels = jnp.repeat(jnp.arange(num_classes), len(faces))
-        edits = draw(state.best_params, jnp.tile(faces, (num_classes, 1, 1, 1)), labels).faces
-        columns = jnp.concatenate([faces[None], edits.reshape(num_classes, *faces.shape)])
-        return images.to_bytes(columns.swapaxes(0, 1)), {}
+        return every_edit(lambda *face: draw(state.best_params, *face).faces, batch, num_classes), {}
 
     return sample
+
+
+def every_edit(
+    draw: Callable[[types.Images, types.Labels], types.Images], batch: state_lib.Batch, num_classes: int
+) -> types.ByteImages:
+    """Returns a row for each face, uint8 [N, 1 + C, S, S(, 3)]: the face, then its edits by `draw` to each label."""
+    faces = images.to_float(batch["image"][:SHOWN])
+    labels = jnp.repeat(jnp.arange(num_classes), len(faces))
+    edits = draw(jnp.tile(faces, (num_classes, 1, 1, 1)), labels)
+    columns = jnp.concatenate([faces[None], edits.reshape(num_classes, *faces.shape)])
+    return images.to_bytes(columns.swapaxes(0, 1))
 
 
 def networks(
