@@ -124,7 +124,7 @@ def make(
             state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params)),
             state_lib.NetworkState(critic, {}, jax.jit(critic_optimizer.init)(critic)),
             jax.tree.map(jnp.copy, params) if settings.ema_decay else {},
-            learned,
+            jax.tree.map(jnp.copy, learned),  # a step may not be given one array twice
         )
 
     def look(learned: types.Params, faces: types.Images, times: jax.Array, labels: types.Labels) -> list[jax.Array]:
