@@ -176,7 +176,7 @@ def flow() -> Config:
 
 
 def student() -> Config:
-    """Returns E and G that learn the edits of the flow that ships with emogan, to make them in one call.
+    """Returns a U-Net that learns the edits of the flow that ships with emogan, to make them in one evaluation.
 
     Before its first step the flow edits each training face once. It has not been trained yet.
     """

@@ -114,4 +114,4 @@ def _make(variables: dict[str, Any], card: dict[str, Any]) -> Model:
     networks.check()
     names = tuple(untrusted.escaped(name) for name in card["class_names"])
     both = weights.in_floats(variables)
-    return Model(networks, names, both["encoder"], both.get("generator", {}), card)
+    return Model(networks, names, both.get("encoder", {}), both.get("generator", {}), card)

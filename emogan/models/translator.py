@@ -15,7 +15,7 @@ from emogan.util import ranges, types
 
 @dataclasses.dataclass
 class TranslatorConfig:
-    """The networks of the phases `joint` and `student`."""
+    """The networks of phase `joint`."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"informed": "guidance_features"}
     width: int = 32  # channels of E and G at half the size; at a quarter, where the code is, three times as many
@@ -23,7 +23,6 @@ class TranslatorConfig:
     labels: str = "generator"  # where the wanted emotion enters: generator, as G(E(x) | y), or encoder, as StarGAN
     skip: bool = True  # whether the code holds the face itself, of which G changes a part under a mask
     reach: int = 4  # under `skip`: by how many pixels the face in the code can be warped; 0 leaves it as it is
-    smoothing: int = 2  # how often the residual is smoothed; from 2 on it shades, and lines are drawn by the warp alone
     strength: str = "1"  # of finished networks' warp, in that of training; or one for each emotion, as 1.1,1,...
     mirrored: bool = False  # whether finished networks see the mirror image of a face, too, and draw the mean of both
     critic_width: int = 48  # channels of D's first convolution; the others are 2, 4 and 8 times as wide
@@ -35,7 +34,6 @@ class TranslatorConfig:
         ranges.between("translator.blocks", self.blocks, 1, 64)
         ranges.one_of("translator.labels", self.labels, ("generator", "encoder"))
         ranges.between("translator.reach", self.reach, 0, 24)
-        ranges.between("translator.smoothing", self.smoothing, 0, 24)
         for strength in self.strengths():
             ranges.between("translator.strength", strength, 0.0, 10.0)
         ranges.between("translator.critic_width", self.critic_width, 1, 1024)
@@ -51,6 +49,7 @@ class TranslatorConfig:
 
 _FOLD = 4  # pixels of a face's side for each of the code's
 _CLOSED = -4.0  # added to the mask's logits, so that at first the face in the code shines through
+_SHADING = 2  # how often the residual is smoothed: it shades, and lines are drawn by the warp alone
 _WEIGHTS = nn.initializers.he_normal()
 
 
@@ -224,7 +223,7 @@ class Generator(nn.Module):
 
     Under `skip` the last layer draws a face and a mask, and the mask says where the drawn face takes the place of the
     one in the code (GANimation, Pumarola et al. 2018). That one is warped first, if there is a `reach`: most of
-    an expression is motion, and a warped face stays a face. The residual can be smoothed, because specks satisfy a
+    an expression is motion, and a warped face stays a face. The residual is smoothed, because specks satisfy a
     classifier before they satisfy a person.
 
     Attributes:
@@ -232,7 +231,6 @@ class Generator(nn.Module):
       num_classes: how many labels there are; 0 where E takes the label.
       reach: how far a pixel of the face in the code can move, in pixels; 0 for not at all. The flow, of the
         code's size, is the intermediate "warp".
-      smoothing: how often the residual is smoothed, by `smooth`.
       strength: a factor of what the flow is made of, or one for each label; above that of training, 1, an expression is
         stronger.
       mirrored: whether the code is of an `Encoder` that encodes the mirror image, too. Then warp and residual are the
@@ -245,7 +243,6 @@ class Generator(nn.Module):
     num_classes: int
     skip: bool = True
     reach: int = 0
-    smoothing: int = 0
     strength: tuple[float, ...] = (1.0,)
     mirrored: bool = False
     channels: int = 1
@@ -312,7 +309,7 @@ class Generator(nn.Module):
             self.sow("intermediates", "warp", flow)
             source = warp(source, enlarge(flow), self.reach)
         residual = opening * (drawn - mask * source)
-        for _ in range(self.smoothing):
+        for _ in range(_SHADING):
             residual = smooth(residual)
         return Drawing(source + residual, jnp.mean(jnp.square(residual), axis=(1, 2, 3)), roughness)
 
@@ -382,11 +379,7 @@ def make_generator(
 ) -> Generator:
     """Returns the module G of a configuration, for faces of a spec."""
     labelled = num_classes if settings.labels == "generator" else 0
-    return Generator(
-        *(settings.width, settings.blocks, labelled, settings.skip, settings.reach),
-        smoothing=settings.smoothing,
-        channels=spec.channels,
-    )
+    return Generator(settings.width, settings.blocks, labelled, settings.skip, settings.reach, channels=spec.channels)
 
 
 def make_finished_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:

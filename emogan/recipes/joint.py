@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
@@ -14,8 +14,8 @@ from flax import struct
 from emogan import losses
 from emogan.data import augment, dataset
 from emogan.models import emotion_cnn, translator
+from emogan.recipes import edits as edits_lib
 from emogan.recipes import state as state_lib
-from emogan.recipes import translators
 from emogan.util import images, ranges, types
 
 if TYPE_CHECKING:
@@ -92,11 +92,12 @@ def features_size(config: "config_lib.Config") -> int:
     return emotion_cnn.STAGES[-1] * getattr(config, names[0]).width
 
 
+_PENALISED = 4  # one face in so many has its gradients penalised, at the cost of two more steps of D
 _NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for so many steps, are reported as negatives
 
 
 @struct.dataclass
-class JointState(translators.EditorState):
+class JointState:
     """E and G as one network, D, the moving average of E and G, and the guidance classifiers, by phase."""
 
     step: jax.Array
@@ -105,6 +106,21 @@ class JointState(translators.EditorState):
     average: types.Params
     classifiers: Mapping[str, state_lib.Variables]
     negative_for: jax.Array  # steps in a row whose edits looked like negatives of their faces
+
+    @property
+    def best_params(self) -> types.Params:
+        """The parameters of E and G: averaged, where there is an average."""
+        return self.average if self.average else self.translator.params
+
+    @property
+    def best_encoder(self) -> state_lib.Variables:
+        """The variables of E."""
+        return {"params": self.best_params["encoder"]}
+
+    @property
+    def generator(self) -> state_lib.Variables:
+        """The variables of G."""
+        return {"params": self.best_params["generator"]}
 
 
 def draw_guidance(
@@ -145,7 +161,7 @@ def make(
     D = translator.make_discriminator(sizes, num_classes)
     modules = _modules(config, num_classes)
     adversarial = losses.ADVERSARIAL[settings.loss]
-    schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, translators.LAST_RATE)
+    schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, edits_lib.LAST_RATE)
     optimizer = optax.adam(schedule, b1=settings.b1, b2=settings.b2)
     # Optax counts updates, of which D has several in a step.
     faster = lambda update: settings.critic_rate * schedule(update // settings.critic_steps)  # noqa: E731
@@ -163,7 +179,7 @@ def make(
     def init(key: jax.Array) -> JointState:
         keys = jax.random.split(key, 3)
         face, label = jnp.zeros((1, *spec.shape)), jnp.zeros((1,), jnp.int32)
-        params = translators.initialise(E, G, keys[:2], spec)
+        params = _initialise(E, G, keys[:2], spec)
         both = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
         features = [jnp.zeros((1, size))] if (size := features_size(config)) else []
         critic = jax.jit(D.init)(keys[2], face, label, *features)["params"]
@@ -193,9 +209,9 @@ def make(
         other = jnp.maximum(metrics["other"], 1e-6)
         own = jnp.maximum(1 - metrics["other"], 1e-6)
         found = {
-            "reconstruction": translators.GRAY * metrics["reconstruction"] / own,
-            "change": translators.GRAY * metrics["change"] / other,
-            "residual": translators.GRAY * jnp.sqrt(metrics["residual"]),
+            "reconstruction": edits_lib.GRAY * metrics["reconstruction"] / own,
+            "change": edits_lib.GRAY * metrics["change"] / other,
+            "residual": edits_lib.GRAY * jnp.sqrt(metrics["residual"]),
             "edit_accuracy": metrics["edit_accuracy"] / other,
         }
         return {name: value for name, value in metrics.items() if name != "other"} | found
@@ -229,7 +245,7 @@ def make(
             loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
             total = loss + (jnp.mean(wrong) if settings.classification else 0.0)
             if settings.r1_r2:
-                few = translators.few_of(len(labels))
+                few = _few_of(len(labels))
                 critic = lambda x: D.apply({"params": params}, x[0], few(both), x[1])[0]  # noqa: E731
                 squares = losses.squared_gradient(critic, jax.tree.map(few, (shown, seen)))
                 total += settings.r1_r2 * jnp.mean(squares)  # the mean over both is the sum of half of each
@@ -319,7 +335,31 @@ def make(
             stop=False,
         )
 
-    return state_lib.Phase("joint", init, step, translators.sample_of(draw, num_classes), ("original",), diagnose)
+    def sample(state: JointState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
+        del key
+        return edits_lib.every_edit(lambda *face: draw(state.best_params, *face).faces, batch, num_classes), {}
+
+    return state_lib.Phase("joint", init, step, sample, ("original",), diagnose)
+
+
+def _initialise(
+    E: translator.Encoder, G: translator.Generator, keys: jax.Array, spec: dataset.ImageSpec
+) -> types.Params:
+    """Returns the first parameters of E and G, from a key each."""
+    face, label = jnp.zeros((1, *spec.shape)), jnp.zeros((1,), jnp.int32)
+
+    def begin():
+        codes, encoder = E.init_with_output(keys[0], face, label)
+        return {"encoder": encoder["params"], "generator": G.init(keys[1], codes, label)["params"]}
+
+    return jax.jit(begin)()
+
+
+def _few_of(count: int) -> Callable[[jax.Array], jax.Array]:
+    """Returns what takes, of two batches of `count` one behind the other, the faces whose gradients are penalised."""
+    # The same faces however the batch is shared, if each device has a multiple of them.
+    some = slice(min(_PENALISED, count) - 1, None, _PENALISED)
+    return lambda x: jnp.concatenate([half[some] for half in jnp.split(x, 2)])
 
 
 def draw_wanted(key: jax.Array, count: int, num_classes: int, balanced: bool, frequency: jax.Array) -> types.Labels:
@@ -344,7 +384,18 @@ def _begin(
 def _networks(
     config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
 ) -> dict[str, types.Params]:
-    return translators.networks(config, name, num_classes, spec, features_size(config))
+    sizes, dtypes, features = config.translator, (jnp.float32, jnp.int32), features_size(config)
+    guidance = [(1, features)] if features else []
+    # E and G as edits are made with them have the same parameters; G refuses a wrong number of strengths in time.
+    E = translator.make_finished_encoder(sizes, num_classes)
+    G = translator.make_finished_generator(sizes, num_classes, spec)
+    D = translator.make_discriminator(sizes, num_classes)
+    code = (1, *translator.code_shape(sizes, spec))
+    return {
+        f"{name} encoder": state_lib.shapes(E, (1, *spec.shape), (1,), dtypes=dtypes, train=False),
+        f"{name} generator": state_lib.shapes(G, code, (1,), dtypes=dtypes, train=False),
+        f"{name} discriminator": state_lib.shapes(D, (1, *spec.shape), (1,), *guidance, dtypes=dtypes, train=False),
+    }
 
 
 def _check(config: "config_lib.Config") -> None:
@@ -360,7 +411,7 @@ def _check(config: "config_lib.Config") -> None:
             f"joint.guidance={settings.guidance}, phases {config.phases} and "
             f"joint.gradient_penalty={settings.gradient_penalty}"
         )
-    translators.refuse_microbatches(config, "joint")
+    edits_lib.refuse_microbatches(config, "joint")
 
 
 JointConfig.recipe = state_lib.Recipe(
@@ -368,7 +419,11 @@ JointConfig.recipe = state_lib.Recipe(
     begin=_begin,
     networks=_networks,
     curves=(
-        translators.LOSSES,
+        state_lib.Panel(
+            "losses",
+            "loss",
+            (state_lib.Line("discriminator_loss", "D, real + edited"), state_lib.Line("generator_loss", "E and G")),
+        ),
         state_lib.Panel(
             "emotions predicted",
             "share",

@@ -15,8 +15,8 @@ from emogan import losses
 from emogan.data import augment, dataset
 from emogan.edit import flow_editor, loading, model_file, pairs
 from emogan.models import direct, unet
+from emogan.recipes import edits as edits_lib
 from emogan.recipes import state as state_lib
-from emogan.recipes import translators
 from emogan.util import images, ranges, types
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def make(
     trunk = unet.make_features(config.unet, num_classes, config.model.precision)
     G, D = direct.Generator(network), direct.Heads()
     adversarial = losses.ADVERSARIAL["relativistic"]
-    schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, translators.LAST_RATE)
+    schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, edits_lib.LAST_RATE)
     optimizer = optax.adam(schedule, b1=settings.b1, b2=settings.b2)
     critic_optimizer = optax.adam(lambda step: settings.critic_rate * schedule(step), b1=settings.b1, b2=settings.b2)
 
@@ -191,12 +191,12 @@ def make(
         metrics = state_lib.mean_over(metrics, axis_name)
         # Root mean squares, in gray levels.
         for name, of in (("imitation", "apart"), ("to_explain", "to_explain")):
-            metrics[name] = translators.GRAY * jnp.sqrt(metrics.pop(of))
+            metrics[name] = edits_lib.GRAY * jnp.sqrt(metrics.pop(of))
         return StudentState(state.step + 1, network, discriminator, average, state.teacher), metrics
 
     def sample(state: StudentState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
         del key
-        return translators.every_edit(functools.partial(draw, state.generator["params"]), batch, num_classes), {}
+        return edits_lib.every_edit(functools.partial(draw, state.generator["params"]), batch, num_classes), {}
 
     return state_lib.Phase("student", init, step, sample, ("original",), lambda metrics: None)
 
@@ -288,12 +288,10 @@ StudentConfig.recipe = state_lib.Recipe(
     begin=_begin,
     networks=_networks,
     curves=(
-        dataclasses.replace(
-            translators.LOSSES,
-            lines=(
-                state_lib.Line("discriminator_loss", "D, real + edited"),
-                state_lib.Line("generator_loss", "G"),
-            ),
+        state_lib.Panel(
+            "losses",
+            "loss",
+            (state_lib.Line("discriminator_loss", "D, real + edited"), state_lib.Line("generator_loss", "G")),
         ),
         state_lib.Panel(
             "distance to the teacher",
@@ -302,7 +300,7 @@ StudentConfig.recipe = state_lib.Recipe(
         ),
     ),
     prepare=_prepare,
-    check=functools.partial(translators.refuse_microbatches, name="student"),
+    check=functools.partial(edits_lib.refuse_microbatches, name="student"),
     editor="direct",
     whole=True,
 )

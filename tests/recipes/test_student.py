@@ -6,26 +6,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import translator_states
 
 import emogan
 from emogan import config as config_lib
-from emogan import losses
 from emogan.data import toyfaces
-from emogan.models import translator
+from emogan.models import direct, unet
 from emogan.recipes import student
 from emogan.train import pipeline
 from emogan.util import images
 
 KEY = jax.random.key(5)
-WEIGHTS = {"imitation": 3.0, "edges": 2.0, "adversarial": 0.7, "r1_r2": 0.3, "roughness": 0.4}
+UNET = unet.UNetConfig(widths="8,16", blocks=1, attention=False)
 
 
 def config_of(**options):
     return config_lib.Config(
         phases="student",
-        translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2, reach=1),
-        student=student.StudentConfig(**{"batch_size": 8, "augment": False, **WEIGHTS, **options}),
+        unet=UNET,
+        student=student.StudentConfig(
+            **{"batch_size": 8, "augment": False, "imitation": 3.0, "adversarial": 0.7, **options}
+        ),
     )
 
 
@@ -43,22 +43,31 @@ def batch():
     }
 
 
-def begin(config):
-    phase = student.make(config, 7, 100)
-    state = phase.init(jax.random.key(1))
-    return phase, translator_states.visible(state)
+def everywhere(params, scale=0.2):
+    """Parameters of which none is 0, as they are after some steps."""
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(2), len(leaves))
+    noisy = [leaf + scale * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
+    return jax.tree.unflatten(tree, noisy)
 
 
 @pytest.fixture(scope="module")
-def stepped(batch):
+def learned():
+    return everywhere(unet.initialise(unet.make(UNET, 7, "float32"), jax.random.key(3)), 0.1)
+
+
+@pytest.fixture(scope="module")
+def stepped(batch, learned):
     config = config_of(own_share=0.4)
-    phase, state = begin(config)
-    return config, state, *jax.jit(phase.step)(state, batch, KEY)
+    phase = student.make(config, 7, 100, lambda: learned)
+    state = phase.init(jax.random.key(1))
+    state = state.replace(network=state.network.replace(params=everywhere(state.network.params, 0.02)))
+    return config, phase, state, *jax.jit(phase.step)(state, batch, KEY)
 
 
 def drawn(config, batch):
-    """The faces, the answers, the real faces and the targets of a step, by its documented draws."""
-    keys = jax.random.split(KEY, 3)
+    """What a step draws, as documented: faces, answers, real faces, targets, times and noises."""
+    keys = jax.random.split(KEY, 5)
     turns = np.asarray([jax.random.bernoulli(key) for key in jax.random.split(keys[0], 8)])
     own = np.asarray(jax.random.uniform(keys[1], (8,)) < config.student.own_share)
     assert 0 < turns.sum() < 8
@@ -70,13 +79,23 @@ def drawn(config, batch):
 
     faces, labels = turned("image"), np.asarray(batch["label"])
     answers, reals = (np.where(own[:, None, None, None], faces, turned(name)) for name in ("edit", "reference"))
-    return faces, answers, reals, np.where(own, labels, batch["target"])
+    times = config.student.noise * jax.random.uniform(keys[3], (8,))
+    noises = jax.random.normal(keys[4], (8, 2, 48, 48, 1))
+    return faces, answers, reals, np.where(own, labels, batch["target"]), times, noises
 
 
-def draw(config, params, faces, targets):
-    E, G = translator.make_encoder(config.translator, 7), translator.make_generator(config.translator, 7)
-    codes = E.apply({"params": params["encoder"]}, faces, targets)
-    return G.apply({"params": params["generator"]}, codes, targets, method="draw")
+def logits(heads, learned, faces, times, noises, targets):
+    """D's logits of faces, by the definition: the flow's features of the face under noise."""
+    t = times[:, None, None, None]
+    x = (1 - t) * faces + t * noises
+    deviation = jnp.sqrt(((1 - t) * 0.5) ** 2 + t**2)
+    module = unet.Features(UNET.channels(), 1, False, 7)
+    features = module.apply({"params": learned}, x / deviation, times, jax.nn.one_hot(targets, 7))
+    return direct.Heads().apply({"params": heads}, features)
+
+
+def draw(params, faces, targets):
+    return direct.Generator(unet.make(UNET, 7, "float32")).apply({"params": params}, faces, targets)
 
 
 def assert_close(found, expected, rtol=2e-3):
@@ -90,47 +109,50 @@ def first_gradients(network):
     return jax.tree.map(lambda mu: mu / 0.5, network.opt_state[0].mu)
 
 
-def test_the_critic_learns_real_faces_of_the_targets_from_edits(batch, stepped):
-    config, state, new, metrics = stepped
-    faces, _, reals, targets = drawn(config, batch)
-    D = translator.make_discriminator(config.translator, 7)
-    edits = draw(config, state.translator.params, faces, targets).faces
+def test_the_critic_learns_real_faces_of_the_targets_from_edits(batch, stepped, learned):
+    config, _, state, new, metrics = stepped
+    faces, _, reals, targets, times, noises = drawn(config, batch)
+    edits = draw(state.network.params, faces, targets)
+
+    def loss(heads):
+        real = logits(heads, learned, reals, times, noises[:, 0], targets)
+        fake = logits(heads, learned, edits, times, noises[:, 1], targets)
+        return jnp.mean(jax.nn.softplus(fake - real))
+
+    value, gradients = jax.jit(jax.value_and_grad(loss))(state.discriminator.params)
+    assert_close(first_gradients(new.discriminator), gradients)
+    assert metrics["discriminator_loss"] == pytest.approx(float(value), rel=1e-4)
+
+
+def test_edits_learn_the_teachers_and_to_look_real(batch, stepped, learned):
+    config, _, state, new, metrics = stepped
+    faces, answers, reals, targets, times, noises = drawn(config, batch)
+    heads = state.discriminator.params
 
     def loss(params):
-        real, fake = (D.apply({"params": params}, *x)[0] for x in ((reals, targets), (edits, targets)))
-        gradients = []
-        for x, y in ((reals, targets), (edits, targets)):
-            few, own = x[3::4], y[3::4]
-            slope = jax.grad(lambda x, own=own: D.apply({"params": params}, x, own)[0].sum())(jnp.asarray(few))
-            gradients.append(jnp.mean(jnp.sum(slope**2, (1, 2, 3))))
-        return jnp.mean(jax.nn.softplus(fake - real)) + 0.3 * sum(gradients) / 2
+        edits = draw(params, faces, targets)
+        real = logits(heads, learned, reals, times, noises[:, 0], targets)
+        fake = logits(heads, learned, edits, times, noises[:, 1], targets)
+        return 3.0 * 4.0 * jnp.square(edits - answers).mean() + 0.7 * jnp.mean(jax.nn.softplus(real - fake))
 
-    assert_close(first_gradients(new.discriminator), jax.jit(jax.grad(loss))(state.discriminator.params))
-    assert metrics["discriminator_loss"] > 0
+    assert_close(first_gradients(new.network), jax.jit(jax.grad(loss))(state.network.params))
+    apart = np.square(np.asarray(draw(state.network.params, faces, targets)) - answers).mean()
+    assert metrics["imitation"] == pytest.approx(127.5 * apart**0.5, rel=1e-3)
+    assert metrics["to_explain"] == pytest.approx(127.5 * np.square(answers - faces).mean() ** 0.5, rel=1e-3)
 
 
-def test_edits_learn_the_teachers_pixels_and_edges_and_to_look_real(batch, stepped):
-    config, state, new, metrics = stepped
-    faces, answers, reals, targets = drawn(config, batch)
-    D = translator.make_discriminator(config.translator, 7)
-    critic = {"params": new.discriminator.params}
-
-    def loss(params):
-        drawing = draw(config, params, faces, targets)
-        real, fake = D.apply(critic, reals, targets)[0], D.apply(critic, drawing.faces, targets)[0]
-        apart = drawing.faces - answers
-        edges = jnp.abs(jnp.diff(apart, axis=1)).mean() + jnp.abs(jnp.diff(apart, axis=2)).mean()
-        return (
-            3.0 * jnp.abs(apart).mean()
-            + 2.0 * edges
-            + 0.7 * jnp.mean(jax.nn.softplus(real - fake))
-            + 0.4 * jnp.mean(drawing.roughness)
-        )
-
-    assert_close(first_gradients(new.translator), jax.jit(jax.grad(loss))(state.translator.params))
-    apart = np.abs(np.asarray(draw(config, state.translator.params, faces, targets).faces) - answers).mean()
-    assert metrics["imitation"] == pytest.approx(127.5 * apart, rel=1e-3)
-    assert metrics["to_explain"] == pytest.approx(127.5 * np.abs(answers - faces).mean(), rel=1e-3)
+def test_it_begins_as_the_teacher_whose_first_edit_is_the_face(batch, stepped, learned):
+    _, phase, _, new, _ = stepped
+    first = phase.init(jax.random.key(1))
+    begun = first.network.params["network"]
+    same = jax.tree.map(lambda a, b: bool((a == b).all()), begun, learned)
+    assert not any(jax.tree.leaves(same.pop("velocity")))
+    assert all(jax.tree.leaves(same))
+    faces = images.to_float(batch["image"])
+    np.testing.assert_allclose(draw(first.network.params, faces, batch["target"]), faces, atol=1e-6)
+    jax.tree.map(np.testing.assert_array_equal, new.teacher, learned)  # a step changes the student alone
+    shapes = jax.eval_shape(student.make(config_of(), 7, 100, pytest.fail).init, KEY)  # needs no teacher
+    assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, first)
 
 
 def test_targets_are_any_but_the_own_label_and_alike_frequent():
@@ -160,7 +182,7 @@ def teacher(tmp_path_factory, quick_compilation):
     workdir = tmp_path_factory.mktemp("teacher")
     config = emogan.preset("flow")
     config.data = config_lib.DataConfig(count=16)
-    config.unet = config_lib.UNetConfig(widths="8", blocks=1, attention=False)
+    config.unet = UNET
     config.flow.epochs, config.flow.batch_size, config.flow.learning_rate, config.flow.warm_up = 2, 8, 0.05, 0
     config.flow_edit = config_lib.FlowEditConfig(steps=2)
     config.run = config_lib.RunConfig(sample_every=100, checkpoint_every=100, tensorboard=False)
@@ -175,10 +197,13 @@ def test_a_run_learns_its_teachers_edits_and_ends_with_a_model(teacher, tmp_path
     pipeline.run(config, tmp_path / "run")
     assert len(list((tmp_path / "run" / "pairs").iterdir())) == 1
     model = emogan.load(tmp_path / "run")
-    assert model.networks.kind == "translator"
+    assert model.networks.kind == "direct"
     assert model.faces(toyfaces.load("valid", 0, 2).images, "all").shape == (7, 2, 48, 48)
+    faces = toyfaces.load("valid", 0, 2).images
+    np.testing.assert_array_equal(model.faces(faces, "sad", strength=0.0), faces)
+    assert np.abs(model.faces(faces, "sad").astype(int) - faces).max() > 0
     # Finished, it asks for its teacher no more.
-    config.student.epochs = 3.0
+    config.student.teacher = "a folder that has gone"
     pipeline.run(config, tmp_path / "run")
     assert "wrote" in capsys.readouterr().out
 
@@ -198,10 +223,13 @@ def test_a_teacher_edits_as_many_faces_as_it_shall_under_the_guidance_that_is_gi
     assert (expected != flow.faces(data.images[:10], targets, labels=data.labels[:10])).any()
 
 
-def test_a_guidance_is_refused_with_a_teacher_that_has_none(teacher, tmp_path):
-    config = config_of(teacher="fer2013", guidance="3")
+@pytest.mark.parametrize("name", ["fer2013", "fer2013-flow"])
+def test_a_teacher_is_a_flow_of_the_same_network(name, tmp_path):
+    config = config_of(teacher=name)
     config.data = config_lib.DataConfig(count=24)
-    with pytest.raises(ValueError, match=r"student.guidance: expected '' with a teacher that is no flow, found 3"):
+    with pytest.raises(
+        ValueError, match=rf"student.teacher: expected a flow whose network is that .*, found {name}, of"
+    ):
         pipeline.run(config, tmp_path / "run")
 
 
@@ -221,10 +249,6 @@ def test_a_teacher_of_other_faces_is_refused(teacher, tmp_path):
         (lambda c: setattr(c.student, "imitation", -1.0), "student.imitation: expected"),
         (lambda c: setattr(c.student, "faces", -1), "student.faces: expected"),
         (lambda c: setattr(c.student, "guidance", "3,-1"), "student.guidance: expected"),
-        (
-            lambda c: setattr(c.translator, "guidance_features", True),
-            "translator.guidance_features: expected false with phase student",
-        ),
         (lambda c: setattr(c.parallel, "microbatches", 2), "parallel.microbatches: expected 1 with phase student"),
     ],
 )
@@ -233,7 +257,6 @@ def test_wrong_settings_are_named(change, line):
     change(config)
     with pytest.raises(ValueError, match=line):
         config.check()
-    assert losses.ADVERSARIAL["relativistic"].relativistic
 
 
 @pytest.mark.parametrize(
