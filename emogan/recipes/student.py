@@ -116,9 +116,9 @@ def make(
         # The first edit is the face.
         first = {**learned, "velocity": jax.tree.map(jnp.zeros_like, learned["velocity"])}
         params = {"network": first}
-        features = jax.eval_shape(functools.partial(look, learned), *_like(1, num_classes, spec))
-        zeros = [jnp.zeros(one.shape, one.dtype) for one in features]
-        critic = jax.jit(D.init)(key, zeros)["params"]
+        one = jnp.zeros((1, *spec.shape)), jnp.zeros(1), jnp.zeros(1, jnp.int32)
+        features = jax.tree.map(jnp.zeros_like, jax.eval_shape(look, learned, *one))
+        critic = jax.jit(D.init)(key, features)["params"]
         return StudentState(
             jnp.zeros((), jnp.int32),
             state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params)),
@@ -164,9 +164,9 @@ def make(
             of_edit = look(state.teacher, seen(edits, looks[:, 1], noises[:, 1], times), times, targets)
             critic = {"params": state.discriminator.params}
             generator_loss = jnp.mean(adversarial.generator(D.apply(critic, of_real), D.apply(critic, of_edit)))
-            imitation = jnp.mean(jnp.square(edits - answers)) / unet.DEVIATION**2
-            total = settings.imitation * imitation + settings.adversarial * generator_loss
-            return total, (of_edit, {"generator_loss": generator_loss, "apart": jnp.mean(jnp.square(edits - answers))})
+            apart = jnp.mean(jnp.square(edits - answers))
+            total = settings.imitation * apart / unet.DEVIATION**2 + settings.adversarial * generator_loss
+            return total, (of_edit, {"generator_loss": generator_loss, "apart": apart})
 
         def critic_loss(params, of_edit):
             real_logits, fake_logits = (D.apply({"params": params}, one) for one in (of_real, of_edit))
@@ -185,13 +185,12 @@ def make(
         )
         average = state.average
         if settings.ema_decay:
-            decay, seen_steps = settings.ema_decay, state.step.astype(jnp.float32)
-            average = state_lib.moving_average(average, network.params, decay, seen_steps)
-        metrics |= critic_metrics | {"to_explain": jnp.mean(jnp.square(answers - faces))}
+            done = state.step.astype(jnp.float32)
+            average = state_lib.moving_average(average, network.params, settings.ema_decay, done)
+        metrics |= critic_metrics | {"moved": jnp.mean(jnp.square(answers - faces))}
         metrics = state_lib.mean_over(metrics, axis_name)
-        # Root mean squares, in gray levels.
-        for name, of in (("imitation", "apart"), ("to_explain", "to_explain")):
-            metrics[name] = edits_lib.GRAY * jnp.sqrt(metrics.pop(of))
+        in_gray_levels = lambda name: edits_lib.GRAY * jnp.sqrt(metrics.pop(name))  # noqa: E731
+        metrics |= {"imitation": in_gray_levels("apart"), "to_explain": in_gray_levels("moved")}
         return StudentState(state.step + 1, network, discriminator, average, state.teacher), metrics
 
     def sample(state: StudentState, batch: state_lib.Batch, key: jax.Array) -> tuple[jax.Array, types.Metrics]:
@@ -199,16 +198,6 @@ def make(
         return edits_lib.every_edit(functools.partial(draw, state.generator["params"]), batch, num_classes), {}
 
     return state_lib.Phase("student", init, step, sample, ("original",), lambda metrics: None)
-
-
-def _like(count: int, num_classes: int, spec: dataset.ImageSpec) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """Returns faces, times and labels of so many faces, as shapes."""
-    del num_classes
-    return (
-        jax.ShapeDtypeStruct((count, *spec.shape), jnp.float32),
-        jax.ShapeDtypeStruct((count,), jnp.float32),
-        jax.ShapeDtypeStruct((count,), jnp.int32),
-    )
 
 
 def draw_targets(labels: np.ndarray, num_classes: int, seed: int) -> np.ndarray:
