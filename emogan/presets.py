@@ -178,7 +178,7 @@ def flow() -> Config:
 def student() -> Config:
     """Returns a U-Net that learns the edits of the flow that ships with emogan, to make them in one evaluation.
 
-    Before its first step the flow edits each training face once. It has not been trained yet.
+    Before its first step the flow edits each training face once. It has only been tried (docs/recipes.md).
     """
     return Config(
         preset="student",
