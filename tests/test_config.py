@@ -8,6 +8,7 @@ import pytest
 
 from emogan import config as config_lib
 from emogan import presets
+from emogan.edit import model_file
 
 FIELDS = config_lib.flatten(config_lib.Config())
 NUMBERS = [name for name, value in FIELDS.items() if type(value) in (int, float)]
@@ -293,6 +294,17 @@ def test_fields_of_before_have_their_names_of_today():
     joint = found.joint
     assert (joint.r1_r2, joint.guidance, joint.residual, joint.warp_first) == (0.5, 3.0, 4.0, 0.1)
     assert found.translator.guidance_features is True
+
+
+def test_fields_that_no_longer_exist_are_left_out():
+    found = config_lib.from_json('{"student": {"edges": 10.0, "roughness": 0.05, "batch_size": 8}}')
+    assert found.student == config_lib.StudentConfig(batch_size=8)
+
+
+@pytest.mark.parametrize("name", model_file.SHIPPED)
+def test_the_cards_of_the_models_that_ship_have_a_configuration(name):
+    card = model_file.shipped(name).card
+    assert config_lib.of(card).phases == json.loads(card["config"])["phases"]
 
 
 def test_json_takes_an_integer_for_a_float():

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import jax
@@ -30,6 +30,7 @@ class StudentConfig:
     """Phase `student`: G begins as the teacher's network; D compares its edits with real faces of their targets."""
 
     recipe: ClassVar[state_lib.Recipe]
+    RENAMED: ClassVar[Mapping[str, str]] = dict.fromkeys(("edges", "r1_r2", "roughness"), "")
     teacher: str = "fer2013-flow"  # a flow: one that ships, a run's folder, or a model's file
     guidance: str = ""  # of the teacher, in place of its own `flow_edit.guidance`: one number, or one per emotion
     faces: int = 0  # training faces that the teacher edits, the first so many; 0 for all

@@ -36,7 +36,8 @@ def from_dict(cls: type, values: Any, prefix: str) -> Any:
     """Returns the dataclass of settings whose fields, and those of the dataclasses in it, are in a dictionary.
 
     Args:
-      cls: the dataclass; its `RENAMED`, if it has one, tells the names of today's fields by those of before.
+      cls: the dataclass; its `RENAMED`, if it has one, gives for each former name of a field the present one, or "" for
+        a field that no longer exists.
       values: what a file says; anything.
       prefix: of the fields' names in errors, such as "gan.".
 
@@ -47,7 +48,7 @@ def from_dict(cls: type, values: Any, prefix: str) -> Any:
         raise ValueError(f"{prefix or 'config'}: expected an object, found {values!r:.100}")
     fields = {field.name: field for field in dataclasses.fields(cls)}
     renamed = getattr(cls, "RENAMED", {})
-    values = {renamed.get(name, name): value for name, value in values.items()}
+    values = {renamed.get(name, name): value for name, value in values.items() if renamed.get(name, name)}
     if unknown := sorted(set(values) - set(fields)):
         name = prefix + untrusted.shown(unknown[0])
         raise ValueError(f"{name}: expected a field out of {', '.join(fields)}, found another")
