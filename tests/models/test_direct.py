@@ -73,7 +73,7 @@ def test_a_model_edits_and_is_exported(spec):
     network = unet.make(SETTINGS, 7, "float32")
     random = np.random.default_rng(2)
     first = unet.initialise(network, KEY, spec)
-    noisy = jax.tree.map(lambda leaf: leaf + random.normal(0, 0.05, leaf.shape).astype(np.float32), first)
+    noisy = jax.tree.map(lambda leaf: leaf + random.normal(0, 0.01, leaf.shape).astype(np.float32), first)
     model = models.make(config, emotions.EMOTIONS, {}, {"params": {"network": noisy}})
     faces = toyfaces.load("valid", 0, 2, spec=spec).images
     edited = model.faces(faces, "sad")
