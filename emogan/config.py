@@ -203,9 +203,9 @@ def last_phase(config: Config) -> str:
 
 def networks(config: Config) -> model_file.Networks:
     """Returns which networks the finished E and G of a run are."""
-    known = {"kind": RECIPES[last_phase(config)].editor, "image": config.data.spec}
-    fields = [field.name for field in dataclasses.fields(model_file.Networks)]
-    return model_file.Networks(**{name: known.get(name) or getattr(config, name) for name in fields})
+    given = {"kind": RECIPES[last_phase(config)].editor, "image": config.data.spec}
+    names = {field.name for field in dataclasses.fields(model_file.Networks)} - set(given)
+    return model_file.Networks(**given, **{name: getattr(config, name) for name in names})
 
 
 def share_epochs(config: Config, epochs: float) -> None:

@@ -240,7 +240,7 @@ class Editor:
         return jnp.concatenate(compiled.drawing(G, variables[1], latents, labels, strengths), axis=-1)
 
     def label(self, name: str) -> int:
-        """Returns the label of an emotion's name, in any case and, for the seven of FER2013, in either naming.
+        """Returns the label of an emotion's name, in any case; FER2013's seven have either of their names.
 
         Raises:
           ValueError: if no class has this name.

@@ -273,8 +273,13 @@ def make_features(settings: UNetConfig, num_classes: int, precision: str) -> Fea
 
 def answer_to(module: nn.Module, params: types.Params, x: types.Images, times: jax.Array, labels: jax.Array) -> Any:
     """Returns what a network answers to x_t = (1 - t) x + t n, which it is given with a variance of 1."""
-    variance = jnp.square((1.0 - times) * DEVIATION) + jnp.square(times)
-    return module.apply({"params": params}, x * jax.lax.rsqrt(variance)[:, None, None, None], times, labels)
+    return module.apply({"params": params}, x * jax.lax.rsqrt(_variance(times)), times, labels)
+
+
+def _variance(times: jax.Array) -> jax.Array:
+    """Returns the variance of x_t at times [B], [B, 1, 1, 1]."""
+    t = times[:, None, None, None]
+    return jnp.square((1.0 - t) * DEVIATION) + jnp.square(t)
 
 
 def velocity_of(module: UNet, params: types.Params) -> ode.Velocity:
@@ -286,8 +291,7 @@ def velocity_of(module: UNet, params: types.Params) -> ode.Velocity:
     """
 
     def velocity(x: types.Images, times: jax.Array, labels: jax.Array) -> types.Images:
-        t = times[:, None, None, None]
-        variance = jnp.square((1.0 - t) * DEVIATION) + jnp.square(t)
+        t, variance = times[:, None, None, None], _variance(times)
         estimate = x * (t - (1.0 - t) * DEVIATION**2) / variance
         answer = answer_to(module, params, x, times, labels)
         return estimate + DEVIATION * jax.lax.rsqrt(variance) * answer

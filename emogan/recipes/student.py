@@ -13,7 +13,7 @@ from flax import struct
 
 from emogan import losses
 from emogan.data import augment, dataset
-from emogan.edit import flow_editor, loading, model_file, pairs
+from emogan.edit import flow_editor, loading, pairs
 from emogan.models import direct, unet
 from emogan.recipes import edits as edits_lib
 from emogan.recipes import state as state_lib
@@ -216,9 +216,7 @@ def draw_references(labels: np.ndarray, targets: np.ndarray, seed: int) -> np.nd
     return chosen
 
 
-def _teacher(
-    config: "config_lib.Config", spec: dataset.ImageSpec, names: tuple[str, ...] = ()
-) -> flow_editor.FlowEditor:
+def _teacher(config: "config_lib.Config", data: dataset.Dataset) -> flow_editor.FlowEditor:
     """Returns the teacher, with the guidance of the settings.
 
     Raises:
@@ -231,21 +229,21 @@ def _teacher(
             f"student.teacher: expected a flow whose network is that of the student ({config.unet}), found "
             f"{settings.teacher}, of kind {teacher.networks.kind} ({teacher.networks.unet})"
         )
-    if teacher.spec != spec or (names and teacher.class_names != names):
+    if teacher.spec != data.spec or teacher.class_names != data.class_names:
         raise ValueError(
-            f"student.teacher: expected a model of {spec} faces with the classes {', '.join(names)}, "
+            f"student.teacher: expected a model of {data.spec} faces with the classes {', '.join(data.class_names)}, "
             f"found {settings.teacher}, of {teacher.spec} faces with {', '.join(teacher.class_names)}"
         )
     if not settings.guidance:
         return teacher
     edits = dataclasses.replace(teacher.networks.flow_edit, guidance=settings.guidance)
     networks = dataclasses.replace(teacher.networks, flow_edit=edits)
-    return loading.of(model_file.Model(networks, teacher.class_names, *teacher.variables, teacher.card))
+    return flow_editor.FlowEditor(networks, teacher.class_names, *teacher.variables, teacher.card)
 
 
 def _prepare(run: state_lib.Run, data: dataset.Dataset) -> dataset.Dataset:
     """Returns the data with a target label, the teacher's edit and a real face of the target for each face."""
-    teacher = _teacher(run.config, data.spec, data.class_names)
+    teacher = _teacher(run.config, data)
     count, seed = run.config.student.faces or len(data), run.config.seed
     targets = draw_targets(data.labels, len(data.class_names), seed)[:count]
     references = data.images[draw_references(data.labels, targets, seed)]
@@ -255,7 +253,8 @@ def _prepare(run: state_lib.Run, data: dataset.Dataset) -> dataset.Dataset:
 
 
 def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
-    teacher = lambda: _teacher(run.config, run.spec).variables[0]["params"]  # noqa: E731
+    # Checked by `_prepare`, which comes before the first step.
+    teacher = lambda: loading.load(run.config.student.teacher).variables[0]["params"]  # noqa: E731
     return make(run.config, run.num_classes, run.steps[name], teacher, run.spec), {}
 
 
