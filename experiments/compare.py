@@ -17,7 +17,7 @@ import numpy as np
 import script
 from absl import flags
 
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 from emogan.edit import editor, face_files, loading
 from emogan.evaluation import comparison, jobs, report, report_pictures, run_scores, tables
 from emogan.train import checkpoint, interrupt, loop, writers
@@ -35,7 +35,7 @@ GUIDANCE = script.define_path(
 )
 SCORE = flags.DEFINE_bool("score", True, "with --train: if not, leave WORKDIR/NAME.npz for evaluate.py --model")
 JOBS = flags.DEFINE_integer("jobs", 1, "with --train: how many to train at once, each in a process; for a GPU", 1)
-SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "with --train: held-out faces")
+SPLIT = flags.DEFINE_enum("split", "valid", dataset.HELD_OUT, "with --train: held-out faces")
 FACES = flags.DEFINE_integer("faces", 0, "with --train: score on so many held-out faces, the first; 0 for all", 0)
 SHOW = script.define_path("show", "", "an image, a folder of images or a .npy file: faces that the page shows edited")
 CAS = flags.DEFINE_bool("cas", False, "with --train: train small classifiers on edits and real faces (minutes)")

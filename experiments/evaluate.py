@@ -15,13 +15,14 @@ import script
 from absl import flags
 
 from emogan import config as config_lib
+from emogan.data import dataset
 from emogan.edit import model_file
 from emogan.evaluation import run_scores, tables
 from emogan.train import pipeline, writers
 from emogan.util import files, untrusted
 
 WORKDIR = script.define_path("workdir", "runs/quick", "a run's folder; without a run, where the report goes")
-SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
+SPLIT = flags.DEFINE_enum("split", "valid", dataset.HELD_OUT, "the held-out faces")
 DATA_DIR = script.define_path("data_dir", "", "where the data lie, if not where the run found them")
 DATASET = flags.DEFINE_string("dataset", "fer2013", "without a run: toyfaces, fer2013 or tfds:NAME")
 DATA_COUNT = flags.DEFINE_integer("data_count", 0, "without a run: how many toy faces, 0 for all", 0)

@@ -16,6 +16,7 @@ import script
 from absl import flags
 
 from emogan import config as config_lib
+from emogan.data import dataset
 from emogan.edit import model_file
 from emogan.evaluation import studies, study_answers, study_pictures, study_tables
 from emogan.train import writers
@@ -32,7 +33,7 @@ SOURCES = script.define_paths("sources", (), "with --images: places in the split
 EACH = flags.DEFINE_integer(
     "each", 6, "with --make: pictures of each emotion, of real faces and of each model", 1, 1000
 )
-SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "the held-out faces")
+SPLIT = flags.DEFINE_enum("split", "valid", dataset.HELD_OUT, "the held-out faces")
 DATASET = flags.DEFINE_string("dataset", "toyfaces", "with --images alone: toyfaces, fer2013 or tfds:NAME")
 DATA_DIR = script.define_path("data_dir", "", "where the data lie, if not where the run found them")
 DATA_COUNT = flags.DEFINE_integer("data_count", 0, "with --images alone: how many toy faces, 0 for all", 0)

@@ -11,6 +11,8 @@ from emogan import emotions
 
 SIZES = (32, 48, 64, 96, 128)  # pixels of a face's sides
 MOST_FACES = 250_000  # that a reader takes into memory, seven times FER2013: 0.6 GB of 48x48 gray
+# Splits that scores are measured on; docs/data.md says which data have which.
+HELD_OUT = ("valid", "public", "private", "test", "validation")
 
 
 @dataclasses.dataclass(frozen=True)

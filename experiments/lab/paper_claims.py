@@ -14,13 +14,14 @@ import flag_config
 import script
 from absl import flags
 
+from emogan.data import dataset
 from emogan.edit import loading
 from emogan.evaluation import claims
 from emogan.train import pipeline, run_folder
 from emogan.util import files
 
 WORKDIR = script.define_path("workdir", "runs/quick", "the folder of a finished run")
-SPLIT = flags.DEFINE_enum("split", "valid", ["valid", "public", "private", "test"], "which held-out faces")
+SPLIT = flags.DEFINE_enum("split", "valid", dataset.HELD_OUT, "which held-out faces")
 
 
 def main(_) -> None:

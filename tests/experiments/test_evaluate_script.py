@@ -273,6 +273,18 @@ def test_the_model_that_ships_is_scored_on_the_faces_that_it_was_kept_from(call_
     assert not (tmp_path / "new").exists()
 
 
+def test_a_validation_file_is_a_split_that_can_be_scored(call_script, few_faces, tmp_path):
+    header, *rows = (few_faces / "fer2013.csv").read_text().splitlines()
+    rows = [row.rpartition(",")[0] for row in rows]
+    for name, part in (("train", rows[:100]), ("val", rows[100:])):
+        (tmp_path / f"{name}.csv").write_text("\n".join([header.removesuffix(",Usage"), *part]))
+    arguments = ["--references", "--split=validation", f"--data_dir={tmp_path}", f"--workdir={tmp_path / 'new'}"]
+    result = call_script("evaluate.py", *arguments)
+    assert result.returncode == 0, result.stderr
+    found = tables.load(tmp_path / "new" / "evaluation" / "metrics.json")
+    assert (found["split"], found["faces"]) == ("validation", 20)
+
+
 def test_audit_of_fer2013_searches_what_is_held_out_in_what_is_trained_on(call_script, few_faces):
     result = call_script("audit.py", f"--data_dir={few_faces}")
     assert result.returncode == 0, result.stderr
