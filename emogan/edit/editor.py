@@ -134,18 +134,28 @@ class Editor:
         answer = answer.reshape(*answer.shape[: 2 if is_all(emotion) else 1], *faces.shape[1:])
         return answer if strength == 1.0 or self.warps else _between(faces, answer, strength)
 
-    def sequence(self, faces: np.ndarray, emotion: Emotion, strength: float = 1.0) -> np.ndarray:
+    def sequence(
+        self,
+        faces: np.ndarray,
+        emotion: Emotion,
+        strength: float = 1.0,
+        progress: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
         """Returns the edits of one person's faces in successive frames, which differ as little as the faces do.
 
         Args:
           faces: see the class.
           emotion: a name or a label.
           strength: as of `faces`.
+          progress: called with the number of faces that are done.
 
         Raises:
           ValueError: as `faces`.
         """
-        return self.faces(faces, emotion, strength=strength)
+        edits = self.faces(faces, emotion, strength=strength)
+        if progress:
+            progress(len(edits))
+        return edits
 
     def photo(
         self,

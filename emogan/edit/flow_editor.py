@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -88,14 +89,26 @@ class FlowEditor(editor.Editor):
         """
         return self._edited(faces, emotion, labels, strength, None)
 
-    def sequence(self, faces: np.ndarray, emotion: editor.Emotion, strength: float = 1.0) -> np.ndarray:
+    def sequence(
+        self,
+        faces: np.ndarray,
+        emotion: editor.Emotion,
+        strength: float = 1.0,
+        progress: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
         """Returns the edits of one person's faces in successive frames: all with the same noise and source emotion."""
         faces = checked.faces(faces, self.spec)
         if not len(faces):
             return self.faces(faces, emotion, strength=strength)
         few = faces[:: max(1, len(faces) // _ASKED)]
         label = np.bincount(self.source(few), minlength=len(self.class_names)).argmax()
-        return self._edited(faces, emotion, np.full(len(faces), label), strength, flow_edit.seeds(faces[:1]))
+        number, edits = flow_edit.seeds(faces[:1]), []
+        for start in range(0, len(faces), LARGEST_BATCH):
+            part = faces[start : start + LARGEST_BATCH]
+            edits.append(self._edited(part, emotion, np.full(len(part), label), strength, number))
+            if progress:
+                progress(start + len(part))
+        return np.concatenate(edits)
 
     def _edited(
         self, faces: np.ndarray, emotion: Wanted, labels: Wanted | None, strength: float, numbers: np.ndarray | None

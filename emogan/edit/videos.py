@@ -128,7 +128,8 @@ def write(
     tell, edits = note("editing"), []
     whole, done = sum(len(track) for track in followed), 0
     for i, track in enumerate(followed):
-        edits.append(_edited(model, np.stack(cuts[i]), emotion, strength, track))
+        tell_more = lambda more, done=done: tell(done + more, whole)  # noqa: E731
+        edits.append(_edited(model, np.stack(cuts[i]), emotion, strength, track, tell_more))
         cuts[i], done = [], done + len(track)
         tell(done, whole)
 
@@ -154,13 +155,20 @@ class _Edits:
     flows: np.ndarray | None
 
 
-def _edited(model: editor.Editor, before: np.ndarray, emotion: str, strength: float, track: tracks.Track) -> _Edits:
+def _edited(
+    model: editor.Editor,
+    before: np.ndarray,
+    emotion: str,
+    strength: float,
+    track: tracks.Track,
+    progress: Callable[[int], None],
+) -> _Edits:
     """Returns the edits of a track's faces, steadied over time and as strong as its weights say."""
     shown = track.weights > 0
     first, last = np.flatnonzero(shown)[[0, -1]]
     part = slice(int(first), int(last) + 1)
     change = np.zeros(before.shape, np.float32)
-    change[part] = model.sequence(before[part], emotion, strength).astype(np.float32) - before[part]
+    change[part] = model.sequence(before[part], emotion, strength, progress).astype(np.float32) - before[part]
     change = ndimage.gaussian_filter1d(change, _STEADY, axis=0, mode="nearest")
     weights = track.weights.reshape(-1, *(1,) * (before.ndim - 1))
     flows = None

@@ -14,6 +14,9 @@ import numpy as np
 from emogan.util import files, images
 
 _silent = False
+_REDRAWN = 0.5  # seconds between two states of a bar on a terminal
+_LINE_EACH = 30.0  # seconds between two lines of a progress that no terminal shows
+_WIDTH = 70  # characters of a bar's line, so that a shorter one covers a longer one
 
 
 def silence() -> None:
@@ -35,25 +38,32 @@ def warn(text: str) -> None:
 
 
 class Progress:
-    """A line on a terminal that is drawn over, for work that is not steps: reading or drawing data."""
+    """The progress of work that is not steps, on standard error: a bar on a terminal, else a line now and then.
+
+    Args:
+      what: the work, such as `editing`.
+    """
 
     def __init__(self, what: str):
         self._what = what
-        self._shown = 0.0
-        self._drawn = False
+        self._began = self._shown = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._shown < 0.5 and done < total:
+        """Shows that `done` parts of `total` are done, if the last time was long enough ago."""
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        ended = terminal and done >= total
+        if _silent or (now - self._shown < (_REDRAWN if terminal else _LINE_EACH) and not ended):
             return
         self._shown = now
-        if sys.stderr.isatty():
-            filled = 30 * done // max(total, 1)
+        total = max(total, 1)
+        left = f"{clock((now - self._began) * (total - done) / done)} left" if done else ""
+        if terminal:
+            filled = 30 * done // total
             bar = "#" * filled + "." * (30 - filled)
-            print(f"\r{self._what} [{bar}] {100 * done // max(total, 1):3d}%", end="", file=sys.stderr, flush=True)
-            self._drawn = True
-            if done >= total:
-                print(file=sys.stderr, flush=True)
+            line = f"{self._what} [{bar}] {100 * done // total:3d}%  {left}"
+            print(f"\r{line:<{_WIDTH}}", end="\n" if ended else "", file=sys.stderr, flush=True)
+        else:
+            print(f"{self._what} {100 * done // total}%  {left}", file=sys.stderr, flush=True)
 
 
 class Writer:

@@ -214,3 +214,10 @@ def test_the_faces_of_a_sequence_have_one_noise_and_one_source_emotion(model, fa
     np.testing.assert_array_equal(together[0], together[2])
     assert np.abs(model.sequence(frames, "happy", strength=0.0).astype(int) - frames).max() <= 1
     assert model.sequence(frames[:0], "happy").shape == (0, 48, 48)
+
+
+def test_a_long_sequence_says_how_far_it_is(model, faces, monkeypatch):
+    monkeypatch.setattr(flow_editor, "LARGEST_BATCH", 2)
+    told = []
+    model.sequence(np.repeat(faces[:1], 5, axis=0), "happy", progress=told.append)
+    assert told == [2, 4, 5]

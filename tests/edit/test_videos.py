@@ -26,7 +26,7 @@ class Darkens:
     spec, class_names, warps, blends, encoder_labels = dataset.FER2013, emogan.EMOTIONS, False, False, ""
     label = staticmethod(emogan.EMOTIONS.index)
 
-    def sequence(self, faces, emotion, strength):
+    def sequence(self, faces, emotion, strength, progress=None):
         return np.clip(faces.astype(int) - 60, 0, 255).astype(np.uint8)
 
 
@@ -101,7 +101,7 @@ def test_successive_edits_flicker_no_more_than_the_video_does(frames, tmp_path):
     still = write_clip(tmp_path / "still.mp4", np.stack([frames[0]] * COUNT))
 
     class Trembles(Darkens):
-        def sequence(self, faces, emotion, strength):
+        def sequence(self, faces, emotion, strength, progress=None):
             random = np.random.default_rng(0).normal(-60, 20, (len(faces), 1, 1))
             return np.clip(faces + random, 0, 255).astype(np.uint8)
 
@@ -150,7 +150,7 @@ def test_bad_files_end_in_a_line_and_leave_nothing(clip, frames, tmp_path):
 
 def test_a_model_that_fails_leaves_the_old_file(clip, tmp_path):
     class Fails(Darkens):
-        def sequence(self, faces, emotion, strength):
+        def sequence(self, faces, emotion, strength, progress=None):
             raise RuntimeError("fails")
 
     (tmp_path / "out.mp4").write_bytes(b"old")

@@ -4,6 +4,7 @@ import io
 import json
 import resource
 import struct
+import sys
 import threading
 import time
 
@@ -203,3 +204,29 @@ def test_clock_of_an_unknown_time():
 
 def test_describe_aligns_its_columns():
     assert writers.describe([("a", "one"), ("long", "two")]) == "a     one\nlong  two"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_shows_how_much_is_done_and_the_time_left(terminal, monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(writers.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    progress = writers.Progress("editing")
+    for done in range(101):
+        now[0] = 100.0 + done
+        progress(done, 100)
+    shown = capsys.readouterr().err
+    if terminal:
+        assert "editing [###############...............]  50%  0:50 left" in shown
+        assert "100%  0:00 left" in shown
+        assert shown.count("\n") == 1
+    else:
+        assert shown.splitlines() == ["editing 30%  1:10 left", "editing 60%  0:40 left", "editing 90%  0:10 left"]
+
+
+def test_progress_of_a_process_that_is_silent_is_not_shown(monkeypatch, capsys):
+    monkeypatch.setattr(writers, "_silent", True)
+    monkeypatch.setattr(writers, "_LINE_EACH", 0.0)
+    writers.Progress("editing")(1, 2)
+    assert capsys.readouterr().err == ""
