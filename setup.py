@@ -78,6 +78,7 @@ setuptools.setup(
             "pytest-xdist>=3.8",
             "pyyaml>=6.0",
             "ruff>=0.9",
+            "setuptools>=70.1",
             "scikit-learn>=1.5",
         ],
         "benchmark": [*TRAIN, "torch>=2.6"],

@@ -15,8 +15,12 @@ COMMANDS = {
     "study": ("study", "make and score a study of human viewers"),
     "figures": ("figures", "draw the figures of a run again"),
     "export": ("export", "write a model for JAX, ONNX or a web page"),
+    "model": ("export_model", "write E and G of a finished run as one small file with a card"),
     "audit": ("audit", "report duplicates and leakage in a data set"),
 }
+
+# The extra that a command needs, if it is not `train`.
+_EXTRAS = {"edit": "photos", "export": "export"}
 
 _READ_ALONE = (".mov", ".mkv", ".m4v", ".avi")  # videos that are not written; `videos` would import JAX
 
@@ -38,7 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = _scripts()
     sys.argv = [f"emogan {command}", *rest]
     sys.path.insert(0, str(folder))  # the scripts import the flags that lie beside them
-    runpy.run_path(str(folder / f"{COMMANDS[command][0]}.py"), run_name="__main__")
+    try:
+        script, named = folder / f"{COMMANDS[command][0]}.py", {"COMMAND": f"emogan {command}"}
+        runpy.run_path(str(script), init_globals=named, run_name="__main__")
+    except ModuleNotFoundError as error:
+        lacking = (error.name or "emogan").partition(".")[0]
+        if lacking == "emogan":  # a fault of the package itself
+            raise
+        parser.exit(
+            2,
+            f"error: emogan {command}: expected the package {lacking}, found none; "
+            f'pip install "emogan[{_EXTRAS.get(command, "train")}]"\n',
+        )
 
 
 def _edit_flags(arguments: Sequence[str]) -> list[str]:

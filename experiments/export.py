@@ -7,13 +7,11 @@ python experiments/export.py --workdir=fer2013 --format=web --output=page && pyt
 
 import pathlib
 
-import flag_config
 import script
 from absl import flags
 
 from emogan.edit import loading
 from emogan.export import card, jax_file, onnx_file, runtime, web
-from emogan.train import run_folder
 from emogan.util import files
 
 WORKDIR = script.define_path(
@@ -40,7 +38,7 @@ def main(_) -> None:
     model = loading.load(WORKDIR.value)
     if kind == "web":
         web.check_model(model)
-    about = {"commit": script.commit(), **_trained(pathlib.Path(WORKDIR.value))}
+    about = {"commit": script.commit()}
     if kind == "web":
         content = web.to_bytes(model)
         difference = web.largest_difference(content, model)
@@ -58,14 +56,5 @@ def main(_) -> None:
     print(f"see it: python -m http.server --directory {output}, then http://localhost:8000")
 
 
-def _trained(workdir: pathlib.Path) -> dict:
-    """Returns on what a run was trained, where its folder says it."""
-    try:
-        data = run_folder.read_about_data(workdir)
-    except FileNotFoundError:  # a model that comes with emogan has a name and no folder
-        return {}
-    return {"data": {name: data.get(name) for name in ("name", "split", "examples", "fingerprint")}}
-
-
 if __name__ == "__main__":
-    flag_config.run(main)
+    script.run(main)

@@ -6,6 +6,7 @@ import sigint  # first: an import may take seconds
 # isort: on
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -28,7 +29,17 @@ def run(main: Callable[[Sequence[str]], None], arguments: bool = False) -> None:
       arguments: whether there may be arguments that are no flags.
     """
     sigint.raise_it()
+    _name_the_command()
     app.run(lambda argv: _guarded(main, argv, arguments), flags_parser=_parse)
+
+
+def _name_the_command() -> None:
+    """Lets the help of a script that runs as `emogan COMMAND` show the command in its examples."""
+    module = sys.modules["__main__"]
+    command = getattr(module, "COMMAND", None)  # see emogan/__main__.py
+    if command and module.__doc__:
+        own = f"python experiments/{pathlib.Path(str(module.__file__)).name}"
+        module.__doc__ = module.__doc__.replace(own, command)
 
 
 def fail(*messages: object) -> None:
@@ -134,6 +145,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
     except flags.UnrecognizedFlagError as error:
         fail(hints.unknown_flag(error.flagname, argv[1:]))
     except flags.Error as error:
+        lacking = re.search(r"Flag (--\w+) must have a value other than None", str(error))
+        if lacking:
+            fail(f"{lacking[1]}: expected a value, found none; --help lists the flags")
         fail(f"{error}; --help lists the flags")
     # ml_collections answers an unknown preset, and a wrong kind of value, with these.
     except (AttributeError, KeyError, ValueError, TypeError) as error:

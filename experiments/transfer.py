@@ -1,5 +1,7 @@
 """Changes the emotion on the faces in photographs, or on faces that are already cropped.
 
+emogan edit photo.jpg happy happy.jpg, in short, or:
+
 python experiments/transfer.py --input=photo.jpg --emotion=happy --output=happy.jpg
 python experiments/transfer.py --input=photo.jpg --emotion=all --output=strip.png
 python experiments/transfer.py --input=photo.jpg --emotion=neutral:happy --output=smile.gif

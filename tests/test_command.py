@@ -54,6 +54,16 @@ def test_each_command_has_its_script():
         assert about
 
 
+def test_help_shows_the_command_and_a_flag_that_lacks_is_named(tmp_path):
+    done = call("edit", "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "emogan edit --input=photo.jpg --emotion=happy --output=happy.jpg" in done.stdout
+    assert "experiments/transfer.py --" not in done.stdout
+    done = call("edit", "face.png", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: --emotion: expected a value, found none; --help lists the flags\n"
+
+
 def test_an_edit_is_one_line(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     PIL.Image.fromarray(pixels).save(tmp_path / "face.png")

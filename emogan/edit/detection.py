@@ -205,6 +205,6 @@ def _detector() -> Any:
         import cv2
     except ImportError as error:
         raise ValueError(
-            f"expected OpenCV to find faces in photographs, found none ({error}): pip install -e '.[photos]'"
+            f'expected OpenCV to find faces in photographs, found none ({error}): pip install "emogan[photos]"'
         ) from error
     return cv2.FaceDetectorYN.create(str(NETWORK), "", (320, 320), _LEAST, OVERLAP, _MOST)

@@ -162,7 +162,7 @@ class FlowEditor(editor.Editor):
         """Raises ValueError: an edit by a flow is many calls of its network, of which files hold only `velocity`."""
         raise ValueError(
             "expected a model whose edit is G(E(x) | y), found a flow (phases=flow), which only --format=web exports; "
-            "use transfer.py or emogan.load(workdir).faces"
+            "use emogan edit or emogan.load(workdir).faces"
         )
 
     def velocity(

@@ -34,10 +34,10 @@ def load(source: str | pathlib.Path = model_file.DEFAULT) -> editor.Editor:
         if not (path / "config.json").exists():
             raise FileNotFoundError(
                 f"{path}: expected {known}, the folder of a finished run, or a model's .npz, found none; train one by "
-                "experiments/train.py --workdir=..."
+                "emogan train --workdir=..."
             )
         raise FileNotFoundError(
-            f"{path}: expected {model_file.FILE} of a finished run, found none; run experiments/train.py with the "
+            f"{path}: expected {model_file.FILE} of a finished run, found none; run emogan train with the "
             f"flags of this run and --workdir={path}, which ends its training, or writes the file where that has ended"
         )
     return of(model_file.read(path / model_file.FILE))

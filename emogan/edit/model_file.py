@@ -79,7 +79,7 @@ def read(path: pathlib.Path) -> Model:
       FileNotFoundError: if there is no such file.
       ValueError: if it is no model, or was changed.
     """
-    return weights.load(path, _make, "a model", "a finished run has one, and experiments/export_model.py makes one")
+    return weights.load(path, _make, "a model", "a finished run has one, and emogan model makes one")
 
 
 def write(

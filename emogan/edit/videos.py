@@ -373,5 +373,5 @@ def _av() -> Any:
     try:
         import av
     except ImportError as error:
-        raise ValueError(f"expected PyAV for videos, found none ({error}): pip install -e '.[video]'") from error
+        raise ValueError(f'expected PyAV for videos, found none ({error}): pip install "emogan[video]"') from error
     return av

@@ -97,7 +97,7 @@ def packaged(data_name: str) -> Judge:
     if data_name not in _PACKAGED:
         raise ValueError(
             f"expected data with a judge of their own ({' or '.join(_PACKAGED)}), found {data_name}; train one with "
-            "experiments/train.py --config=judge --dataset=... and give its folder as --judge"
+            "emogan train --config=judge --dataset=... and give its folder as --judge"
         )
     with resources.as_file(resources.files("emogan") / "assets" / f"{_PACKAGED[data_name]}.npz") as path:
         return from_file(path)

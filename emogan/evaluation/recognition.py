@@ -13,7 +13,7 @@ import PIL.Image
 
 from emogan.evaluation import identity, methods, real_faces, scores
 
-EXTRA = 'pip install -e ".[identity]"'
+EXTRA = 'pip install "emogan[identity]"'
 MOST = 200  # faces that are looked at, and edits of a method
 SMALL_GALLERY = 64
 

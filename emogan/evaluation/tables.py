@@ -61,12 +61,12 @@ def load(path: pathlib.Path) -> dict[str, Any]:
       ValueError: if it is no JSON, or `check` refuses it.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"expected a result, found no file {path}; run experiments/evaluate.py --workdir=...")
+        raise FileNotFoundError(f"expected a result, found no file {path}; run emogan evaluate --workdir=...")
     try:
         result = untrusted.from_json(untrusted.read_text(path))
     except ValueError as error:
         why = untrusted.reason(error)
-        raise ValueError(f"expected JSON, found {path} broken ({why}); run experiments/evaluate.py again") from error
+        raise ValueError(f"expected JSON, found {path} broken ({why}); run emogan evaluate again") from error
     if isinstance(result, dict) and "contestants" in result:  # as files of before 2026-11-29 call them
         result["methods"] = result.pop("contestants")
     check(result, str(path))
@@ -83,7 +83,7 @@ def check(result: Any, where: str = "the result") -> None:
     def need(holds: bool, expected: str, found: Any) -> None:
         if not holds:
             shown = untrusted.shown(found)
-            raise ValueError(f"expected {expected}, found {shown} in {where}; run experiments/evaluate.py again")
+            raise ValueError(f"expected {expected}, found {shown} in {where}; run emogan evaluate again")
 
     need(isinstance(result, dict), "a JSON object", type(result).__name__)
     need(result.get("format") == FORMAT, f"format {FORMAT}", f"format {result.get('format')}")

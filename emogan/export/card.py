@@ -50,7 +50,6 @@ def describe(model: editor.Editor, about: Mapping[str, Any]) -> dict[str, Any]:
             "phases": whole.phases,
             "preset": whole.preset,
             "config": config,
-            # A model that ships knows it; of a run, it is in the run's folder.
             **({"data": model.card["data"]} if "data" in model.card else {}),
             **about,
         },

@@ -107,9 +107,7 @@ def load(path: str | pathlib.Path) -> PortableModel:
     """
     path = pathlib.Path(path)
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: expected a model of --format=jax, found none; make one by experiments/export.py"
-        )
+        raise FileNotFoundError(f"{path}: expected a model of --format=jax, found none; make one by emogan export")
     try:
         most = len(_MAGIC) + _LENGTH + untrusted.MOST_TEXT + MOST_BODY
         return from_bytes(untrusted.read_bytes(path, most))

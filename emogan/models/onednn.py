@@ -33,7 +33,7 @@ LIBRARY, HEADERS = "onednn-cpu-gomp", "onednn-devel-cpu-gomp"
 COMPILERS = ("g++", "c++", "clang++")
 FLAGS = ("-O2", "-std=c++17", "-fPIC", "-shared", "-w")
 _TARGET = "emogan_convolve"
-_INSTALL = "pip install -e '.[cpu]'"
+_INSTALL = 'pip install "emogan[cpu]"'
 
 
 class Kind(enum.IntEnum):

@@ -60,7 +60,7 @@ def _read(path: pathlib.Path, parse: Callable[[str], Any]) -> Any:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
             f"{path.parent}: expected a run's folder, found no {path.name} in it; "
-            "make one with experiments/train.py --workdir=..."
+            "make one with emogan train --workdir=..."
         ) from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

@@ -56,7 +56,7 @@ def check_devices() -> None:
         told = untrusted.escaped(" ".join(str(error).split())).partition(" (set JAX_PLATFORMS")[0]
         raise ValueError(
             f"JAX_PLATFORMS={asked}: expected a device of this platform, found none{told and f' ({told})'}; leave "
-            "JAX_PLATFORMS out to use what is there, or for a GPU of NVIDIA pip install -e '.[gpu]'"
+            'JAX_PLATFORMS out to use what is there, or for a GPU of NVIDIA pip install "emogan[gpu]"'
         ) from error
 
 

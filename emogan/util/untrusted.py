@@ -241,7 +241,7 @@ def _unknown(path: pathlib.Path) -> tuple[str, str]:
     if head[4:8] == b"ftyp" and (b"avif" in kinds or b"avis" in kinds):
         return "an AVIF, which this Pillow does not read", f"pip install -U pillow, or {_SAVE_IT}"
     if head[4:8] == b"ftyp" and any(kind in kinds for kind in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")):
-        return "a HEIC, which needs pillow-heif", f"pip install -e '.[heic]', or {_SAVE_IT}"
+        return "a HEIC, which needs pillow-heif", f'pip install "emogan[heic]", or {_SAVE_IT}'
     return "a file that is no image", _SAVE_IT
 
 

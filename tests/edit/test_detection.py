@@ -154,5 +154,5 @@ except ValueError as error:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("expected OpenCV to find faces in photographs, found none (")
-    assert done.stdout.endswith("pip install -e '.[photos]'\n")
+    assert done.stdout.endswith('pip install "emogan[photos]"\n')
     assert done.stdout.count("\n") == 1

@@ -180,7 +180,7 @@ except ValueError as error:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("expected PyAV for videos, found none (")
-    assert done.stdout.endswith("pip install -e '.[video]'\n")
+    assert done.stdout.endswith('pip install "emogan[video]"\n')
     assert done.stdout.count("\n") == 1
 
 

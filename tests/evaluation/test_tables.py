@@ -239,7 +239,7 @@ def test_result_comes_back_from_its_file(tmp_path):
 
 
 def test_missing_file_is_told_with_what_to_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"metrics.json; run experiments/evaluate.py --workdir=") as caught:
+    with pytest.raises(FileNotFoundError, match=r"metrics.json; run emogan evaluate --workdir=") as caught:
         tables.load(tmp_path / "metrics.json")
     assert "\n" not in str(caught.value)
 

@@ -69,7 +69,7 @@ CASES = {
         "run",
         deep_result,
         "expected format 2, found format {{'" + "a" * 111 + "... in {}/evaluation/metrics.json; "
-        "run experiments/evaluate.py again",
+        "run emogan evaluate again",
     ),
     "array": (
         ["evaluate.py", "--dataset=toyfaces", "--workdir=new", "--images={0}", "--labels={0}"],

@@ -77,7 +77,7 @@ def test_a_platform_without_a_device_ends_in_one_line(quick_environment, tmp_pat
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"error: JAX_PLATFORMS={platform}: expected a device of this platform, found none")
-    assert line.endswith("or for a GPU of NVIDIA pip install -e '.[gpu]'")
+    assert line.endswith('or for a GPU of NVIDIA pip install "emogan[gpu]"')
     assert not list(tmp_path.iterdir())
 
 

@@ -272,7 +272,7 @@ def bad(inputs, trained_workdir, tmp_path_factory):
     ("name", "parts"),
     [
         ("no workdir", ["absent: expected fer2013 or fer2013-flow, the folder of a finished run"]),
-        ("no run", ["expected fer2013 or fer2013-flow, the folder of a finished run", "experiments/train.py"]),
+        ("no run", ["expected fer2013 or fer2013-flow, the folder of a finished run", "emogan train"]),
         ("no input", ["absent.png: expected an image, a folder of images or a .npy file, found nothing"]),
         ("no image", ["bad.png: expected an image, found"]),
         ("cut image", ["cut.png: expected an image, found"]),
@@ -303,7 +303,7 @@ def bad(inputs, trained_workdir, tmp_path_factory):
         ("picture as way", ["--output: expected --emotion=FROM:TO for an animation, found happy for"]),
         ("frames", ["--frames: expected 2 to 240, found 1"]),
         ("crop", ["flag --crop=tight: value should be one of <auto|none|detect>"]),
-        ("no emotion", ["--emotion must have a value"]),
+        ("no emotion", ["--emotion: expected a value, found none"]),
         ("unknown flag", ["--colour=red: expected a flag, found none of this name; --help lists the flags"]),
     ],
 )

@@ -232,7 +232,7 @@ def box(brand, *compatible):
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (box(b"heic", b"mif1", b"heic"), "a HEIC, which needs pillow-heif; pip install -e '.[heic]', or save it as"),
+        (box(b"heic", b"mif1", b"heic"), 'a HEIC, which needs pillow-heif; pip install "emogan[heic]", or save it as'),
         (box(b"mif1", b"mif1", b"avif"), "an AVIF, which this Pillow does not read; pip install -U pillow, or save it"),
         (box(b"isom", b"mp42"), "a file that is no image; save it as 8-bit PNG or JPEG, or leave it out"),
     ],

@@ -93,7 +93,7 @@ def look_around(options: Options, say: Callable[[str], None]) -> Context:
         about["jax"] = worker.call("about")
     variants: tuple[str, ...] = ()
     if "torch" in options.peers and not machine.has_torch():
-        about["torch"] = "left out: PyTorch is not installed; pip install emogan[benchmark]"
+        about["torch"] = 'left out: PyTorch is not installed; pip install "emogan[benchmark]"'
         say(f"torch {about['torch']}")
     elif "torch" in options.peers:
         with workers.Worker("benchmarking.torch_peer:About", options.settings()) as worker:

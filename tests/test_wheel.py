@@ -1,0 +1,94 @@
+"""The wheel that `pip install` gets: what is in it, and what it does where only the plain requirements are installed."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import PIL.Image
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).parents[1]
+BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
+# What a plain installation does not bring, and what a script may try to import of it.
+ABSENT = ("ml_collections", "matplotlib", "tensorflow_datasets", "tensorboardX", "skimage", "cv2", "onnx", "av")
+BLOCK = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The folder in which the wheel is unpacked."""
+    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    for name in ("emogan", "experiments"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, str(folder)], cwd=source, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(folder / done.stdout.splitlines()[-1]) as file:
+        file.extractall(folder / "installed")
+    (folder / "installed" / "sitecustomize.py").write_text(BLOCK.format(absent=ABSENT))
+    return folder / "installed"
+
+
+def call(wheel, *arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "emogan", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(wheel), "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_wheel_holds_what_edits_trains_and_scores_and_nothing_else(wheel):
+    files = {str(path.relative_to(wheel)) for path in wheel.rglob("*") if path.is_file()}
+    for name in ("experiments/transfer.py", "models/onednn.cc", "assets/yunet.onnx", "assets/emogan_fer2013_flow.npz"):
+        assert f"emogan/{name}" in files
+    for folder in ("web", "study"):
+        assert {path.name for path in (REPOSITORY / "emogan" / "assets" / folder).iterdir()} <= {
+            pathlib.Path(name).name for name in files if name.startswith(f"emogan/assets/{folder}/")
+        }
+    assert not [name for name in files if "/lab/" in name or "/tests/" in name or "benchmark" in name]
+    assert {name.partition("/")[0] for name in files if "dist-info" not in name} == {"emogan", "sitecustomize.py"}
+
+
+def test_a_plain_installation_edits_a_face_and_exports_a_model(wheel, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    PIL.Image.fromarray(pixels).save(tmp_path / "face.png")
+    done = call(wheel, "edit", "face.png", "happy", "--crop=none", "--workdir=fer2013", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "1 face, happy: wrote face_happy.png\n"), done.stderr
+    done = call(wheel, "export", "--workdir=fer2013", "--format=jax", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "emogan.jax").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "compare", "study", "figures", "audit", "model"])
+def test_what_a_plain_installation_lacks_is_one_line(wheel, command, tmp_path):
+    done = call(wheel, command, "--help", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: emogan {command}: expected the package ml_collections, found none; "
+        'pip install "emogan[train]"\n'
+    )
+
+
+def test_photographs_need_an_extra_and_say_it(wheel, tmp_path):
+    PIL.Image.new("RGB", (300, 300)).save(tmp_path / "photo.jpg")
+    done = call(wheel, "edit", "photo.jpg", "happy", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith('pip install "emogan[photos]"\n')
+    assert len(done.stderr.splitlines()) == 1
