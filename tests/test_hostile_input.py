@@ -7,7 +7,7 @@ import tempfile
 import hypothesis
 import pytest
 from hypothesis import strategies
-from support import cases, fuzz, hostile
+from support import cases, fuzzer, hostile
 
 FAULTY = """
 def make(random, folder):
@@ -65,24 +65,24 @@ def test_refusal_of_two_lines_or_without_what_was_expected_is_a_fault():
 @pytest.mark.parametrize(
     ("read", "limits", "fault"),
     [
-        ("__import__('time').sleep(60)", fuzz.Limits(seconds=2.0), "input 0: no answer within 2 s"),
-        ("bytearray(1 << 30)", fuzz.Limits(memory_mib=256), "input 0: MemoryError: "),
-        ("__import__('os')._exit(7)", fuzz.Limits(), "input 0: the process ended with status 7"),
-        ("{}['x']", fuzz.Limits(), "input 0: KeyError: 'x'"),
+        ("__import__('time').sleep(60)", fuzzer.Limits(seconds=2.0), "input 0: no answer within 2 s"),
+        ("bytearray(1 << 30)", fuzzer.Limits(memory_mib=256), "input 0: MemoryError: "),
+        ("__import__('os')._exit(7)", fuzzer.Limits(), "input 0: the process ended with status 7"),
+        ("{}['x']", fuzzer.Limits(), "input 0: KeyError: 'x'"),
     ],
 )
 def test_fault_is_told_and_its_input_is_kept(read, limits, fault, tmp_path, monkeypatch):
     # The reader's process imports this module by the name of its folder's file.
     (tmp_path / "faulty_cases.py").write_text(FAULTY.format(read=read))
     monkeypatch.syspath_prepend(tmp_path)
-    tally = fuzz.run("faulty", 3, 0, tmp_path / "kept", limits, lambda *_: None, makers="faulty_cases")
+    tally = fuzzer.run("faulty", 3, 0, tmp_path / "kept", limits, lambda *_: None, makers="faulty_cases")
     assert tally.fault.startswith(fault)
     assert (tmp_path / "kept" / "input").read_text() == "at fault"
 
 
 def test_whole_run_without_a_fault_leaves_nothing(tmp_path):
     seen = []
-    tally = fuzz.run("arrays", 20, 0, tmp_path / "x", fuzz.Limits(), lambda *count: seen.append(count))
+    tally = fuzzer.run("arrays", 20, 0, tmp_path / "x", fuzzer.Limits(), lambda *count: seen.append(count))
     assert (tally.inputs, tally.fault) == (20, "")
     assert seen[-1] == (20, 20)
     assert tally.accepted > 0

@@ -9,7 +9,9 @@ import sys
 import pytest
 
 import emogan
+from emogan import __main__ as command
 
+REPOSITORY = pathlib.Path(__file__).parents[1]
 PACKAGE = pathlib.Path(emogan.__file__).parent
 
 # A package imports what stands above it, and nothing below. Files of one package may import each other, but not in a
@@ -85,7 +87,11 @@ def test_every_package_is_one_that_setuptools_finds():
 
 
 def test_no_module_has_the_name_of_another():
-    count = collections.Counter(name.rpartition(".")[2] for name in MODULES)
+    elsewhere = [*REPOSITORY.glob("experiments/**/*.py"), *REPOSITORY.glob("tests/support/*.py")]
+    # A script that users run has the name of its command, also where a package has it.
+    scripts = {f"{name}.py" for name, _ in command.COMMANDS.values()}
+    names = [path.stem for path in elsewhere if path.name not in scripts]
+    count = collections.Counter([*names, *(name.rpartition(".")[2] for name in MODULES)])
     assert [name for name, times in count.items() if times > 1] == []
 
 

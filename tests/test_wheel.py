@@ -1,4 +1,4 @@
-"""The wheel that `pip install` gets: what is in it, and what it does where only the plain requirements are installed."""
+"""The wheel that `pip install` gets: what is in it, and what it does with the plain requirements only."""
 
 import os
 import pathlib
@@ -81,8 +81,7 @@ def test_what_a_plain_installation_lacks_is_one_line(wheel, command, tmp_path):
     done = call(wheel, command, "--help", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"error: emogan {command}: expected the package ml_collections, found none; "
-        'pip install "emogan[train]"\n'
+        f'error: emogan {command}: expected the package ml_collections, found none; pip install "emogan[train]"\n'
     )
 
 

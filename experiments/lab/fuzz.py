@@ -15,15 +15,15 @@ import sys
 import flag_config
 import script
 from absl import flags
-from support import cases, fuzz
+from support import cases, fuzzer
 
 from emogan.train import writers
 from emogan.util import files
 
 INPUTS = flags.DEFINE_integer("inputs", 10_000, "how many inputs, shared out among the readers", 1)
 SEED = flags.DEFINE_integer("seed", 0, "of the inputs", 0)
-SECONDS = flags.DEFINE_float("seconds", fuzz.Limits.seconds, "the longest that an input may take", 0.0)
-MEMORY = flags.DEFINE_integer("memory", fuzz.Limits.memory_mib, "MiB that a reader may take beyond its start", 64)
+SECONDS = flags.DEFINE_float("seconds", fuzzer.Limits.seconds, "the longest that an input may take", 0.0)
+MEMORY = flags.DEFINE_integer("memory", fuzzer.Limits.memory_mib, "MiB that a reader may take beyond its start", 64)
 OUTPUT = script.define_path("output", "fuzz", "a new folder for inputs at fault")
 
 
@@ -32,12 +32,12 @@ def main(_) -> None:
     if output.exists():
         raise ValueError(f"--output: expected a folder that is not there yet, found {output}; choose another")
     files.check_folder(output)
-    limits = fuzz.Limits(SECONDS.value, MEMORY.value)
+    limits = fuzzer.Limits(SECONDS.value, MEMORY.value)
     each = -(-INPUTS.value // len(cases.MAKERS))
     tallies = []
     for reader in cases.MAKERS:
         folder = output / reader.replace(" ", "_")
-        tally = fuzz.run(reader, each, SEED.value, folder, limits, writers.Progress(reader))
+        tally = fuzzer.run(reader, each, SEED.value, folder, limits, writers.Progress(reader))
         tallies.append(tally)
         writers.say(f"{reader}: {tally.inputs} inputs, {tally.fault or 'no fault'}")
     print(f"\nemogan {script.commit()}, seed {SEED.value}, at most {limits.seconds:g} s and {limits.memory_mib} MiB")

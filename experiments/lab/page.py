@@ -19,6 +19,7 @@ import statistics
 import tempfile
 import time
 
+import browser
 import PIL.Image
 import script
 import skimage.data
@@ -26,7 +27,7 @@ from absl import flags
 from benchmarking import machine
 
 from emogan.edit import loading, model_file
-from emogan.export import browser, runtime, web
+from emogan.export import runtime, web
 from emogan.train import writers
 from emogan.util import files
 

@@ -10,13 +10,13 @@ import beside  # noqa: F401
 import json
 import pathlib
 
+import claims
 import flag_config
 import script
 from absl import flags
 
 from emogan.data import dataset
 from emogan.edit import loading
-from emogan.evaluation import claims
 from emogan.train import pipeline, run_folder
 from emogan.util import files
 

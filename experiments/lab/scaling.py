@@ -19,12 +19,12 @@ import pathlib
 
 import script
 from absl import flags
-from benchmarking import equality, scaling, scaling_model, workers
+from benchmarking import equality, scaling_model, scaling_runs, workers
 
 from emogan.train import writers
 from emogan.util import files
 
-DEFAULTS = scaling.Options()
+DEFAULTS = scaling_runs.Options()
 OUTPUT = script.define_path("output", "runs/scaling", "the folder for the report")
 DEVICES = flags.DEFINE_list("devices", [str(count) for count in DEFAULTS.devices], "how many share a step")
 BATCH_SIZES = flags.DEFINE_list(
@@ -32,8 +32,8 @@ BATCH_SIZES = flags.DEFINE_list(
     [str(size) for size in DEFAULTS.batch_sizes],
     "faces a step: of all devices in strong scaling, of each in weak scaling",
 )
-MODES = flags.DEFINE_list("modes", list(DEFAULTS.modes), f"some of {', '.join(scaling.MODES)}")
-SCALING = flags.DEFINE_list("scaling", list(DEFAULTS.scaling), f"some of {', '.join(scaling.KINDS)}")
+MODES = flags.DEFINE_list("modes", list(DEFAULTS.modes), f"some of {', '.join(scaling_runs.MODES)}")
+SCALING = flags.DEFINE_list("scaling", list(DEFAULTS.scaling), f"some of {', '.join(scaling_runs.KINDS)}")
 WIDTH = flags.DEFINE_integer("width", DEFAULTS.width, "of the networks; the model's are of full width")
 STEPS = flags.DEFINE_integer("steps", DEFAULTS.steps, "of a turn")
 ROUNDS = flags.DEFINE_integer("rounds", DEFAULTS.rounds, "how often each point has its turn")
@@ -51,7 +51,7 @@ def main(_) -> None:
     output = pathlib.Path(OUTPUT.value)
     files.check_folder(output)
     try:
-        options = scaling.Options(
+        options = scaling_runs.Options(
             devices=_whole_numbers("devices", DEVICES.value),
             batch_sizes=_whole_numbers("batch_sizes", BATCH_SIZES.value),
             modes=tuple(MODES.value),
@@ -61,7 +61,7 @@ def main(_) -> None:
             steps=STEPS.value,
             precision=PRECISION.value,
         )
-        for path in scaling.run(options, output, script.commit(), writers.say):
+        for path in scaling_runs.run(options, output, script.commit(), writers.say):
             writers.say(f"wrote {path}")
     except (equality.Unequal, workers.WorkerError) as error:
         script.fail(error)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
-from support import models
+from support import tiny_models
 
 import emogan
 from emogan import config as config_lib
@@ -38,7 +38,7 @@ def make_model(class_names=emogan.EMOTIONS, **model) -> emogan.Editor:
         module = make(config.model, len(class_names))
         shapes = jax.eval_shape(functools.partial(module.init, train=False), jax.random.key(0), x, labels)
         variables.append(jax.tree_util.tree_map_with_path(draw, shapes))
-    return models.make(config, class_names, *variables)
+    return tiny_models.make(config, class_names, *variables)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support import models
+from support import tiny_models
 
 import emogan
 from emogan import config as config_lib
@@ -42,7 +42,7 @@ def test_a_way_goes_in_even_steps_from_the_one_face_to_the_other(model, faces):
 def test_only_an_encoder_that_is_told_what_a_face_wears_is_refused():
     for phases in ("joint", "gan,encoder"):
         config = config_lib.Config(phases=phases, model=config_lib.ModelConfig(width=4, encoder_labels=True))
-        model = models.make(config, emogan.EMOTIONS, {}, {})
+        model = tiny_models.make(config, emogan.EMOTIONS, {}, {})
         if phases == "joint":  # whose E has no use for it
             emotion_spec.check(model, "happy", 2)
             continue

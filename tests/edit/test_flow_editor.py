@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import models
+from support import tiny_models
 
 import emogan
 from emogan import config as config_lib
@@ -39,7 +39,7 @@ def params(quick_compilation):
 
 @pytest.fixture(scope="module")
 def model_of(params):
-    return lambda **edits: models.make(tiny_config(**edits), emogan.EMOTIONS, {"params": params}, {})
+    return lambda **edits: tiny_models.make(tiny_config(**edits), emogan.EMOTIONS, {"params": params}, {})
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_seed_is_that_of_the_configuration(model, model_of, faces):
 def test_inverse_holds_to_40_dB_at_the_default_steps(params, faces):
     # A velocity of random weights is rough where a face is nearly flat; a learnt one is smoother.
     gentle = {**params, "velocity": jax.tree.map(lambda leaf: 0.3 * leaf, params["velocity"])}
-    model = models.make(tiny_config(), emogan.EMOTIONS, {"params": gentle}, {})
+    model = tiny_models.make(tiny_config(), emogan.EMOTIONS, {"params": gentle}, {})
     noise = model.encode(faces)
     assert noise.shape == (3, 48, 48, 1)
     assert np.abs(noise - np.asarray(images.to_float(faces))).mean() > 0.05

@@ -11,7 +11,7 @@ import skimage.color
 import skimage.data
 import skimage.transform
 from scipy import ndimage
-from support import models
+from support import tiny_models
 
 import emogan
 from emogan import config as config_lib
@@ -34,7 +34,7 @@ def model():
         joint=config_lib.JointConfig(guidance=0.0),
     )
     state = joint.make(config, 7, 1, np.ones(7), {}).init(jax.random.key(0))
-    return models.make(config, emogan.EMOTIONS, state.best_encoder, state.generator)
+    return tiny_models.make(config, emogan.EMOTIONS, state.best_encoder, state.generator)
 
 
 @pytest.fixture(scope="module")
@@ -149,4 +149,4 @@ def test_flow_and_paint_make_the_edit():
     apart = np.abs(model.faces(faces, "all").astype(float) - faces)[..., 4:-4, 4:-4]
     assert bent.mean() < 0.8 * apart.mean()  # what is left to paint once the face is bent
     # One with a latent vector warps nothing, whatever its weights.
-    assert models.make(config_lib.Config(), emogan.EMOTIONS, {}, {}).displacement(faces, "happy") is None
+    assert tiny_models.make(config_lib.Config(), emogan.EMOTIONS, {}, {}).displacement(faces, "happy") is None

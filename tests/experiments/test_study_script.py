@@ -4,11 +4,11 @@ import contextlib
 import json
 import shutil
 
+import browser as browser_lib
 import numpy as np
 import pytest
 
 from emogan.data import toyfaces
-from emogan.export import browser as browser_lib
 
 COUNT = 300
 

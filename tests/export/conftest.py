@@ -3,17 +3,18 @@
 import contextlib
 import functools
 
+import browser
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import models
+from support import tiny_models
 
 import emogan
 from emogan import config as config_lib
 from emogan import presets
 from emogan.data import toyfaces
-from emogan.export import browser, runtime
+from emogan.export import runtime
 from emogan.models import dcgan, translator, unet
 from emogan.util import files
 
@@ -55,7 +56,7 @@ def make_model(config: config_lib.Config) -> emogan.Editor:
         init = functools.partial(make(sizes, 7).init, train=False)
         shapes = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *shape)), jnp.zeros((1,), jnp.int32))
         variables.append(jax.tree_util.tree_map_with_path(draw, shapes))
-    return models.make(config, emogan.EMOTIONS, *variables)
+    return tiny_models.make(config, emogan.EMOTIONS, *variables)
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -85,7 +86,7 @@ def flow_model():
     random = np.random.default_rng(1)
     first = unet.initialise(unet.make(config.unet, 7, "float32"), jax.random.key(0))
     params = jax.tree.map(lambda leaf: leaf + random.normal(0, 0.1, leaf.shape).astype(np.float32), first)
-    return models.make(config, emogan.EMOTIONS, {"params": params}, {})
+    return tiny_models.make(config, emogan.EMOTIONS, {"params": params}, {})
 
 
 @pytest.fixture(scope="session")

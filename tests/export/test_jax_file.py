@@ -9,7 +9,7 @@ import jax
 import jax.export
 import numpy as np
 import pytest
-from support import models
+from support import tiny_models
 
 import emogan
 from emogan import config as config_lib
@@ -111,7 +111,7 @@ def test_an_encoder_of_worn_labels_is_refused(main_model):
     if main_model.networks.kind == "translator":
         pytest.skip("it has no such encoder")
     config = config_lib.Config(model=config_lib.ModelConfig(width=4, latent_size=8, encoder_labels=True))
-    model = models.make(config, emogan.EMOTIONS, *main_model.variables)
+    model = tiny_models.make(config, emogan.EMOTIONS, *main_model.variables)
     with pytest.raises(ValueError, match=r"expected a model that edits a face without .*, found an encoder E\(x, y\)"):
         jax_file.to_bytes(model, {})
 

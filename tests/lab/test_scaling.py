@@ -3,10 +3,10 @@
 import dataclasses
 
 import pytest
-from benchmarking import equality, flops, scaling, scaling_model
+from benchmarking import equality, flops, scaling_model, scaling_runs
 
-OPTIONS = scaling.Options(devices=(2, 4), batch_sizes=(8,), modes=("pmap",))
-ONE = scaling.Point("jit", 1, 8)
+OPTIONS = scaling_runs.Options(devices=(2, 4), batch_sizes=(8,), modes=("pmap",))
+ONE = scaling_runs.Point("jit", 1, 8)
 
 
 def test_points_are_those_of_both_kinds_once_and_one_device_at_each_batch():
@@ -23,7 +23,7 @@ def throughputs(seconds):
 
 
 def efficiencies(seconds, virtual):
-    curves = scaling.curves(OPTIONS, throughputs(seconds), virtual)
+    curves = scaling_runs.curves(OPTIONS, throughputs(seconds), virtual)
     return {curve["scaling"]: [point["efficiency"] for point in curve["points"]] for curve in curves}
 
 
@@ -68,19 +68,19 @@ def test_communication_is_the_difference_round_by_round():
         "pmap 2 x 4, whole": implementation([4.0, 8.0, 6.0], [2.0, 2.1, 1.8]),
         "pmap 2 x 4, alone": implementation([3.0, 3.0, 5.0], [7.0, 7.0, 7.0]),
     }
-    found = scaling.measurement(scaling.Point("pmap", 2, 8), implementations)
+    found = scaling_runs.measurement(scaling_runs.Point("pmap", 2, 8), implementations)
     assert found["communication"] == {"median": 1.0, "min": 1.0, "max": 5.0, "n": 3}
     assert (found["compute"]["median"], found["faces_per_second"]) == (3.0, 8 / 6)
     assert found["against_one_device"] == {"first": 0.0, "later": pytest.approx(0.1)}
-    assert "communication" not in scaling.measurement(ONE, implementations)
+    assert "communication" not in scaling_runs.measurement(ONE, implementations)
 
 
 def test_other_losses_than_those_of_one_device_are_an_error():
-    scaling.check(ONE, {"first": 1e-6, "later": 1e-3}, virtual=True)
+    scaling_runs.check(ONE, {"first": 1e-6, "later": 1e-3}, virtual=True)
     with pytest.raises(equality.Unequal, match="jit 1 x 8: expected the losses of one device"):
-        scaling.check(ONE, {"first": 1e-3, "later": 1e-3}, virtual=True)
+        scaling_runs.check(ONE, {"first": 1e-3, "later": 1e-3}, virtual=True)
     with pytest.raises(equality.Unequal, match="later steps"):
-        scaling.check(ONE, {"first": 1e-3, "later": float("nan")}, virtual=False)
+        scaling_runs.check(ONE, {"first": 1e-3, "later": float("nan")}, virtual=False)
 
 
 def test_an_all_reduce_by_hand():

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import models
+from support import tiny_models
 
 from emogan import config as config_lib
 from emogan import emotions
@@ -74,7 +74,7 @@ def test_a_model_edits_and_is_exported(spec):
     random = np.random.default_rng(2)
     first = unet.initialise(network, KEY, spec)
     noisy = jax.tree.map(lambda leaf: leaf + random.normal(0, 0.01, leaf.shape).astype(np.float32), first)
-    model = models.make(config, emotions.EMOTIONS, {}, {"params": {"network": noisy}})
+    model = tiny_models.make(config, emotions.EMOTIONS, {}, {"params": {"network": noisy}})
     faces = toyfaces.load("valid", 0, 2, spec=spec).images
     edited = model.faces(faces, "sad")
     assert (edited.shape, edited.dtype) == (faces.shape, np.uint8)

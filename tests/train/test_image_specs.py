@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import models
+from support import tiny_models
 
 from emogan import config as config_lib
 from emogan import data as data_lib
@@ -190,7 +190,7 @@ def test_the_papers_model_edits_and_draws_small_faces_in_colour():
         drawn(E, jnp.zeros((1, *SMALL.shape)), label, train=False),
         drawn(G, jnp.zeros((1, 6)), label, train=False),
     )
-    model = models.make(config, emotions.EMOTIONS, *variables)
+    model = tiny_models.make(config, emotions.EMOTIONS, *variables)
     assert model.faces(faces, "sad").shape == faces.shape
     assert model.sample([0, 1]).shape == faces.shape
     assert graphs.networks(config.model, 7, SMALL)["generator"].outputs.startswith("face [32 x 32 x 3]")
@@ -201,7 +201,7 @@ def test_a_flow_edits_and_draws_small_faces_in_colour():
     config.data.size, config.data.channels = SMALL.size, SMALL.channels
     config.unet.widths, config.unet.blocks, config.flow_edit.steps, config.flow_edit.inversion_steps = "8,16", 1, 2, 1
     params = unet.initialise(unet.make(config.unet, 7, "float32"), KEY, SMALL)
-    model = models.make(config, emotions.EMOTIONS, {"params": params}, {})
+    model = tiny_models.make(config, emotions.EMOTIONS, {"params": params}, {})
     faces = toyfaces.load("valid", 0, 2, spec=SMALL).images
     np.testing.assert_array_equal(model.faces(faces, "sad"), faces)  # the first velocity is 0
     assert model.encode(faces).shape == (2, *SMALL.shape)

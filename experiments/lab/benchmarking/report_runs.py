@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarking import race, tables
+from benchmarking import markdown, race
 
 
 def parts(result: dict[str, Any]) -> list[str]:
@@ -15,7 +15,7 @@ def parts(result: dict[str, Any]) -> list[str]:
     if result.get("data"):
         head = ("data", "faces", "the first time", "again, in a new process")
         rows = [(k, v["faces"], f"{v['first']:.2f} s", f"{v['again']:.2f} s") for k, v in result["data"].items()]
-        found += ["## Reading data", tables.table(head, rows)]
+        found += ["## Reading data", markdown.table(head, rows)]
     if result.get("epoch"):
         found += ["## Training with all that it writes", _training(result["epoch"])]
     if result.get("schedule"):
@@ -25,7 +25,7 @@ def parts(result: dict[str, Any]) -> list[str]:
             for k, v in result["schedule"].items()
             for memory in [v["memory"].get("device_peak_mib")]
         ]
-        found += ["## The whole phase gan", tables.table(head, rows)]
+        found += ["## The whole phase gan", markdown.table(head, rows)]
     return found
 
 
@@ -35,7 +35,7 @@ def _starts(found: dict[str, Any]) -> str:
     for width, own in found.items():
         for name, times in own.items():
             rows.append((width, name, *(f"{times[k]:.1f} s" for k in ("imports", "data", "state", "step", "total"))))
-    return tables.table(head, rows) + "\n\nThe first start finds no compiled code, the second that of the first."
+    return markdown.table(head, rows) + "\n\nThe first start finds no compiled code, the second that of the first."
 
 
 def _transfers(found: dict[str, Any]) -> str:
@@ -47,8 +47,8 @@ def _transfers(found: dict[str, Any]) -> str:
             rate = f"{own['faces'] / series['median']:.0f}"
             times = f"{ratio['of_medians']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
             peak = f"{one['memory']['peak_mib']:.0f}"
-            rows.append((own["faces"], name, tables.seconds(series), rate, times, series["n"], peak))
-        text += tables.left_out(own)
+            rows.append((own["faces"], name, markdown.seconds(series), rate, times, series["n"], peak))
+        text += markdown.left_out(own)
     head = (
         "faces",
         "implementation",
@@ -60,15 +60,15 @@ def _transfers(found: dict[str, Any]) -> str:
     )
     for name, levels in found["largest_difference_in_bytes"].items():
         text += f"\n\n{name}, padded alike, gives emogan's pictures to within {levels} of 255 gray levels."
-    return tables.table(head, rows) + text
+    return markdown.table(head, rows) + text
 
 
 def _training(found: dict[str, Any]) -> str:
     head = ("width", "steps", "samples", "checkpoints", "a step in training", "a bare step", "outside the device step")
     rows = []
     for width, own in found.items():
-        bare = tables.seconds(own["bare_seconds_a_step"])
+        bare = markdown.seconds(own["bare_seconds_a_step"])
         share = f"{100 * own['share_outside']:.1f} %"
         in_training = race.show(own["seconds_a_step"])
         rows.append((width, own["steps"], own["samples"], own["checkpoints"], in_training, bare, share))
-    return tables.table(head, rows)
+    return markdown.table(head, rows)

@@ -19,7 +19,7 @@ import functools
 import math
 from collections.abc import Sequence
 
-from benchmarking import communication, flops, tables
+from benchmarking import communication, flops, markdown
 from benchmarking import settings as settings_lib
 
 from emogan.recipes import gan
@@ -130,7 +130,7 @@ def to_markdown(assumed: Assumptions) -> str:
     given = [(field.name, f"{getattr(assumed, field.name):g}") for field in dataclasses.fields(Assumptions)]
     parts = [
         "A model, not a measurement. Assumed:",
-        tables.table(("assumption", "value"), given),
+        markdown.table(("assumption", "value"), given),
         f"Counted: {flops.gan_step(assumed.width, 64) / 1e9:.1f} GFLOP a step of 64 faces; all-reduced "
         f"{counted['global'].bytes / 1e6:.2f} MB in {counted['global'].rounds} rounds that wait for one another, "
         f"{counted['global'].batch_norm_rounds} of them in batch norm; with parallel.batch_norm=device "
@@ -169,4 +169,4 @@ def _table(points: Sequence[tuple[int, int]], assumed: Assumptions) -> str:
         "GPUs", "faces a GPU", "computing, ms", "latency, ms", "sending, ms", "a step, ms", "faces/s", "speed-up",
         "efficiency", "the same, batch norm per device", "steps an epoch",
     )  # fmt: skip
-    return tables.table(head, rows)
+    return markdown.table(head, rows)

@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from benchmarking import tables
+from benchmarking import markdown
 
 _COLORS = {"jit": "#1f6fb4", "pmap": "#d1491a"}
 _MARKERS = "os^Dv"
@@ -35,8 +35,8 @@ def to_markdown(result: dict[str, Any]) -> str:
         _points(result),
         "Compute: the same step on the same devices without its averages. Communication: what the whole step takes "
         "longer, round by round; all-reduces, waiting, and what the compiler does otherwise around them "
-        "(experiments/lab/benchmarking/scaling.py). All-reduces are counted in the program of the step: bytes that a "
-        "device puts in, rounds that wait for one another, and those of them in which batch norm waits. Losses: the "
+        "(lab/benchmarking/scaling_runs.py). All-reduces are counted in the program of the step: bytes that "
+        "a device puts in, rounds that wait for one another, and those of them in which batch norm waits. Losses: the "
         "largest relative difference from one device with the same batch, in the first step and in the two after it.",
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
@@ -95,7 +95,7 @@ def _curves(result: dict[str, Any]) -> str:
         "speed-up",
         "efficiency",
     )
-    return tables.table(head, list(dict.fromkeys(rows)))
+    return markdown.table(head, list(dict.fromkeys(rows)))
 
 
 def _points(result: dict[str, Any]) -> str:
@@ -106,8 +106,8 @@ def _points(result: dict[str, Any]) -> str:
         rows.append(
             (
                 f"{point['mode']}, {point['devices']} x {point['batch_size'] // point['devices']}",
-                tables.seconds(point["seconds"]),
-                tables.seconds(point["compute"]) if several else "",
+                markdown.seconds(point["seconds"]),
+                markdown.seconds(point["compute"]) if several else "",
                 _difference(point["communication"]) if several else "",
                 f"{traffic['bytes'] / 1e6:.2f} MB" if several else "",
                 f"{traffic['rounds']} ({traffic['batch_norm_rounds']})" if several else "",
@@ -118,7 +118,7 @@ def _points(result: dict[str, Any]) -> str:
         "devices x faces", "a step", "compute", "communication", "all-reduced", "rounds (of batch norm)",
         "losses apart",
     )  # fmt: skip
-    return tables.table(head, rows)
+    return markdown.table(head, rows)
 
 
 def _difference(series: dict[str, Any]) -> str:

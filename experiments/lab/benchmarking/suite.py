@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarking import options as options_lib
-from benchmarking import report, runs, steps
+from benchmarking import runs, steps, summary
 
 from emogan.util import files
 
@@ -49,10 +49,10 @@ def run(
         began = time.monotonic()
         result[name] = _SECTIONS[name](context)
         result.setdefault("section_seconds", {})[name] = round(time.monotonic() - began, 1)
-        report.add_shares(result)
+        summary.add_shares(result)
         written = [
             files.write_json(folder / "benchmark.json", result),
-            files.write_text(folder / "benchmark.md", report.to_markdown(result)),
+            files.write_text(folder / "benchmark.md", summary.to_markdown(result)),
         ]
         say(f"section {name} took {time.monotonic() - began:.0f} s")
     return written

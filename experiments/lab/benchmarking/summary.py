@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarking import report_runs, tables
+from benchmarking import markdown, report_runs
 
 
 def add_shares(result: dict[str, Any]) -> None:
@@ -48,10 +48,10 @@ def _about(result: dict[str, Any]) -> str:
 
 def _matmul(found: dict[str, Any]) -> str:
     rows = [
-        (name, tables.seconds(one["seconds"]), f"{one['gflops_per_second']:.4g}")
+        (name, markdown.seconds(one["seconds"]), f"{one['gflops_per_second']:.4g}")
         for name, one in found["implementations"].items()
     ]
-    return tables.table(("product", "median (range)", "GFLOP/s"), rows) + tables.left_out(found)
+    return markdown.table(("product", "median (range)", "GFLOP/s"), rows) + markdown.left_out(found)
 
 
 def _steps(found: dict[str, Any]) -> str:
@@ -65,7 +65,7 @@ def _steps(found: dict[str, Any]) -> str:
         rows.append(
             (
                 name,
-                tables.seconds(one["seconds"]),
+                markdown.seconds(one["seconds"]),
                 one["seconds"]["n"],
                 one["steps_a_turn"],
                 f"{ratio['of_medians']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})",
@@ -79,7 +79,7 @@ def _steps(found: dict[str, Any]) -> str:
         "implementation", "a step: median (range)", "rounds", "steps a turn", "time, in emogan's (range of the rounds)",
         "images/s", "nominal GFLOP/s (of the matrix rate)", "first step", "peak memory (at the end), MiB",
     )  # fmt: skip
-    text = tables.table(head, rows) + tables.left_out(found)
+    text = markdown.table(head, rows) + markdown.left_out(found)
     text += (
         f"\n\nCounted from the shapes for a textbook step (experiments/lab/benchmarking/flops.py): "
         f"{found['flops']['nominal'] / 1e9:.4g} GFLOP, without taps on padding "
@@ -91,7 +91,7 @@ def _steps(found: dict[str, Any]) -> str:
         head = ("against emogan", "losses, relative", "losses of the second step", "gradients", "movement")
         text += (
             "\n\nThe same computation: the same weights, faces and latents in float32, padded alike; the largest "
-            "differences after a step:\n\n" + tables.table(head, rows)
+            "differences after a step:\n\n" + markdown.table(head, rows)
         )
         text += "\n\nTimed, PyTorch pads alike on both sides (2), since its convolutions know no other way."
     return text

@@ -2,10 +2,10 @@
 
 import types
 
+import claims
 import numpy as np
 
 from emogan.data import dataset
-from emogan.evaluation import claims
 from emogan.util import images
 
 
