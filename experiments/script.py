@@ -70,9 +70,7 @@ def output(path: str | pathlib.Path, beside: str = "") -> pathlib.Path:
     """
     place = pathlib.Path(path)
     if beside and place.suffix.lower() == beside:
-        raise ValueError(
-            f"--output: expected another ending than {beside}, which the card beside it has, found {place}"
-        )
+        raise ValueError(f"--output: expected a suffix other than {beside}, which the card uses, found {place}")
     if not place.parent.is_dir() or place.is_dir():
         raise ValueError(f"--output: expected a file in a folder that exists, found {place}")
     files.check_folder(place.parent)

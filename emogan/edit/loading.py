@@ -38,7 +38,7 @@ def load(source: str | pathlib.Path = model_file.DEFAULT) -> editor.Editor:
             )
         raise FileNotFoundError(
             f"{path}: expected {model_file.FILE} of a finished run, found none; run experiments/train.py with the "
-            f"flags of this run and --workdir={path}, which ends its training, or writes the file where that has ended"
+            f"flags of this run and --workdir={path}; this finishes the training and writes the file"
         )
     return of(model_file.read(path / model_file.FILE))
 

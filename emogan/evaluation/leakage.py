@@ -1,4 +1,4 @@
-"""What is wrong with the data themselves: faces that stand there twice, with two labels, or in two splits."""
+"""What is wrong with the data themselves: faces that occur twice, with two labels, or in two splits."""
 
 import collections
 from collections.abc import Mapping

@@ -130,7 +130,7 @@ def read_exported(source: str) -> tuple[str, editor.Editor, str, Mapping[str, An
     origin = "ships with emogan" if source in model_file.SHIPPED else "from a file"
     trained_on = model.card.get("data")
     if not (isinstance(trained_on, dict) and {"fingerprint", "examples"} <= trained_on.keys()):
-        raise ValueError(f"{source}: expected a card that tells its training data, found none; export the run again")
+        raise ValueError(f"{source}: expected a card with its training data, found none; export the run again")
     return name, model, origin, trained_on
 
 
@@ -142,8 +142,8 @@ def check_trained_on(name: str, trained_on: Mapping[str, Any], train: dataset.Da
     """
     if trained_on["fingerprint"] != train.fingerprint():
         raise ValueError(
-            f"{name}: expected a model of these {len(train)} training faces of {train.name}, found one of "
-            f"{trained_on['examples']} others; what is held out here may have been trained on there"
+            f"{name}: expected a model of these {len(train)} training faces of {train.name}, found a model "
+            f"trained on {trained_on['examples']} other faces; it may have seen these held-out faces"
         )
 
 

@@ -210,7 +210,7 @@ ClassifierConfig.recipe = state_lib.Recipe(
         state_lib.Panel("loss", "cross-entropy", (state_lib.Line("loss", "on changed faces"),)),
         state_lib.Panel(
             "accuracy",
-            "share of right verdicts",
+            "accuracy",
             (
                 state_lib.Line("accuracy", "training batches, changed"),
                 state_lib.Line("valid_accuracy", "valid, averaged network", sampled=True),

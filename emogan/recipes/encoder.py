@@ -212,7 +212,7 @@ EncoderConfig.recipe = state_lib.Recipe(
             ),
         ),
         state_lib.Panel(
-            "does the label matter?",
+            "effect of the label",
             "share, or spread of [-1, 1]",
             (
                 state_lib.Line("edge", "share of z at the prior's edge"),

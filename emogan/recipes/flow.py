@@ -236,7 +236,7 @@ FlowConfig.recipe = state_lib.Recipe(
             ),
         ),
         state_lib.Panel(
-            "loss between, where emotions are decided",
+            "loss at intermediate times",
             "squared error a pixel",
             (state_lib.Line("loss_t1", "t from 1/4 to 1/2"), state_lib.Line("loss_t2", "t from 1/2 to 3/4")),
         ),

@@ -255,7 +255,7 @@ def _told_of_full_disks(workdir: pathlib.Path) -> Iterator[None]:
 def _check_generator_step(workdir: pathlib.Path, about: dict, step: int) -> None:
     if about["gan_step"] != step:
         raise ValueError(
-            f"{workdir}: expected an encoder of G at step {step}, found one of step {about['gan_step']}; "
+            f"{workdir}: the encoder was trained for G at step {about['gan_step']}, but G is at step {step}; "
             f"delete {workdir / 'checkpoints' / 'encoder'} to train E again"
         )
 
