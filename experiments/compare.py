@@ -5,7 +5,7 @@ python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan -
 python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --minutes=10 --data_dir=PATH
 python experiments/compare.py --train=emogan,emogan+seed=1,emogan+joint.guidance=2 --epochs=36 --jobs=3 --data_dir=PATH
 
-The page shows the same faces under all runs, as does a picture beside it: drawn ones, or those of --show.
+The page shows the same faces under all runs, as does a picture next to it: drawn ones, or those of --show.
 """
 
 import os

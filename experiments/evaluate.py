@@ -1,4 +1,4 @@
-"""Scores a run, or another program's pictures, beside the references: W/evaluation/metrics.json and report.html.
+"""Scores a run, or another program's pictures, and the references: W/evaluation/metrics.json and report.html.
 
 python experiments/evaluate.py --workdir=runs/quick
 python experiments/evaluate.py --workdir=runs/fer --split=public --data_dir=PATH --cas
@@ -34,7 +34,7 @@ JUDGE = script.define_path(
 )
 FACES = flags.DEFINE_integer("faces", 0, "score only the first N held-out faces; 0 for all", 0)
 CAS = flags.DEFINE_bool("cas", False, "of a run: train small classifiers on samples, edits and real faces (minutes)")
-DETECT = flags.DEFINE_bool("detect", False, "train small networks to tell edits from real faces (minutes)")
+DETECT = flags.DEFINE_bool("detect", False, "train small networks to distinguish edits from real faces (minutes)")
 RECOGNISE = flags.DEFINE_bool(
     "recognise", False, "let a face-recognition network look at edits (extra identity; minutes)"
 )

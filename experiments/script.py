@@ -62,10 +62,10 @@ def output(path: str | pathlib.Path, beside: str = "") -> pathlib.Path:
 
     Args:
       path: the file; "" is the current folder, as if it were ".".
-      beside: the suffix of what is written beside the file, which it must not have itself.
+      beside: the suffix of what is written next to the file, which it must not have itself.
 
     Raises:
-      ValueError: if its folder is not there, it is a folder itself, it is what is written beside it, or
+      ValueError: if its folder is not there, it is a folder itself, it is what is written next to it, or
         nothing can be written there.
     """
     place = pathlib.Path(path)

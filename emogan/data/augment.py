@@ -1,4 +1,4 @@
-"""Random changes to a face that leave its emotion as it is; jittable, each with a key of its own."""
+"""Random changes to a face that leave its emotion unchanged; jittable, each with its own key."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ def all_of(images: types.Images, keys: jax.Array) -> types.Images:
 
     Args:
       images: the faces.
-      keys: typed keys [B]. What happens to a face depends on its own key alone, not on the batch around it.
+      keys: typed keys [B]. What happens to a face depends only on its own key, not on the batch around it.
     """
     return _each(images, keys, (flip, warp, light, erase))
 
@@ -127,7 +127,7 @@ def grain(image: Image, key: jax.Array, deviation: float = 0.03) -> Image:
 def _each(
     images: types.Images, keys: jax.Array, changes: Sequence[Callable[[Image, jax.Array], Image]]
 ) -> types.Images:
-    """Returns images after changes, one after another, each with a key of its own out of the image's."""
+    """Returns images after changes, one after another, each with its own key, derived from the image's."""
 
     def one(image: Image, key: jax.Array) -> Image:
         for change, own in zip(changes, jax.random.split(key, len(changes)), strict=True):

@@ -141,7 +141,7 @@ def check_targets(targets: Sequence[pathlib.Path], sources: Sequence[pathlib.Pat
 
 
 def _identity(path: pathlib.Path) -> tuple[int, int]:
-    """Returns what tells an existing file from all others, as `os.path.samefile` does."""
+    """Returns what distinguishes an existing file from all others, as `os.path.samefile` does."""
     found = path.stat()
     return found.st_dev, found.st_ino
 
@@ -151,7 +151,7 @@ class TooManyError(ValueError):
 
 
 def check_rows(count: int, source: str = "") -> None:
-    """Checks that so many faces, of one photograph if it is named, fit into one picture, with TooManyError."""
+    """Raises TooManyError unless the faces, of one photograph if it is named, fit into one picture."""
     if count > LARGEST_SHEET:
         raise TooManyError(
             f"{source or '--output'}: expected at most {LARGEST_SHEET} faces for one picture, found {count}; "

@@ -186,7 +186,7 @@ def score_pictures(
       sources: int [M], the place among the held-out faces of the face that each picture is an edit of; None if the
         pictures are samples.
       name: of the program.
-      config: whose data they are scored beside.
+      config: with the data that they are compared with.
       options: how to score.
       say: called with a line as each part is done.
 
@@ -206,7 +206,7 @@ def score_pictures(
 
 
 def score_references(config: config_lib.Config, options: Options, say: Callable[[str], None]) -> dict[str, Any]:
-    """Returns the scores of the references alone, with real faces made worse among them: are the scores in order?
+    """Returns the scores of only the references, with real faces made worse among them: are the scores in order?
 
     Raises:
       FileNotFoundError, ValueError: if the data or an option is not as it must be.
@@ -297,7 +297,7 @@ def write(result: dict[str, Any], shown: Sequence[report.Picture], workdir: path
 
 
 def _distinct(name: str, references: Sequence[methods.Method]) -> str:
-    """Returns a name that no reference has, since a table tells methods apart by their names."""
+    """Returns a name that no reference has, since a table distinguishes methods by their names."""
     return tables.free(name, [one.name for one in references])
 
 

@@ -24,7 +24,7 @@ Scores = Mapping[str, Score]
 
 
 class Evaluator(Protocol):
-    """One group of scores: `run` looks at a method (`methods.py`) beside the held-out faces (`real_faces.py`).
+    """One group of scores: `run` compares a method (`methods.py`) with the held-out faces (`real_faces.py`).
 
     It returns {} where the method has not what the scores are about, such as samples without a prior over z.
     """
@@ -203,8 +203,8 @@ METRICS: Mapping[str, Metric] = {
         "detectability",
         "edit or real face, AUC",
         "lower",
-        "How well a small network, trained on one half of the faces, tells edits from real faces of the other half "
-        "that have the target emotion: area under the ROC curve, mean over the emotions. All pictures are moved, "
+        "How well a small network, trained on one half of the faces, distinguishes edits from real faces of the other "
+        "half that have the target emotion: area under the ROC curve, mean over the emotions. All pictures are moved, "
         "blurred, lit and made grainy at random. 0.5 is chance; 1 is certain.",
         digits=3,
     ),

@@ -7,7 +7,7 @@
     then         the weights, float32, little-endian
     then         the program (weights, faces, labels) -> edits, as `jax.export.deserialize` reads it
 
-Nobody needs emogan to run it (docs/export.md). The weights are an argument and no constants of the program, because
+Nobody needs emogan to run it (docs/export.md). The weights are an argument and not constants of the program, because
 XLA 0.10.2 gives wrong faces on CPU where a table of a normalisation is a constant of ones and 64 faces or more come at
 once.
 """

@@ -103,7 +103,7 @@ def samples_picture(
 
 
 def happy_picture(faces: np.ndarray, happy: np.ndarray, which: str) -> np.ndarray:
-    """Returns Fig. 6, uint8 [H, W(, 3)]: faces uint8 [N, S, S(, 3)], each beside its happy form, of the same shape."""
+    """Returns Fig. 6, uint8 [H, W(, 3)]: faces uint8 [N, S, S(, 3)], each next to its happy form, of the same shape."""
     across = min(_PAIRS[1], len(faces))
     down = min(_PAIRS[0], len(faces) // across)
     shown = down * across
@@ -121,7 +121,7 @@ def emotions_picture(
 ) -> np.ndarray:
     """Returns Fig. 7, uint8 [H, W(, 3)]: faces uint8 [N, S, S(, 3)] and, under every label, edits [C, N, ...].
 
-    Without the faces it shows generated ones alone, and may be published where the data's faces may not.
+    Without the faces it shows only generated ones, and may be published where the data's faces may not.
 
     The edit under the face's own label, which is its reconstruction, is framed.
     """

@@ -149,7 +149,7 @@ class _Run:
         return config_lib.RECIPES[name].build(self, name)
 
     def prepare(self, name: str, data: dataset.Dataset) -> dataset.Dataset:
-        """Returns the training data with what a phase needs beside them, which the first process makes."""
+        """Returns the training data with what else a phase needs, which the first process makes."""
         prepared = config_lib.RECIPES[name].prepare(self, data) if hosts.is_first() else None
         hosts.meet(f"the data of {name} are prepared")
         return config_lib.RECIPES[name].prepare(self, data) if prepared is None else prepared

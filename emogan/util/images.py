@@ -150,10 +150,10 @@ def described(text: Mapping[str, str] | None) -> tuple[str, Any]:
 def save_gif(
     path: pathlib.Path, frames: Sequence[np.ndarray], milliseconds: Sequence[int], text: Mapping[str, str] | None = None
 ) -> None:
-    """Writes pictures uint8 [H, W] or [H, W, 3] of one size as an animation that goes on and on.
+    """Writes pictures uint8 [H, W] or [H, W, 3] of one size as an endless animation.
 
     All share 256 colours, those that fit the first and the last together, without dithering: what does not change from
-    frame to frame stays as it is. Frames that are equal then are one, shown for as long as all of them.
+    frame to frame stays the same. Frames that are then equal become one, shown for as long as all of them.
 
     Args:
       path: the file.

@@ -22,7 +22,7 @@ def split_of_usage(usage: str) -> str | None:
 
 
 def split_of_file_name(name: str) -> str | None:
-    """Returns the split that a file's name tells (Training_7.jpg: train), None where it tells none."""
+    """Returns the split that a file's name begins with (Training_7.jpg: train), None if it names none."""
     prefix, underscore, _ = name.partition("_")
     return split_of_usage(prefix) if underscore else None
 
