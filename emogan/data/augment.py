@@ -109,7 +109,7 @@ def blur(image: Image, key: jax.Array, least: float = 0.6, most: float = 1.2) ->
         places = jnp.arange(size)
         return jax.nn.softmax(-0.5 * jnp.square((places[:, None] - places[None, :]) / deviation))
 
-    # As products of matrices: XLA would make sums of moved pictures anew from the picture before for each of them.
+    # As products of matrices: XLA would compute sums of moved pictures again from the picture before for each of them.
     return jnp.einsum("hi,iwc,vw->hvc", weights(image.shape[0]), image, weights(image.shape[1]))
 
 

@@ -176,7 +176,7 @@ def steps_per_epoch(num_examples: int, batch_size: int) -> int:
 
 
 def total_steps(epochs: float, num_examples: int, batch_size: int) -> int:
-    """Returns how many steps so many epochs have, at least one; an epoch need not be a whole one.
+    """Returns how many steps `epochs` epochs have, at least one; the number of epochs may be a fraction.
 
     Raises:
       ValueError: if the data holds less than one batch.

@@ -162,7 +162,7 @@ def check_rows(count: int, source: str = "") -> None:
 def picture_paths(folder: pathlib.Path, names: tuple[str, ...], suffix: str) -> list[pathlib.Path]:
     """Returns a file in the folder for each name; where a.jpg and a.bmp would share one, the old suffix stays too."""
     chosen, before = [pathlib.PurePath(name).stem for name in names], []
-    # Again, as a suffix that stays may give what another name is without its own: a.jpg beside a.bmp, and a.jpg.bmp.
+    # Again, as a suffix that stays may give what another name is without its own: a.jpg next to a.bmp, and a.jpg.bmp.
     while chosen != before:
         before, count = chosen, collections.Counter(chosen)
         chosen = [name if count[one] > 1 else one for name, one in zip(names, before, strict=True)]

@@ -178,7 +178,7 @@ def take_guidance(
     """
     changed = config_lib.differences(run_folder.read_config(source), config)
     for name in _guidance(config):
-        # What decides a classifier, beside its own fields.
+        # What decides a classifier, in addition to its own fields.
         other = [line for line in changed if line.startswith((f"{name}.", "seed:", "data.", "parallel."))]
         if other:
             raise ValueError(f"{source}: expected a run with the same phase {name}, found {'; '.join(other)}")

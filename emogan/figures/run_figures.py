@@ -22,7 +22,7 @@ PAPER_EPOCHS = (0, 6, 12, 18, 24, 39)  # of Fig. 5
 _HELD_OUT_SHOWN = 128  # faces that the figures choose from
 _PAIRS = (6, 4)  # rows and columns of Fig. 6
 _ROWS = 12  # faces of Fig. 7
-_TRUTHS = 5  # faces beside their true drawings
+_TRUTHS = 5  # faces with their true drawings
 
 
 def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
@@ -201,7 +201,7 @@ def _unseen_faces(config: config_lib.Config) -> tuple[dataset.Dataset, str]:
 
 
 def _framed(face: np.ndarray) -> np.ndarray:
-    # White beside black, because a line of one of them would vanish on some faces.
+    # White next to black, because a line of one of them would vanish on some faces.
     framed = np.full_like(face, 255)
     framed[1:-1, 1:-1] = 0
     framed[2:-2, 2:-2] = face[2:-2, 2:-2]

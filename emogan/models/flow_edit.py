@@ -68,7 +68,7 @@ class FlowEditConfig:
         return np.broadcast_to(np.float32(found), (num_classes,))
 
 
-# Where the source emotion is estimated: at these times, with so many noises each.
+# Where the source emotion is estimated: at these times, with this number of noises each.
 ESTIMATE_TIMES = (0.4, 0.6, 0.8)
 ESTIMATE_NOISES = 1
 

@@ -92,8 +92,8 @@ def features_size(config: "config_lib.Config") -> int:
     return emotion_cnn.STAGES[-1] * getattr(config, names[0]).width
 
 
-_PENALISED = 4  # one face in so many has its gradients penalised, at the cost of two more steps of D
-_NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for so many steps, are reported as negatives
+_PENALISED = 4  # one face in four has its gradients penalised, at the cost of two more steps of D
+_NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for 50 steps, are reported as negatives
 
 
 @struct.dataclass

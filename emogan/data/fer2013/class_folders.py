@@ -24,7 +24,7 @@ FOLDERS = {
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _FORMATS = ("JPEG", "PNG")  # whatever a name says; Pillow hands some others to other programs
-_MOST_CLASSES = 100  # folders beside each other, of which seven are known
+_MOST_CLASSES = 100  # folders next to each other, of which seven are known
 _MOST_BYTES = 1 << 20  # of an image's file: a hundred times what its pixels take
 
 _NUMBERS = tuple(str(label) for label in range(len(emotions.EMOTIONS)))

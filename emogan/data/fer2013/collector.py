@@ -54,7 +54,7 @@ class Collector:
         self._labels: dict[str, list[int]] = {split: [] for split in SPLITS}
         self.places: dict[str, list[int | str]] = {split: [] for split in SPLITS}
         self.num_rows = dict.fromkeys(SPLITS, 0)
-        self.ferplus: tuple[bytes, str] | None = None  # fer2013new.csv beside the rows in an archive, and where
+        self.ferplus: tuple[bytes, str] | None = None  # fer2013new.csv next to the rows in an archive, and where
 
     def count(self, where: str) -> None:
         """Counts a row or a file, good or bad, or raises ValueError where there are more than `dataset.MOST_FACES`."""
