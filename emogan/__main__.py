@@ -6,7 +6,7 @@ import runpy
 import sys
 from collections.abc import Sequence
 
-# What each command runs: a script of experiments/ (beside the package in a clone, inside it where it is installed).
+# What each command runs: a script of experiments/ (next to the package in a clone, inside it where it is installed).
 COMMANDS = {
     "edit": ("transfer", "change the emotion on photographs and faces: emogan edit photo.jpg happy [out.jpg]"),
     "train": ("train", "train a preset"),
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rest = _edit_flags(rest)
     folder = _scripts()
     sys.argv = [f"emogan {command}", *rest]
-    sys.path.insert(0, str(folder))  # the scripts import the flags that lie beside them
+    sys.path.insert(0, str(folder))  # the scripts import the flags that lie next to them
     try:
         script, named = folder / f"{COMMANDS[command][0]}.py", {"COMMAND": f"emogan {command}"}
         runpy.run_path(str(script), init_globals=named, run_name="__main__")

@@ -1,7 +1,7 @@
 """What a run is: typed configurations and their checks.
 
 A `Config` is plain data. It comes from a preset (`presets`), is overridden by flags (experiments/flag_config.py), is
-checked before any work, and is saved beside the run as JSON.
+checked before any work, and is saved with the run as JSON.
 """
 
 import dataclasses
@@ -209,7 +209,7 @@ def networks(config: Config) -> model_file.Networks:
 
 
 def share_epochs(config: Config, epochs: float) -> None:
-    """Divides so many passes over the data among the phases, as the configuration divided its own."""
+    """Divides passes over the data among the phases in the proportions of the configuration."""
     phases = [getattr(config, name) for name in config.phases.split(",")]
     factor = epochs / sum(phase.epochs for phase in phases)
     for phase in phases:
@@ -217,7 +217,7 @@ def share_epochs(config: Config, epochs: float) -> None:
 
 
 def multiply_batches(config: Config, devices: int) -> None:
-    """Makes the batch sizes of all phases so many times as large."""
+    """Multiplies the batch sizes of all phases by the number of devices."""
     for name in PHASES:
         part = getattr(config, name)
         part.batch_size *= devices

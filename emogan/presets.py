@@ -107,7 +107,7 @@ def cyclegan() -> Config:
 def stargan() -> Config:
     """Returns StarGAN's losses and weights at 48x48 (Choi et al. 2018, section 3 and 7.1), with emogan's networks.
 
-    StarGAN joins the wanted label to the face that enters its generator, and so does this E.
+    StarGAN joins the target label to the face that enters its generator, and so does this E.
     """
     return Config(
         preset="stargan",
@@ -131,7 +131,7 @@ def stargan() -> Config:
 def emogan() -> Config:
     """Returns emogan's own recipe for real faces: E, G and D together, guided by a classifier.
 
-    Two CPU cores train it in an hour and a half (docs/results); docs/recipes.md tells what was tried.
+    Two CPU cores train it in an hour and a half (docs/results); docs/recipes.md lists what was tried.
     """
     return Config(
         preset="emogan",

@@ -1,4 +1,4 @@
-"""Counts the faces of a data set that stand there twice, with two labels, or in two splits.
+"""Counts the faces of a data set that occur twice, with two labels, or in two splits.
 
 python experiments/audit.py --dataset=fer2013 --data_dir=PATH --output=audit.json
 """
@@ -13,7 +13,7 @@ from emogan.train import pipeline
 from emogan.util import files
 
 DATASET = flags.DEFINE_string("dataset", "fer2013", "toyfaces, fer2013 or tfds:NAME")
-DATA_DIR = script.define_path("data_dir", "", "where the data lie")
+DATA_DIR = script.define_path("data_dir", "", "folder of the data")
 DATA_COUNT = flags.DEFINE_integer("data_count", 0, "how many toy faces, 0 for all", 0)
 SPLITS = flags.DEFINE_list(
     "splits", [], "each is searched in those before it; if not given, train and valid, and of fer2013 public"
@@ -30,7 +30,9 @@ def main(_) -> None:
     splits = {name: pipeline.load_data(config, name) for name in names}
     # As TFDS, one split may answer for two names.
     if len({data.fingerprint() for data in splits.values()}) < len(names):
-        raise ValueError(f"--splits: expected different faces in each, found two that are one in {', '.join(names)}")
+        raise ValueError(
+            f"--splits: expected different faces in each, found the same faces under two names: {', '.join(names)}"
+        )
     found = leakage.audit(splits)
     print(leakage.to_text(found))
     if output:

@@ -5,7 +5,7 @@ python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan -
 python experiments/compare.py --train=paper,wgan,began,cyclegan,stargan,emogan --minutes=10 --data_dir=PATH
 python experiments/compare.py --train=emogan,emogan+seed=1,emogan+joint.guidance=2 --epochs=36 --jobs=3 --data_dir=PATH
 
-The page shows the same faces under all runs, as does a picture beside it: drawn ones, or those of --show.
+The page shows the same faces under all runs, as does a picture next to it: drawn ones, or those of --show.
 """
 
 import os
@@ -28,7 +28,7 @@ TRAIN = flags.DEFINE_list("train", [], "what to train and score, instead of fold
 EPOCHS = flags.DEFINE_float("epochs", 6.0, "with --train: passes over the data, divided among each one's phases", 1e-6)
 MINUTES = flags.DEFINE_float("minutes", None, "with --train: minutes of steps instead of epochs, likewise", 1e-6)
 SET = flags.DEFINE_list("set", [], "with --train: fields of every preset, as model.width=32,seed=1")
-DATA_DIR = script.define_path("data_dir", "", "with --train: where the data lie; the same as --set=data.dir=PATH")
+DATA_DIR = script.define_path("data_dir", "", "with --train: folder of the data; the same as --set=data.dir=PATH")
 WORKDIR = script.define_path("workdir", "runs/compared", "with --train: the folder of the runs' folders")
 GUIDANCE = script.define_path(
     "guidance", "", "with --train: a run's folder whose trained guidance classifiers these use, too"
@@ -36,7 +36,7 @@ GUIDANCE = script.define_path(
 SCORE = flags.DEFINE_bool("score", True, "with --train: if not, leave WORKDIR/NAME.npz for evaluate.py --model")
 JOBS = flags.DEFINE_integer("jobs", 1, "with --train: how many to train at once, each in a process; for a GPU", 1)
 SPLIT = flags.DEFINE_enum("split", "valid", dataset.HELD_OUT, "with --train: held-out faces")
-FACES = flags.DEFINE_integer("faces", 0, "with --train: score on so many held-out faces, the first; 0 for all", 0)
+FACES = flags.DEFINE_integer("faces", 0, "with --train: score only the first N held-out faces; 0 for all", 0)
 SHOW = script.define_path("show", "", "an image, a folder of images or a .npy file: faces that the page shows edited")
 CAS = flags.DEFINE_bool("cas", False, "with --train: train small classifiers on edits and real faces (minutes)")
 
@@ -50,7 +50,7 @@ def main(argv) -> None:
     faces = _faces()
     if TRAIN.value:
         if len(argv) > 1:
-            raise ValueError(f"--train: expected no folders beside it, found {argv[1]}")
+            raise ValueError(f"--train: cannot be combined with folders, found {argv[1]}")
         folders = [pathlib.Path(WORKDIR.value) / name for name in TRAIN.value]
         results = _trained()
         if not SCORE.value:

@@ -1,4 +1,4 @@
-"""Scores a run, or another program's pictures, beside the references: W/evaluation/metrics.json and report.html.
+"""Scores a run, or another program's pictures, and the references: W/evaluation/metrics.json and report.html.
 
 python experiments/evaluate.py --workdir=runs/quick
 python experiments/evaluate.py --workdir=runs/fer --split=public --data_dir=PATH --cas
@@ -23,26 +23,26 @@ from emogan.util import files, untrusted
 
 WORKDIR = script.define_path("workdir", "runs/quick", "a run's folder; without a run, where the report goes")
 SPLIT = flags.DEFINE_enum("split", "valid", dataset.HELD_OUT, "the held-out faces")
-DATA_DIR = script.define_path("data_dir", "", "where the data lie, if not where the run found them")
+DATA_DIR = script.define_path("data_dir", "", "folder of the data, if it has moved")
 DATASET = flags.DEFINE_string("dataset", "fer2013", "without a run: toyfaces, fer2013 or tfds:NAME")
 DATA_COUNT = flags.DEFINE_integer("data_count", 0, "without a run: how many toy faces, 0 for all", 0)
 JUDGE = script.define_path(
     "judge",
     "",
-    "a judge's .npz, the folder of a run of --config=judge, or hog: for FER2013, a regression on gradients and no "
-    "network, which cannot have been pleased in training; else emogan's own network",
+    "a judge's .npz, the folder of a run of --config=judge, or hog: a linear classifier on gradient histograms, "
+    "FER2013 only, never used in training; default: the judge that ships",
 )
-FACES = flags.DEFINE_integer("faces", 0, "score on so many held-out faces, the first ones; 0 for all", 0)
+FACES = flags.DEFINE_integer("faces", 0, "score only the first N held-out faces; 0 for all", 0)
 CAS = flags.DEFINE_bool("cas", False, "of a run: train small classifiers on samples, edits and real faces (minutes)")
-DETECT = flags.DEFINE_bool("detect", False, "train small networks to tell edits from real faces (minutes)")
+DETECT = flags.DEFINE_bool("detect", False, "train small networks to distinguish edits from real faces (minutes)")
 RECOGNISE = flags.DEFINE_bool(
     "recognise", False, "let a face-recognition network look at edits (extra identity; minutes)"
 )
 INCEPTION = script.define_path("inception_weights", "", "inception-2015-12-05.pt, for the FID")
 EMBEDDER = script.define_path("embedder", "", "an ONNX face embedder, for identity")
 IMAGES = script.define_path("images", "", "pictures uint8 [M, 48, 48] of another program, .npy")
-LABELS = script.define_path("labels", "", "with --images: the emotions asked for, int [M], .npy")
-SOURCES = script.define_path("sources", "", "with --images: places in the split of the edited faces, int [M], .npy")
+LABELS = script.define_path("labels", "", "with --images: the target emotions, int [M], .npy")
+SOURCES = script.define_path("sources", "", "with --images: indices in the split of the edited faces, int [M], .npy")
 MODEL = script.define_path(
     "model", "", f"without a run: {' or '.join(model_file.SHIPPED)}, which ship, or a file that export_model.py wrote"
 )
@@ -87,7 +87,7 @@ def main(_) -> None:
         result, shown = run_scores.score_references(config, options, writers.say), ()
     elif IMAGES.value:
         if not LABELS.value:
-            raise ValueError("--images: expected --labels=FILE.npy with the emotions asked for, found none")
+            raise ValueError("--images: expected --labels=FILE.npy with the target emotions, found none")
         sources = untrusted.read_array(pathlib.Path(SOURCES.value)) if SOURCES.value else None
         images, labels = (untrusted.read_array(pathlib.Path(path)) for path in (IMAGES.value, LABELS.value))
         name = pathlib.Path(IMAGES.value).stem

@@ -15,7 +15,7 @@ from emogan.evaluation import model_files, tables
 from emogan.util import files, untrusted
 
 WORKDIR = script.define_path("workdir", "runs/emogan", "the folder of a finished run")
-OUTPUT = script.define_path("output", "model.npz", "the file; its card goes beside it as .json")
+OUTPUT = script.define_path("output", "model.npz", "the file; its card is written next to it as .json")
 SCORES = script.define_paths("scores", [], "results of experiments/evaluate.py on this run, for the card")
 COMMAND = flags.DEFINE_string("command", "", "how it was trained, for the card")
 NOTES = script.define_path("notes", "", "JSON: further entries of the card, such as limits and known failures")

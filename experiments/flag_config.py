@@ -17,7 +17,7 @@ run, fail = script.run, script.fail
 def define_config() -> flags.FlagHolder:
     """Defines --config=PRESET with --config.FIELD=VALUE, and the short names for its data."""
     flags.DEFINE_string("dataset", None, "toyfaces, fer2013, folder or tfds:NAME; the same as --config.data.name")
-    script.define_path("data_dir", None, "where the data lie; the same as --config.data.dir")
+    script.define_path("data_dir", None, "folder of the data; the same as --config.data.dir")
     flags.DEFINE_enum("on_bad_row", None, ["error", "skip"], "the same as --config.data.on_bad_row")
     flags.DEFINE_enum("parallel", None, ["auto", "jit", "pmap"], "the same as --config.parallel.mode")
     flags.DEFINE_integer("devices", None, "how many devices, 0 for all; the same as --config.parallel.devices")

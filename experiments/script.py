@@ -73,17 +73,15 @@ def output(path: str | pathlib.Path, beside: str = "") -> pathlib.Path:
 
     Args:
       path: the file; "" is the current folder, as if it were ".".
-      beside: the suffix of what is written beside the file, which it must not have itself.
+      beside: the suffix of what is written next to the file, which it must not have itself.
 
     Raises:
-      ValueError: if its folder is not there, it is a folder itself, it is what is written beside it, or
+      ValueError: if its folder is not there, it is a folder itself, it is what is written next to it, or
         nothing can be written there.
     """
     place = pathlib.Path(path)
     if beside and place.suffix.lower() == beside:
-        raise ValueError(
-            f"--output: expected another ending than {beside}, which the card beside it has, found {place}"
-        )
+        raise ValueError(f"--output: expected a suffix other than {beside}, which the card uses, found {place}")
     if not place.parent.is_dir() or place.is_dir():
         raise ValueError(f"--output: expected a file in a folder that exists, found {place}")
     files.check_folder(place.parent)

@@ -28,15 +28,15 @@ OUTPUT = script.define_path("output", "runs/study", "the study's folder")
 MODEL = script.define_paths("model", (), f"with --make: {' or '.join(model_file.SHIPPED)}, or files of export_model.py")
 WORKDIR = script.define_paths("workdir", (), "with --make: folders of finished runs")
 IMAGES = script.define_paths("images", (), "with --make: edits uint8 [M, 48, 48] of other programs, .npy files")
-LABELS = script.define_paths("labels", (), "with --images: the emotions asked for, int [M], a .npy for each")
-SOURCES = script.define_paths("sources", (), "with --images: places in the split of the edited faces, a .npy for each")
+LABELS = script.define_paths("labels", (), "with --images: the target emotions, int [M], a .npy for each")
+SOURCES = script.define_paths("sources", (), "with --images: indices in the split of the edited faces, a .npy for each")
 EACH = flags.DEFINE_integer(
     "each", 6, "with --make: pictures of each emotion, of real faces and of each model", 1, 1000
 )
 SPLIT = flags.DEFINE_enum("split", "valid", dataset.HELD_OUT, "the held-out faces")
-DATASET = flags.DEFINE_string("dataset", "toyfaces", "with --images alone: toyfaces, fer2013 or tfds:NAME")
-DATA_DIR = script.define_path("data_dir", "", "where the data lie, if not where the run found them")
-DATA_COUNT = flags.DEFINE_integer("data_count", 0, "with --images alone: how many toy faces, 0 for all", 0)
+DATASET = flags.DEFINE_string("dataset", "toyfaces", "with only --images: toyfaces, fer2013 or tfds:NAME")
+DATA_DIR = script.define_path("data_dir", "", "folder of the data, if it has moved")
+DATA_COUNT = flags.DEFINE_integer("data_count", 0, "with only --images: how many toy faces, 0 for all", 0)
 SEED = flags.DEFINE_integer("seed", 0, "with --make: of the choice and the order", 0, 2**31 - 1)
 REPORT = script.define_path("report", "", "with --score: a run's folder, whose report.html the scores are added to")
 
@@ -62,8 +62,8 @@ def _make(folder: pathlib.Path) -> None:
     data = config_lib.DataConfig(name=DATASET.value, dir=DATA_DIR.value, count=DATA_COUNT.value)
     data.check()
     workdirs = [pathlib.Path(path) for path in WORKDIR.value]
-    held_out, entrants = studies.read(MODEL.value, workdirs, edits, data, SPLIT.value, writers.say)
-    shown = study_pictures.choose(held_out, entrants, EACH.value, SEED.value)
+    held_out, compared = studies.read(MODEL.value, workdirs, edits, data, SPLIT.value, writers.say)
+    shown = study_pictures.choose(held_out, compared, EACH.value, SEED.value)
     about = {"seed": SEED.value, "each": EACH.value, "commit": script.commit()}
     for path in study_pictures.write(shown, held_out, folder, about):
         print(f"wrote {path}")

@@ -26,12 +26,14 @@ DETERMINISTIC = flags.DEFINE_bool("deterministic", False, "on a GPU: the same bi
 flags.adopt_module_key_flags(flag_config)
 PROFILE = flags.DEFINE_bool("profile", False, "trace some steps of each phase, into WORKDIR/profile")
 BATCH_PER_DEVICE = flags.DEFINE_bool(
-    "batch_per_device", False, "batch sizes are those of each device: the run's are so many times as large"
+    "batch_per_device",
+    False,
+    "batch sizes are those of each device: the run's batch is this times the number of devices",
 )
 DISTRIBUTED = flags.DEFINE_bool("distributed", False, "one of several processes that train together (docs/scaling.md)")
-COORDINATOR = flags.DEFINE_string("coordinator_address", "", "HOST:PORT of process 0, where the cluster does not tell")
-NUM_PROCESSES = flags.DEFINE_integer("num_processes", 0, "how many processes, where the cluster does not tell")
-PROCESS_ID = flags.DEFINE_integer("process_id", -1, "which of them this is, where the cluster does not tell")
+COORDINATOR = flags.DEFINE_string("coordinator_address", "", "HOST:PORT of process 0, if the cluster does not set it")
+NUM_PROCESSES = flags.DEFINE_integer("num_processes", 0, "how many processes, if the cluster does not set it")
+PROCESS_ID = flags.DEFINE_integer("process_id", -1, "index of this process, if the cluster does not set it")
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "print the configuration, the parameters and the steps, and end")
 
 

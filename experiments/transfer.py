@@ -12,9 +12,9 @@ python experiments/transfer.py --workdir=runs/mine --input=faces.npy --emotion=a
 Without --workdir it is fer2013-flow, the flow that ships with emogan. --workdir=fer2013 is the feed-forward model that
 ships, 30 times as fast; its edits look less natural.
 
-An image of at most 112 pixels a side is a face as it is; in a larger one faces are looked for. --crop=none takes every
-image for a face, --crop=detect none. Photographs need the extra photos: pip install -e ".[photos]", videos the extra
-video: pip install -e ".[video]".
+An image of at most 112 pixels a side is one cropped face; a larger one is searched for faces. --crop=none treats every
+image as a face; --crop=detect searches every image for faces. Photographs need the extra photos: pip install -e
+".[photos]", videos the extra video: pip install -e ".[video]".
 """
 
 import pathlib
@@ -49,10 +49,12 @@ FACES = flags.DEFINE_string(
     "faces", photo_files.ALL, "in a photograph: all, largest, or numbers from the left, such as 1,3"
 )
 MIN_CONFIDENCE = flags.DEFINE_float(
-    "min_confidence", detection.MIN_CONFIDENCE, "of the face detector, 0 to 1; less finds more faces and more else"
+    "min_confidence",
+    detection.MIN_CONFIDENCE,
+    "of the face detector, 0 to 1; lower values find more faces and more false detections",
 )
 ANY_POSE = flags.DEFINE_boolean("any_pose", False, "edit heads that are turned far to a side, too")
-STRENGTH = flags.DEFINE_float("strength", 1.0, "of the edit: 0 leaves the face, 1 is full, more overdraws", 0.0, 10.0)
+STRENGTH = flags.DEFINE_float("strength", 1.0, "of the edit: 0 no change, 1 full edit, above 1 exaggerated", 0.0, 10.0)
 FRAMES = flags.DEFINE_integer("frames", 24, "how many pictures an animation has")
 
 

@@ -1,4 +1,4 @@
-"""The order of the house: who may import whom, and who may print."""
+"""The rules of imports and printing: who may import whom, and who may print."""
 
 import ast
 import collections

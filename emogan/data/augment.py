@@ -1,4 +1,4 @@
-"""Random changes to a face that leave its emotion as it is; jittable, each with a key of its own."""
+"""Random changes to a face that leave its emotion unchanged; jittable, each with its own key."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ def all_of(images: types.Images, keys: jax.Array) -> types.Images:
 
     Args:
       images: the faces.
-      keys: typed keys [B]. What happens to a face depends on its own key alone, not on the batch around it.
+      keys: typed keys [B]. What happens to a face depends only on its own key, not on the batch around it.
     """
     return _each(images, keys, (flip, warp, light, erase))
 
@@ -109,7 +109,7 @@ def blur(image: Image, key: jax.Array, least: float = 0.6, most: float = 1.2) ->
         places = jnp.arange(size)
         return jax.nn.softmax(-0.5 * jnp.square((places[:, None] - places[None, :]) / deviation))
 
-    # As products of matrices: XLA would make sums of moved pictures anew from the picture before for each of them.
+    # As products of matrices: XLA would compute sums of moved pictures again from the picture before for each of them.
     return jnp.einsum("hi,iwc,vw->hvc", weights(image.shape[0]), image, weights(image.shape[1]))
 
 
@@ -127,7 +127,7 @@ def grain(image: Image, key: jax.Array, deviation: float = 0.03) -> Image:
 def _each(
     images: types.Images, keys: jax.Array, changes: Sequence[Callable[[Image, jax.Array], Image]]
 ) -> types.Images:
-    """Returns images after changes, one after another, each with a key of its own out of the image's."""
+    """Returns images after changes, one after another, each with its own key, derived from the image's."""
 
     def one(image: Image, key: jax.Array) -> Image:
         for change, own in zip(changes, jax.random.split(key, len(changes)), strict=True):

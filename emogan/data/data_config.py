@@ -17,7 +17,7 @@ class DataConfig:
     count: int = 0  # toyfaces: how many faces to draw for each split; 0 means as many as FER2013 has
     on_bad_row: str = "error"  # FER2013, folder: error, or skip (counts and reports)
     labels: str = "fer2013"  # the data's own; of FER2013 also ferplus, or auto: ferplus where fer2013new.csv is there
-    ferplus: str = ""  # fer2013new.csv, where it does not lie beside FER2013
+    ferplus: str = ""  # fer2013new.csv, if it is not next to FER2013
     class_names: str = ""  # folder: what the classes are called, with commas between, in the order of their numbers
 
     def check(self) -> None:
@@ -36,7 +36,7 @@ class DataConfig:
         if self.name not in ("toyfaces", "fer2013", "folder") and not self.name.startswith("tfds:"):
             raise ValueError(f"data.name: expected toyfaces, fer2013, folder or tfds:NAME, found {self.name!r:.100}")
         if self.labels == "ferplus" and self.name != "fer2013":
-            raise ValueError(f"data.labels: expected ferplus with data.name=fer2013 alone, found {self.name!r:.50}")
+            raise ValueError(f"data.labels: expected ferplus only with data.name=fer2013, found {self.name!r:.50}")
 
     @property
     def spec(self) -> dataset.ImageSpec:
@@ -45,7 +45,7 @@ class DataConfig:
 
 
 def check_fer2013(config: DataConfig) -> None:
-    """Raises ValueError unless faces of FER2013 are asked for as they are."""
+    """Raises ValueError unless the faces have the size and channels of FER2013."""
     if config.spec != dataset.FER2013:
         raise ValueError(
             f"data.size, data.channels: expected those of FER2013, whose faces are {dataset.FER2013}, found "

@@ -17,7 +17,7 @@ HELD_OUT = ("valid", "public", "private", "test", "validation")
 
 @dataclasses.dataclass(frozen=True)
 class ImageSpec:
-    """What the faces of a data set are: squares of so many pixels, gray or in colour; with the defaults FER2013's.
+    """The faces of a data set: squares of `size` pixels a side, gray or in colour; the defaults are FER2013's.
 
     Attributes:
       size: pixels of a side, one of `SIZES`.
@@ -110,7 +110,7 @@ class Dataset:
             values = getattr(self, name)
             found = "none" if values is None else f"{values.dtype} {list(values.shape)}"
             if found != expected:
-                raise ValueError(f"expected {name} {expected} beside the faces, found {found}")
+                raise ValueError(f"expected {name} {expected} with the faces, found {found}")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -138,7 +138,7 @@ class Dataset:
         )
 
     def fingerprint(self) -> str:
-        """Returns a SHA-256 of images, labels and distributions, to tell whether two runs saw the same data."""
+        """Returns a SHA-256 of images, labels and distributions, to check whether two runs saw the same data."""
         digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels).data)
         if self.distributions is not None:
@@ -147,7 +147,7 @@ class Dataset:
 
 
 def no_faces(spec: ImageSpec = FER2013, class_names: tuple[str, ...] = emotions.EMOTIONS) -> Dataset:
-    """Returns a data set of no faces, for those who want but the shapes of what is made of one."""
+    """Returns a data set without faces, where only the shapes of what is made of it are needed."""
     return Dataset(np.zeros((0, *spec.byte_shape), np.uint8), np.zeros(0, np.int32), class_names=class_names)
 
 
@@ -176,7 +176,7 @@ def steps_per_epoch(num_examples: int, batch_size: int) -> int:
 
 
 def total_steps(epochs: float, num_examples: int, batch_size: int) -> int:
-    """Returns how many steps so many epochs have, at least one; an epoch need not be a whole one.
+    """Returns how many steps `epochs` epochs have, at least one; the number of epochs may be a fraction.
 
     Raises:
       ValueError: if the data holds less than one batch.
@@ -187,7 +187,7 @@ def total_steps(epochs: float, num_examples: int, batch_size: int) -> int:
 def epoch_permutations(key: jax.Array, first_epoch: jax.Array, count: int, num_examples: int) -> jax.Array:
     """Returns the orders of `count` epochs from `first_epoch` on, int32 [count, num_examples].
 
-    Each depends on key and epoch alone, so that the step count says where in the data a run stands.
+    Each depends only on key and epoch, so that the step count gives the position of a run in the data.
     """
     epochs = first_epoch + jnp.arange(count)
     return jax.vmap(lambda epoch: jax.random.permutation(jax.random.fold_in(key, epoch), num_examples))(epochs)

@@ -1,4 +1,4 @@
-"""Faces that stand in a data set more than once: exactly, or with another crop, contrast or watermark."""
+"""Faces that occur in a data set more than once: exactly, or with another crop, contrast or watermark."""
 
 import hashlib
 

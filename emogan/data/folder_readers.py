@@ -103,7 +103,7 @@ def read_parquet(
 
     Numbers are indices into the classes' names in the files' metadata, else into `class_names`.
 
-    The split is the beginning of a file's name (train-00000-of-00001.parquet), `train` where it tells none.
+    The split is the beginning of a file's name (train-00000-of-00001.parquet), `train` if it names none.
 
     Raises:
       ValueError: if a file is none, has no image or no label, or a row is not valid and `rows` does not skip it.

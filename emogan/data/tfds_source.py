@@ -79,7 +79,7 @@ def _open(tfds, folder: pathlib.Path):
         return tfds.builder_from_directory(str(folder))
     except (json_format.ParseError, ValueError, KeyError, OSError) as e:
         raise ValueError(
-            f"{folder}: expected a data set that TFDS can read, found: {_first_line(e)}; prepare it anew"
+            f"{folder}: expected a data set that TFDS can read, found: {_first_line(e)}; prepare it again"
         ) from e
 
 
@@ -93,7 +93,7 @@ def _blaming_files(where: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, TypeError, IndexError, OSError, SyntaxError, zlib.error) as e:
-        raise ValueError(f"{where}: expected whole {_FORMAT} files, found: {_first_line(e)}; prepare it anew") from e
+        raise ValueError(f"{where}: expected whole {_FORMAT} files, found: {_first_line(e)}; prepare it again") from e
 
 
 def _examples(source, image_key: str, label_key: str, where: str) -> Iterator[tuple[np.ndarray, int]]:

@@ -130,8 +130,8 @@ def detect(pixels: np.ndarray) -> list[Detection]:
 def frame(detection: Detection) -> Square:
     """Returns the square that FER2013 would have cut out for a face: its size from the box, its place from landmarks.
 
-    Both are the choices that scatter least over FER2013; its faces lie as unevenly in their frames as OpenCV's cascade,
-    which cut them, left them, and the square is in the middle of that.
+    Both are the choices that scatter least over FER2013. OpenCV's cascade cut its faces and placed them unevenly in
+    their frames; the square is in the middle of these places.
     """
     side = float(np.sqrt(detection.box[2] * detection.box[3])) / BOX_SIZE
     x, y = detection.landmarks.mean(axis=0) - [0.0, LANDMARKS_BELOW * side]

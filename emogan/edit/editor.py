@@ -58,7 +58,7 @@ class Editor:
         self._make_networks()
 
     def _make_networks(self) -> None:
-        """Makes E and G for the variables; a class whose model is another has its own."""
+        """Makes E and G for the variables; a class with another kind of model overrides it."""
         E, G, self._code_shape, self._encoder_takes = self._parts()
         self._encode = functools.partial(compiled.encode, E, self.variables[0])
         self._decode = functools.partial(compiled.decode, G, self.variables[1])
@@ -77,8 +77,8 @@ class Editor:
 
         Args:
           faces: see the class.
-          labels: only an E(x, y) needs them: under `model.encoder_labels` the source labels (of the faces as they
-            are), under `translator.labels=encoder` the target labels.
+          labels: only an E(x, y) needs them: under `model.encoder_labels` the source labels (of the unedited faces),
+            under `translator.labels=encoder` the target labels.
 
         Raises:
           ValueError: if the faces' shape, type or values are not those of the class, or labels are missing or wrong.
@@ -117,9 +117,9 @@ class Editor:
           faces: see the class.
           emotion: see the class.
           labels: the source labels; only an E(x, y) (`model.encoder_labels`) needs them.
-          strength: from 0, no change beyond what G makes of the face itself, to 1; up to 10, which overdraws. Where G
-            moves and shades the face in the code, it does so by as much; else pixels lie so far on the line from the
-            face to its edit.
+          strength: from 0, no change beyond what G makes of the face itself, to 1; above 1, up to 10, exaggerates.
+            If G warps the face, the warp and the residual are scaled; otherwise pixels are interpolated between the
+            face and its edit.
 
         Raises:
           ValueError: if the faces, the emotion, the labels or the strength are not those of the class.
@@ -204,7 +204,7 @@ class Editor:
 
     @property
     def encoder_labels(self) -> str:
-        """Which labels E takes beside a face: "" (none), `SOURCE` or `TARGET`."""
+        """Which labels E takes with a face: "" (none), `SOURCE` or `TARGET`."""
         return self._encoder_takes
 
     def edit(self, variables: tuple[types.Params, ...], faces: types.ByteImages, labels: types.Labels) -> types.Images:
@@ -299,7 +299,7 @@ class Editor:
 
 
 class LatentEditor(Editor):
-    """One whose G draws faces from a prior over latents: the paper's, of the phases `gan` and `encoder`."""
+    """Editor with a G that draws faces from a prior over latents: the paper's, of the phases `gan` and `encoder`."""
 
     def _parts(self) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
         settings, classes = self.networks.model, len(self.class_names)
@@ -324,7 +324,7 @@ class LatentEditor(Editor):
 
 
 class DirectEditor(Editor):
-    """One whose U-Net edits a face in one evaluation, of phase `student`; the latent of a face is the face itself."""
+    """Editor with a U-Net that edits a face in one evaluation (phase `student`); the latent is the face itself."""
 
     def _parts(self) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
         network = unet.make(self.networks.unet, len(self.class_names), self.networks.model.precision)

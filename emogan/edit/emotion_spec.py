@@ -19,7 +19,7 @@ def is_interpolation(emotion: str) -> bool:
 
 
 def check(model: editor.Editor, emotion: str, frames: int) -> None:
-    """Checks an emotion, an interpolation's number of frames, and that the model needs nothing beside faces.
+    """Checks an emotion, an interpolation's number of frames, and that the model needs nothing but faces.
 
     Raises:
       ValueError: if the run has no such emotion, an interpolation has not 2..240 frames, or the encoder needs labels.

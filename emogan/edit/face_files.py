@@ -77,7 +77,7 @@ def image_paths(folder: pathlib.Path) -> tuple[list[pathlib.Path], tuple[str, ..
       ValueError: if there are more than `dataset.MOST_FACES`.
     """
     entries = sorted(folder.iterdir())
-    # macOS leaves a hidden ._NAME beside every NAME on foreign disks.
+    # macOS leaves a hidden ._NAME next to every NAME on foreign disks.
     paths = [path for path in entries if path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()]
     if not paths:
         raise FileNotFoundError(

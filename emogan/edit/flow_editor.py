@@ -26,7 +26,7 @@ class FlowEditor(editor.Editor):
     """A trained flow; `emogan.load` returns one.
 
     E and G are one network and its ODE (`ode`). A latent is noise [S, S, C]. Edits are those of
-    `networks.flow_edit`. Beside the emotions of `Editor` it takes distributions over them, such as 60 % happy
+    `networks.flow_edit`. In addition to the emotions of `Editor` it takes distributions over them, such as 60 % happy
     and 40 % surprised: floats [C] or [N, C] whose sums are 1.
     """
 
@@ -80,9 +80,9 @@ class FlowEditor(editor.Editor):
         Args:
           faces: see `Editor`.
           emotion: an emotion or a distribution, see the class.
-          labels: the emotions, or distributions, of the faces as they are; estimated by `source` if not given.
-          strength: from 0, the face itself under the method `difference`, to 1; more overdraws. The label and its
-            guidance go from those of the source to those wanted.
+          labels: the emotions, or distributions, of the unedited faces; estimated by `source` if not given.
+          strength: from 0, the face itself under the method `difference`, to 1; above 1 exaggerates. The label and its
+            guidance go from those of the source to those of the target.
 
         Raises:
           ValueError: if the faces, the emotion, the labels or the strength are not as expected.

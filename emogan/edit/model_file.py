@@ -56,7 +56,7 @@ class Model:
       networks: which networks they are.
       class_names: the emotions' names; a label is an index into them.
       encoder, generator: their variables, float32.
-      card: what the model is: its configuration as JSON, its data, and whatever else its maker tells.
+      card: what the model is: its configuration as JSON, its data, and further entries of its maker.
     """
 
     networks: Networks

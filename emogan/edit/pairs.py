@@ -1,4 +1,4 @@
-"""A teacher's edits of many faces, kept in a folder as they are made, so that a run that is killed makes none twice."""
+"""A teacher's edits of many faces, saved in a folder while they are made: a run that was killed makes none twice."""
 
 import hashlib
 import pathlib
@@ -21,10 +21,10 @@ def load(
     folder: pathlib.Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Returns the teacher's edits uint8 [N, S, S(, 3)] of faces, from the folder where they lie there.
+    """Returns the teacher's edits uint8 [N, S, S(, 3)] of faces, read from the folder if they are there.
 
     Args:
-      teacher: who edits.
+      teacher: the model that edits.
       faces: uint8 [N, S, S(, 3)].
       labels: int32 [N], the source labels.
       targets: int32 [N], the target labels.
@@ -32,7 +32,7 @@ def load(
       progress: called with (done, total) faces.
 
     Raises:
-      ValueError: if the faces are not such as the teacher takes.
+      ValueError: if the faces do not have the format of the teacher.
     """
     folder.mkdir(parents=True, exist_ok=True)
     key, made = _key(teacher), []
@@ -60,7 +60,7 @@ def _read(path: pathlib.Path, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _key(teacher: editor.Editor) -> str:
-    """Returns what tells the edits of one teacher from those of another."""
+    """Returns a key that distinguishes the edits of one teacher from those of another."""
     return _digest(repr(teacher.networks).encode(), *map(np.asarray, jax.tree.leaves(teacher.variables)))
 
 

@@ -150,7 +150,8 @@ def holds_photos(path: pathlib.Path, crop: str, spec: dataset.ImageSpec = datase
 
     Raises:
       FileNotFoundError: if a folder has no image.
-      ValueError: if the image is damaged, or "detect" is asked of a .npy file. In a folder such an image counts not.
+      ValueError: if the image is damaged, or "detect" is asked of a .npy file. In a folder such an image does not
+        count.
     """
     if path.suffix.lower() == ".npy" and not path.is_dir():
         if crop == DETECT:
@@ -206,7 +207,7 @@ def _found(path: pathlib.Path, image: PIL.Image.Image, crop: str, spec: dataset.
     sure = [face for face in every if face.confidence >= chosen.min_confidence]
     if not sure and best >= _DOUBTFUL:
         least = math.floor(100 * best) / 100
-        why = f"expected a face, found one of confidence {least:.2f} alone; --min_confidence={least:.2f} edits it"
+        why = f"expected a face, found only one of confidence {least:.2f}; --min_confidence={least:.2f} edits it"
         return dataclasses.replace(photo, left_out=(why,))
     wanted = _numbers(sure, chosen, path)
     numbered = [(number, face) for number, face in enumerate(sure, chosen.first) if number in wanted]
@@ -289,9 +290,9 @@ def write(
         left out and named.
       emotion: a name, "all", or an interpolation "FROM:TO".
       output: for a photograph, NAME.jpg, .png, .webp or .avif for the edited photograph, under "all" a strip of
-        close-ups, a row a face; NAME.gif for the animated photograph. For a folder, a picture is a sheet of close-ups,
-        a row a face. A folder gets for each photograph what one alone would be. NAME.npy gets the faces' edits, as
-        `transfer_files.write`.
+        close-ups, one row for each face; NAME.gif for the animated photograph. For a folder, a picture is a sheet of
+        close-ups, one row for each face. A folder gets one result for each photograph. NAME.npy gets the faces' edits,
+        as `transfer_files.write`.
       crop: of `read`.
       frames: of an animation.
       progress: called with (done, total) photographs.

@@ -20,11 +20,11 @@ def put_back(
 ) -> np.ndarray:
     """Returns a photograph with an edit of the face in a square.
 
-    Where the edit warped the face, the photograph is warped alike, and stays as sharp as it was. What else it changed
-    is enlarged bicubically to the square and added within a feathered mask. What is finer than the pixels of the edit
-    stays the photograph's, and fades where the edit made the edges that it belongs to weaker. A gray edit is added to
-    the luminance. Where a pixel gets darker, its colour fades with it, as in shade; where it gets brighter, it stays,
-    but for what a pixel cannot show. Hues stay. An edit in colour is added to each channel, or as its luminance where
+    Where the edit warped the face, the photograph is warped in the same way and stays sharp. The residual is enlarged
+    bicubically to the square and added within a feathered mask. Details finer than the pixels of the edit stay those of
+    the photograph, and fade where the edit made their edges weaker. A gray edit is added to the luminance. Where a
+    pixel gets darker, its colour fades with it, as in shade; where it gets brighter, the colour stays, except for
+    values a pixel cannot represent. Hues stay. An edit in colour is added to each channel, or as its luminance where
     the photograph is gray.
 
     Args:

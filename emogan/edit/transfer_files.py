@@ -141,7 +141,7 @@ def check_targets(targets: Sequence[pathlib.Path], sources: Sequence[pathlib.Pat
 
 
 def _identity(path: pathlib.Path) -> tuple[int, int]:
-    """Returns what tells an existing file from all others, as `os.path.samefile` does."""
+    """Returns what distinguishes an existing file from all others, as `os.path.samefile` does."""
     found = path.stat()
     return found.st_dev, found.st_ino
 
@@ -151,7 +151,7 @@ class TooManyError(ValueError):
 
 
 def check_rows(count: int, source: str = "") -> None:
-    """Checks that so many faces, of one photograph if it is named, fit into one picture, with TooManyError."""
+    """Raises TooManyError unless the faces, of one photograph if it is named, fit into one picture."""
     if count > LARGEST_SHEET:
         raise TooManyError(
             f"{source or '--output'}: expected at most {LARGEST_SHEET} faces for one picture, found {count}; "
@@ -162,7 +162,7 @@ def check_rows(count: int, source: str = "") -> None:
 def picture_paths(folder: pathlib.Path, names: tuple[str, ...], suffix: str) -> list[pathlib.Path]:
     """Returns a file in the folder for each name; where a.jpg and a.bmp would share one, the old suffix stays too."""
     chosen, before = [pathlib.PurePath(name).stem for name in names], []
-    # Again, as a suffix that stays may give what another name is without its own: a.jpg beside a.bmp, and a.jpg.bmp.
+    # Again, as a suffix that stays may give what another name is without its own: a.jpg next to a.bmp, and a.jpg.bmp.
     while chosen != before:
         before, count = chosen, collections.Counter(chosen)
         chosen = [name if count[one] > 1 else one for name, one in zip(names, before, strict=True)]

@@ -1,4 +1,4 @@
-"""Changes the emotion on the faces in a video, with the sound as it was."""
+"""Changes the emotion on the faces in a video, and keeps the sound."""
 
 import contextlib
 import dataclasses
@@ -78,7 +78,7 @@ def write(
     """Writes a video in which faces have another emotion, and returns what was written.
 
     Faces are followed (`tracks`), cut out of their smoothed frames, edited by `Editor.sequence`, and put back as into
-    photographs. Frames keep their times; the sound is copied, or encoded anew where the output cannot hold it.
+    photographs. Frames keep their times; the sound is copied, or re-encoded where the output cannot hold it.
 
     Args:
       model: the trained networks.

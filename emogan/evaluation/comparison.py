@@ -44,10 +44,10 @@ class Study:
       budget: of each.
       changes: values of fields of every configuration, by dotted names.
       options: how to score.
-      environment: what results say of where they were made, beside the versions.
+      environment: what results say about where they were made, in addition to the versions.
       score: whether to score each row; if not, it leaves its E and G in FOLDER/ROW.npz, to be scored elsewhere.
       guidance: a run's folder whose finished classifiers are taken, where a row would train the same ones: so that rows
-        differ in what came after, and need not pay for it anew.
+        differ only in later phases, and do not train the classifiers again.
     """
 
     folder: pathlib.Path
@@ -62,11 +62,11 @@ class Study:
 def run(
     rows: Sequence[str], study: Study, say: Callable[[str], None], signals: interrupt.Signals | None = None
 ) -> list[dict[str, Any]]:
-    """Trains rows, each in a folder of its own, and returns the scores of each, if they are to be scored.
+    """Trains rows, each in its own folder, and returns the scores of each, if they are to be scored.
 
-    What is there is gone on with; then the training time, which is unknown, is left out, but that of a
-    training that was finished before is kept. The widths of the recipes are their own unless changed, so equal faces
-    are not equal work: the time stands beside them.
+    Existing runs continue; their training time is unknown and is left out, but that of a training that was finished
+    before is kept. Each recipe has its own widths unless they are changed, so equal faces are not equal work: the time
+    is given with them.
 
     Args:
       rows: presets, and presets with changes.
@@ -178,7 +178,7 @@ def take_guidance(
     """
     changed = config_lib.differences(run_folder.read_config(source), config)
     for name in _guidance(config):
-        # What decides a classifier, beside its own fields.
+        # What decides a classifier, in addition to its own fields.
         other = [line for line in changed if line.startswith((f"{name}.", "seed:", "data.", "parallel."))]
         if other:
             raise ValueError(f"{source}: expected a run with the same phase {name}, found {'; '.join(other)}")
@@ -196,7 +196,7 @@ def take_guidance(
 def _share_minutes(
     config: config_lib.Config, minutes: float, say: Callable[[str], None], signals: interrupt.Signals | None
 ) -> None:
-    """Shortens, or prolongs, all phases alike so that they take so many minutes, by the pace of a few steps."""
+    """Shortens or prolongs all phases equally so that they take the given minutes, by the pace of a few steps."""
     examples = len(pipeline.load_data(config, "train"))
     probe = copy.deepcopy(config)
     for name in config.phases.split(","):

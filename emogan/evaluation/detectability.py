@@ -1,4 +1,4 @@
-"""Detectability: how well a fresh network tells edits from real faces that it was not trained on."""
+"""Detectability: how well a new network distinguishes edits from real faces that it was not trained on."""
 
 import dataclasses
 import functools
@@ -37,12 +37,12 @@ class _Pictures:
 
 
 class Detectability:
-    """The area under the ROC curve of a small network that tells edits to another emotion from real faces.
+    """The area under the ROC curve of a small network that distinguishes edits to another emotion from real faces.
 
     The held-out faces are divided in two halves; near-duplicates stay in one. The network is trained on the faces and
     edits of the one half and tested on those of the other, and the same the other way round. In training both kinds
-    have the same number of each emotion, and in the test an edit to an emotion is compared with real faces of that
-    emotion alone, so that the frequency of an emotion says nothing. All pictures are changed at random by
+    have the same number of each emotion, and in the test an edit to an emotion is compared only with real faces of that
+    emotion, so that the frequency of an emotion says nothing. All pictures are changed at random by
     `augment.without_fine_detail`. A method without edits is judged by its samples.
 
     Args:
@@ -65,9 +65,9 @@ class Detectability:
     def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
         """Returns the AUC by emotion, and its mean over the emotions if none is missing.
 
-        An emotion is left out with fewer than 5 real faces of it, or edits to it, in a half; the mean is left out
-        where a method lacks an emotion of which there are enough real faces. {} for references with edits: the
-        an unchanged input cannot be distinguished from itself, and noise always can.
+        An emotion is left out with fewer than 5 real faces of it, or edits to it, in a half; the mean is left out where
+        a method lacks an emotion of which there are enough real faces. {} for references with edits: an unchanged input
+        cannot be distinguished from itself, and noise always can.
         """
         del key  # so that the score does not depend on which other evaluators there are
         if model.kind == "reference" and model.edits is not None:

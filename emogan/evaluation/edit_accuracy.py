@@ -1,4 +1,4 @@
-"""Transfer: does the judge see the wanted emotion, and is it still the same person?"""
+"""Transfer: does the judge see the target emotion, and is it still the same person?"""
 
 import numpy as np
 

@@ -6,18 +6,18 @@ from emogan.evaluation import distances, methods, real_faces, scores
 
 
 class EditSets:
-    """The Frechet distance of edits to faces that were not edited, in the judge's features, beside that of real faces.
+    """The Frechet distance of edits to unedited faces, in the judge's features, compared with that of real faces.
 
     The held-out faces are divided in two halves with the same labels. One is edited, each face to the label of another
-    one and never to its own, and set beside the other half as it is: beside their own sources edits would lie nearer
-    than real faces do, and the unchanged input would win. Scores are the mean of both ways, over `methods.SEEDS`
-    divisions.
+    one and never to its own, and compared with the other, unedited half. It is not compared with its own sources: edits
+    are nearer to these than real faces are, so otherwise the unchanged input would score best. Scores are the mean of
+    both directions, over `methods.SEEDS` divisions.
     """
 
     name = "edit sets"
 
     def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
-        """Returns the distance and its ratio to that of the halves as they are; {} unless all edits are there.
+        """Returns the distance and its ratio to that of the unedited halves; {} unless all edits are there.
 
         {} also for a judge without features.
         """

@@ -1,7 +1,7 @@
 """A second judge, of another kind: a logistic regression on histograms of oriented gradients.
 
-Edits may be guided in training by networks of the first judge's family, and what pleases one of these may please them
-all. This judge is no network and takes no part in training. It is also far weaker.
+Edits may be guided in training by networks of the first judge's family, and an edit accepted by one of them may be
+accepted by all. This judge is not a network and takes no part in training. It is also far weaker.
 """
 
 import pathlib
@@ -47,9 +47,9 @@ class HogJudge:
     def look(self, faces: np.ndarray) -> judge_lib.Opinion:
         """Returns the judge's opinion of faces uint8 [N, 48, 48]; it does not depend on the other faces.
 
-        It has no `features`, float32 [N, 0]. Before a regression's last layer there is its input alone, and HOG, each
-        block of which is scaled to one length, sees noise in the midst of faces: with the input, averaged over each
-        block, noise got a precision of 100 %, and blurred faces a recall of 98 %.
+        It has no `features`, float32 [N, 0]. A regression has only its input before its last layer. In HOG noise lies
+        among faces, because each block is scaled to one length: with the input, averaged over each block, noise got a
+        precision of 100 %, and blurred faces a recall of 98 %.
 
         Raises:
           ValueError: if the faces' shape or type is another.
@@ -77,7 +77,8 @@ def hog(faces: np.ndarray) -> np.ndarray:
 def fit(data: dataset.Dataset, l2: float = 0.01, iterations: int = 200) -> HogJudge:
     """Returns the judge that is fitted to faces and their mirror images; the same faces give the same judge.
 
-    A face weighs 1 / sqrt(how many have its label), so that rare emotions are named too; see `regress` for the rest.
+    A face weighs 1 / sqrt(how many have its label), so that rare emotions are predicted too; see `regress` for the
+    rest.
     """
     rows = np.concatenate([hog(data.images), hog(data.images[:, :, ::-1])])
     mean, scale = rows.mean(axis=0), np.maximum(rows.std(axis=0), _FLAT)

@@ -1,8 +1,8 @@
 """Who is on a face: a descriptor that is independent of the judge.
 
-The judge is trained to see the emotion and not the person, and a model may have learned to please it. So identity is
-measured by a descriptor without training: histograms of oriented gradients, chosen by how well they know a face
-again after small changes and, on drawn faces, after another emotion was drawn (`hog` holds the numbers).
+The judge is trained to see the emotion and not the person, and a model may have learned to satisfy it. So identity is
+measured by a descriptor without training: histograms of oriented gradients, chosen by how well they recognise a face
+after small changes and, on drawn faces, after another emotion was drawn (`hog` holds the numbers).
 """
 
 import dataclasses
@@ -118,7 +118,7 @@ def hog(orientations: int = 16, cell: int = 12, blur: float = 0.5) -> Descriptor
 def rank1(edits: np.ndarray, sources: np.ndarray, gallery: np.ndarray) -> np.ndarray:
     """Returns whether the nearest gallery face of each edit, by cosine, is the edit's own source, bool [M].
 
-    Beside faces that are the source again the source must be nearer than every other face: a tie is a miss.
+    The source must be nearer than every other face, except copies of the source: a tie is a miss.
 
     Args:
       edits: [M, D], rows of norm 1 from a `Descriptor`.
@@ -221,9 +221,9 @@ def calibrate(descriptor: Descriptor, faces: np.ndarray, seed: int = 0) -> dict[
       seed: of the changes.
 
     Returns:
-      `rank1`, the share of copies whose nearest face is their own; `own` and `others`, the mean cosines to the own
-      face and to the others; `rank1_blurred`, the share for faces after a Gaussian of 4 pixels, which hides the
-      person: so far pose, outline and light alone lead to the source.
+      `rank1`, the share of copies whose nearest face is their own; `own` and `others`, the mean cosines to the own face
+      and to the others; `rank1_blurred`, the share for faces after a Gaussian of 4 pixels, which hides the person: the
+      share that pose, outline and light reach without it.
 
     Raises:
       ValueError: if the faces are no such array.

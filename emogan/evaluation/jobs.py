@@ -1,4 +1,4 @@
-"""Rows of a comparison trained beside each other, each in a process of its own.
+"""Rows of a comparison trained at the same time, each in its own process.
 
 One small training leaves most of a GPU idle, since its kernels are short; several share it. On CPUs they share cores.
 """
@@ -29,7 +29,7 @@ def run(rows: Sequence[str], study: comparison.Study, at_once: int, say: Callabl
 
     Args:
       rows: presets, and presets with changes.
-      study: what they have in common; its budget is of faces, since minutes depend on what runs beside.
+      study: what they have in common; its budget is of faces, since minutes depend on what else runs.
       at_once: how many are trained at a time.
       say: called with a line as each row begins and ends.
 
@@ -38,7 +38,7 @@ def run(rows: Sequence[str], study: comparison.Study, at_once: int, say: Callabl
       JobError: if rows failed, when the others are done.
     """
     if study.budget.minutes:
-        raise ValueError("--jobs: expected 1 with --minutes, since rows that run beside each other take longer")
+        raise ValueError("--jobs: expected 1 with --minutes, since rows that run at the same time take longer")
     rows = list(comparison.configure(rows, study))
     study.folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")  # JAX may have threads by now, which no fork has

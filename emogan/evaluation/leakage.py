@@ -1,4 +1,4 @@
-"""What is wrong with the data themselves: faces that stand there twice, with two labels, or in two splits."""
+"""What is wrong with the data themselves: faces that occur twice, with two labels, or in two splits."""
 
 import collections
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def within(data: dataset.Dataset) -> dict[str, int]:
 
 
 def between(data: dataset.Dataset, other: dataset.Dataset) -> dict[str, int]:
-    """Returns how many faces of `data` also stand in another data set: equal, nearly equal, or mirrored."""
+    """Returns how many faces of `data` are also in another data set: equal, nearly equal, or mirrored."""
     known = set(duplicates.digests(other.images))
     near = duplicates.near_pairs(data.images, other.images)
     mirrored = duplicates.near_pairs(data.images, other.images[:, :, ::-1])

@@ -179,7 +179,7 @@ def references(faces: faces_lib.Faces) -> list[Method]:
         Method(
             "mean face",
             "reference",
-            "the mean training face of the wanted emotion",
+            "the mean training face of the target emotion",
             faces,
             lambda: Edits(mean_faces(), target, source, target),
             lambda seed: mean_faces()[data.labels],

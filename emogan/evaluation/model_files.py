@@ -16,7 +16,7 @@ def write(workdir: pathlib.Path, path: pathlib.Path, about: Mapping[str, Any]) -
     Args:
       workdir: the run's folder.
       path: the file, .npz.
-      about: further entries of the card, beside those of the run and of this machine.
+      about: further entries of the card, in addition to those of the run and of this machine.
 
     Raises:
       FileNotFoundError: if the folder is none of a finished run.

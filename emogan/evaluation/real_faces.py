@@ -1,6 +1,7 @@
-"""The real faces that methods are scored beside, and what judge and descriptor say of them.
+"""The real faces that methods are compared with, and the outputs of judge and descriptor for them.
 
-Judges and descriptors see gray faces of 48x48. Faces of other data are edited as they are, and the edits converted.
+Judges and descriptors see gray faces of 48x48. Faces of other data are edited without conversion; then their edits
+are converted.
 """
 
 import dataclasses
@@ -28,7 +29,7 @@ class Faces:
       held_out: the faces that edits and samples are compared with, 48x48 and gray.
       train: the faces that a model learned from, 48x48 and gray.
       own_held_out, own_train: the same in the size and channels of the data, as models see them.
-      judge: names emotions.
+      judge: predicts emotions.
       descriptor: faces uint8 [N, 48, 48] -> float32 [N, D], rows of norm 1: who is on a face.
     """
 
@@ -63,7 +64,7 @@ class Faces:
 
     @functools.cached_property
     def leaked(self) -> np.ndarray:
-        """Which held-out faces also stand in the training data, exactly or nearly, bool [N]."""
+        """Which held-out faces are also in the training data, exactly or nearly, bool [N]."""
         found = self._remembered("leaked", lambda: {"leaked": self._find_leaked()}, self.held_out, self.train)
         return found["leaked"]
 

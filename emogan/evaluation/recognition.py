@@ -1,6 +1,6 @@
 """Who is on a face, by a network that was trained to recognise people: dlib's, from the extra `identity`.
 
-It measures alone: no recipe learns from it.
+It is used only for scores: no recipe learns from it.
 """
 
 import functools

@@ -11,7 +11,7 @@ class Reconstructions:
     name = "reconstruction"
 
     def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
-        """Returns PSNR, SSIM and L1 against the face, and whether the judge still names its label."""
+        """Returns PSNR, SSIM and L1 against the face, and whether the judge still predicts its label."""
         del key
         if model.edits is None:
             return {}

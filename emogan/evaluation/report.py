@@ -20,10 +20,10 @@ _HEADLINES = {
 }
 _DPI = 200  # of figures; shown at half of it, so that they stay sharp in print
 _DASH = "&ndash;"
-_EDITS = "Share of edits of a source to a target that the judge names by the target; grey is the own label, no edit."
-_NAMED = (
-    "What the judge names the edits to a target, of other sources; rows sum to 100, the wanted emotion is outlined."
+_EDITS = (
+    "Share of edits of a source to a target for which the judge predicts the target; grey is the own label, no edit."
 )
+_NAMED = "Predictions of the judge on edits to each target, of other sources; rows sum to 100, the target is outlined."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _matrices(result: Mapping[str, Any]) -> str:
         verdicts = result["verdicts"].get(one["name"])
         if verdicts is not None:
             edits = _matrix(tables.edit_matrix(verdicts), result["classes"], "source", "target", "own")
-            named = _matrix(tables.confusion(verdicts), result["classes"], "target", "verdict", "hit")
+            named = _matrix(tables.confusion(verdicts), result["classes"], "target", "prediction", "hit")
             pair = "".join(
                 f"<figure>{matrix}<figcaption>{_text(caption)}</figcaption></figure>"
                 for matrix, caption in ((edits, _EDITS), (named, _NAMED))

@@ -1,4 +1,4 @@
-"""What a report shows beside its numbers: samples, edits, nearest training faces, ways through the latent space."""
+"""The pictures of a report: samples, edits, nearest training faces, ways through the latent space."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -130,7 +130,7 @@ def read_exported(source: str) -> tuple[str, editor.Editor, str, Mapping[str, An
     origin = "ships with emogan" if source in model_file.SHIPPED else "from a file"
     trained_on = model.card.get("data")
     if not (isinstance(trained_on, dict) and {"fingerprint", "examples"} <= trained_on.keys()):
-        raise ValueError(f"{source}: expected a card that tells its training data, found none; export the run again")
+        raise ValueError(f"{source}: expected a card with its training data, found none; export the run again")
     return name, model, origin, trained_on
 
 
@@ -142,8 +142,8 @@ def check_trained_on(name: str, trained_on: Mapping[str, Any], train: dataset.Da
     """
     if trained_on["fingerprint"] != train.fingerprint():
         raise ValueError(
-            f"{name}: expected a model of these {len(train)} training faces of {train.name}, found one of "
-            f"{trained_on['examples']} others; what is held out here may have been trained on there"
+            f"{name}: expected a model of these {len(train)} training faces of {train.name}, found a model "
+            f"trained on {trained_on['examples']} other faces; it may have seen these held-out faces"
         )
 
 
@@ -186,7 +186,7 @@ def score_pictures(
       sources: int [M], the place among the held-out faces of the face that each picture is an edit of; None if the
         pictures are samples.
       name: of the program.
-      config: whose data they are scored beside.
+      config: with the data that they are compared with.
       options: how to score.
       say: called with a line as each part is done.
 
@@ -206,7 +206,7 @@ def score_pictures(
 
 
 def score_references(config: config_lib.Config, options: Options, say: Callable[[str], None]) -> dict[str, Any]:
-    """Returns the scores of the references alone, with real faces made worse among them: are the scores in order?
+    """Returns the scores of only the references, with real faces made worse among them: are the scores in order?
 
     Raises:
       FileNotFoundError, ValueError: if the data or an option is not as it must be.
@@ -297,7 +297,7 @@ def write(result: dict[str, Any], shown: Sequence[report.Picture], workdir: path
 
 
 def _distinct(name: str, references: Sequence[methods.Method]) -> str:
-    """Returns a name that no reference has, since a table tells methods apart by their names."""
+    """Returns a name that no reference has, since a table distinguishes methods by their names."""
     return tables.free(name, [one.name for one in references])
 
 

@@ -25,7 +25,7 @@ class Samples:
         self._real_inception: np.ndarray | None = None
 
     def run(self, model: methods.Method, data: real_faces.Faces, key: object) -> scores.Scores:
-        """Returns distances, precision, recall, density, coverage and label accuracy; this alone without features."""
+        """Returns distances, precision, recall, density, coverage, label accuracy; only the last without features."""
         del key
         if model.samples(0) is None:
             return {}
@@ -46,7 +46,7 @@ class Samples:
 
 
 def _in_features(real: np.ndarray, fake: np.ndarray, data: real_faces.Faces) -> dict[str, float]:
-    """Returns the scores of samples whose judge's features are `fake`, beside those of the held-out faces."""
+    """Returns the scores of samples whose judge's features are `fake`, compared with those of the held-out faces."""
     answer = {
         "frechet": distances.frechet(distances.moments([real]), distances.moments([fake])),
         "kernel": distances.kernel(real, fake),

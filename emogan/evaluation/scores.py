@@ -24,7 +24,7 @@ Scores = Mapping[str, Score]
 
 
 class Evaluator(Protocol):
-    """One group of scores: `run` looks at a method (`methods.py`) beside the held-out faces (`real_faces.py`).
+    """One group of scores: `run` compares a method (`methods.py`) with the held-out faces (`real_faces.py`).
 
     It returns {} where the method has not what the scores are about, such as samples without a prior over z.
     """
@@ -56,12 +56,13 @@ def _share(group: str, title: str, about: str, better: str = "higher") -> Metric
     return Metric(group, title, better, about, "%", 100.0, 1)
 
 
-# In the order of the tables. A score over faces that do not stand in the training data has `_clean` after its name.
+# In the order of the tables. A score over faces that are not in the training data has `_clean` after its name.
 METRICS: Mapping[str, Metric] = {
     "edit_accuracy": _share(
         "transfer",
         "edit accuracy",
-        "Share of edits to another emotion that the judge names as wanted; mean over the seven targets, chance 1/7.",
+        "Share of edits to another emotion for which the judge predicts the target emotion; mean over the seven "
+        "targets, chance 1/7.",
     ),
     "edit_accuracy_ratio": Metric(
         "transfer",
@@ -77,15 +78,15 @@ METRICS: Mapping[str, Metric] = {
     ),
     "edit_confidence": _share(
         "transfer",
-        "judge's belief in the target",
-        "Mean probability that the judge gives to the wanted emotion; mean over the seven targets.",
+        "judge's probability of the target",
+        "Mean probability that the judge gives to the target emotion; mean over the seven targets.",
     ),
     "identity_rank1": _share(
         "transfer",
         "identity, rank 1",
         "Share of edits to another emotion whose nearest held-out face is their own source, by cosine in a descriptor "
-        "that is independent of the judge. It sees pose, outline and light: read it beside the rank 1 of blurred faces "
-        "(Identity, above), in which no one recognises a person.",
+        "that is independent of the judge. It sees pose, outline and light: compare it with the rank 1 of blurred "
+        "faces (Identity, above), in which no one recognises a person.",
     ),
     "identity_rank1_small": _share(
         "transfer",
@@ -113,16 +114,16 @@ METRICS: Mapping[str, Metric] = {
         "transfer",
         "Frechet distance of edits",
         "lower",
-        "As that of samples, of edits: one half of the held-out faces, each to the emotion of another one and never to "
-        "its own, beside the other half as it is. Both halves have the same count of each emotion; the mean of both "
-        "ways and of three divisions.",
+        "As that of samples, of edits: one half of the held-out faces, each to the label of another one and never to "
+        "its own label; compared with the unedited other half. Both halves have the same count of each emotion; the "
+        "mean of both directions and of three divisions.",
     ),
     "edit_frechet_ratio": Metric(
         "transfer",
         "the same / real faces",
         "lower",
-        "That distance divided by the one of the two halves as they are: the floor at this N, which the unchanged "
-        "input has.",
+        "That distance divided by the one of the two unedited halves: the floor at this N, which the unchanged input "
+        "has.",
     ),
     "reconstruction_psnr": Metric(
         "reconstruction", "PSNR, own label", "higher", "Mean over faces, against the face itself.", "dB"
@@ -140,7 +141,7 @@ METRICS: Mapping[str, Metric] = {
     "reconstruction_accuracy": _share(
         "reconstruction",
         "judge, own label",
-        "Share of reconstructions that the judge names by the label of the face.",
+        "Share of reconstructions for which the judge predicts the label of the face.",
     ),
     "frechet": Metric(
         "samples",
@@ -167,7 +168,9 @@ METRICS: Mapping[str, Metric] = {
     "density": Metric("samples", "density", "higher", "Naeem et al. 2020, k = 5.", digits=3),
     "coverage": _share("samples", "coverage", "Naeem et al. 2020, k = 5."),
     "sample_accuracy": _share(
-        "samples", "label accuracy", "Share of samples that the judge names by their label; mean over the seven labels."
+        "samples",
+        "label accuracy",
+        "Share of samples for which the judge predicts their label; mean over the seven labels.",
     ),
     **{
         f"kernel_{name}": Metric(
@@ -200,14 +203,14 @@ METRICS: Mapping[str, Metric] = {
         "detectability",
         "edit or real face, AUC",
         "lower",
-        "How well a small network, trained on one half of the faces, tells edits from real faces of the other half "
-        "that have the wanted emotion: area under the ROC curve, mean over the emotions. All pictures are moved, "
+        "How well a small network, trained on one half of the faces, distinguishes edits from real faces of the other "
+        "half that have the target emotion: area under the ROC curve, mean over the emotions. All pictures are moved, "
         "blurred, lit and made grainy at random. 0.5 is chance; 1 is certain.",
         digits=3,
     ),
     **{
         f"detectability_{name}": Metric(
-            "detectability", f"the same, {name}", "lower", f"Of edits to {name} beside real {name} faces.", digits=3
+            "detectability", f"the same, {name}", "lower", f"Of edits to {name} and real {name} faces.", digits=3
         )
         for name in emotions.EMOTIONS
     },
@@ -225,7 +228,7 @@ METRICS: Mapping[str, Metric] = {
         "toy faces",
         "expression missed",
         "Share of edits to another emotion that lie nearer to their person's true drawing of a third emotion than to "
-        "the wanted one.",
+        "the target.",
         "lower",
     ),
     "latent_correlation": Metric(

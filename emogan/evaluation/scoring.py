@@ -22,13 +22,13 @@ def score(
     key: jax.Array,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Returns the scores of all methods as plain data for metrics.json (docs/evaluation.md tells its fields).
+    """Returns the scores of all methods as plain data for metrics.json (docs/evaluation.md describes its fields).
 
     Args:
       title: of the report.
       methods: the columns; the references are added by the caller.
       evaluators: the groups of scores.
-      faces: what they are scored beside.
+      faces: what they are compared with.
       key: for what is random in an evaluator; each has its own by its name's place.
       say: called with a line for each method that is done.
 

@@ -21,7 +21,7 @@ def read(
     data: config_lib.DataConfig,
     split: str,
     say: Callable[[str], None],
-) -> tuple[dataset.Dataset, list[study_pictures.Entrant]]:
+) -> tuple[dataset.Dataset, list[study_pictures.Method]]:
     """Returns the held-out faces and all whose edits of them are shown.
 
     Args:
@@ -59,8 +59,8 @@ def read(
         if labels not in training_data:
             training_data[labels] = pipeline.load_data(config, "train")
         run_scores.check_trained_on(name, trained_on, training_data[labels])
-    entrants = [_of_model(name, model, held_out) for name, model, _ in entered]
-    return held_out, entrants + [_of_edits(*one, held_out) for one in edits]
+    compared = [_of_model(name, model, held_out) for name, model, _ in entered]
+    return held_out, compared + [_of_edits(*one, held_out) for one in edits]
 
 
 def _of_own_labels(data: config_lib.DataConfig) -> config_lib.DataConfig:
@@ -68,20 +68,20 @@ def _of_own_labels(data: config_lib.DataConfig) -> config_lib.DataConfig:
     return dataclasses.replace(data, labels="fer2013", ferplus="")
 
 
-def _of_model(name: str, model: editor.Editor, held_out: dataset.Dataset) -> study_pictures.Entrant:
+def _of_model(name: str, model: editor.Editor, held_out: dataset.Dataset) -> study_pictures.Method:
     if model.class_names != held_out.class_names:
         raise ValueError(f"{name}: expected a model of {', '.join(held_out.class_names)}, found another")
 
     def edit(faces: np.ndarray, emotions: np.ndarray) -> np.ndarray:
         return model.faces(held_out.images[faces], emotions.astype(np.int32), held_out.labels[faces])
 
-    return study_pictures.Entrant(name, np.ones((len(held_out), len(held_out.class_names)), bool), edit)
+    return study_pictures.Method(name, np.ones((len(held_out), len(held_out.class_names)), bool), edit)
 
 
 def _of_edits(
     name: str, pictures: np.ndarray, labels: np.ndarray, sources: np.ndarray, held_out: dataset.Dataset
-) -> study_pictures.Entrant:
+) -> study_pictures.Method:
     methods.check_edits(pictures, labels, sources, held_out)
     place = np.full((len(held_out), len(held_out.class_names)), -1)
     place[sources, labels] = np.arange(len(pictures))
-    return study_pictures.Entrant(name, place >= 0, lambda faces, emotions: pictures[place[faces, emotions]])
+    return study_pictures.Method(name, place >= 0, lambda faces, emotions: pictures[place[faces, emotions]])

@@ -90,7 +90,7 @@ def read(path: pathlib.Path, key: Key) -> Answers:
 def score(key: Key, answers: Sequence[Answers]) -> dict[str, Any]:
     """Returns recognition and naturalness of real faces and of each program, as plain data for study.json.
 
-    Errors are those of the bootstrap over pictures; viewers are not drawn anew, so they say nothing of other viewers.
+    Errors are those of the bootstrap over pictures; viewers are not resampled, so they say nothing about other viewers.
 
     Raises:
       ValueError: if there are no answers, or two of one viewer.

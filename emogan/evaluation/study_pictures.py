@@ -29,7 +29,7 @@ _MARGIN = 24
 
 
 @dataclasses.dataclass(frozen=True)
-class Entrant:
+class Method:
     """A program whose edits are shown.
 
     Attributes:
@@ -49,10 +49,10 @@ class Shown:
 
     Attributes:
       pictures: uint8 [N, 48, 48].
-      by: int [N], 0 for real faces, else 1 + the place of the entrant.
-      emotion: int [N], as labelled, or as asked of the entrant.
+      by: int [N], 0 for real faces, else 1 + the place of the method.
+      emotion: int [N], as labelled, or as asked of the method.
       face: int [N], the place of the face among the held-out ones.
-      names: of real faces and entrants.
+      names: of real faces and methods.
     """
 
     pictures: np.ndarray
@@ -62,16 +62,16 @@ class Shown:
     names: tuple[str, ...]
 
 
-def choose(held_out: dataset.Dataset, entrants: Sequence[Entrant], each: int, seed: int) -> Shown:
-    """Returns `each` real faces of every emotion and as many edits to it of every entrant.
+def choose(held_out: dataset.Dataset, methods: Sequence[Method], each: int, seed: int) -> Shown:
+    """Returns `each` real faces of every emotion and as many edits to it of every method.
 
-    No face is shown twice, be it as it is or edited: a viewer who meets a person again would know. So an edit is always
-    of a face of another emotion, drawn evenly over these emotions as far as there are faces.
+    No face is shown twice, edited or unedited: a viewer who meets a person again would know. So an edit is always of
+    a face of another emotion, drawn evenly over these emotions as far as there are faces.
 
     Raises:
       ValueError: if names clash, or there are too few faces.
     """
-    names = (REAL, *(one.name for one in entrants))
+    names = (REAL, *(one.name for one in methods))
     if len(set(names)) < len(names):
         raise ValueError(f"expected a name for each model, found {', '.join(names)}; rename a file or folder")
     random, free = np.random.default_rng(seed), np.ones(len(held_out), bool)
@@ -84,39 +84,39 @@ def choose(held_out: dataset.Dataset, entrants: Sequence[Entrant], each: int, se
         _need(len(found), each, f"faces that are {held_out.class_names[emotion]}")
         free[found] = False
         rows += [(0, int(emotion), int(face)) for face in found]
-    for place, entrant in enumerate(entrants, 1):
+    for place, method in enumerate(methods, 1):
         for emotion in range(classes):
             taken: list[int] = []
             others = [c for c in random.permutation(classes) if c != emotion]
             while len(taken) < each:
                 before = len(taken)
                 for source in others:
-                    able = np.flatnonzero(free & entrant.may[:, emotion] & (held_out.labels == source))
+                    able = np.flatnonzero(free & method.may[:, emotion] & (held_out.labels == source))
                     if len(able) and len(taken) < each:
                         taken.append(int(random.choice(able)))
                         free[taken[-1]] = False
                 if len(taken) == before:
                     what = (
-                        f"faces that {entrant.name} has edited to {held_out.class_names[emotion]} and nobody else shows"
+                        f"faces that {method.name} has edited to {held_out.class_names[emotion]} and nobody else shows"
                     )
                     _need(len(taken), each, what)
             rows += [(place, emotion, face) for face in taken]
     by, emotion, face = np.array(rows)[random.permutation(len(rows))].T
     pictures = held_out.images[face].copy()
-    for place, entrant in enumerate(entrants, 1):
+    for place, method in enumerate(methods, 1):
         own = by == place
-        pictures[own] = entrant.edit(face[own], emotion[own])
+        pictures[own] = method.edit(face[own], emotion[own])
     return Shown(pictures, by, emotion, face, names)
 
 
 def write(shown: Shown, held_out: dataset.Dataset, folder: pathlib.Path, about: dict[str, Any]) -> list[pathlib.Path]:
-    """Writes a study's key, and beside it the folder for viewers: the page, the sheets and a form; returns their paths.
+    """Writes a study's key and the folder for viewers with the page, the sheets and a form; returns their paths.
 
     Args:
       shown: the pictures.
       held_out: the faces that they were made from.
       folder: is made.
-      about: what the key says beside, such as seed and commit.
+      about: further entries of the key, such as seed and commit.
 
     Raises:
       ValueError: if there is a study in the folder already.
@@ -151,7 +151,7 @@ def write(shown: Shown, held_out: dataset.Dataset, folder: pathlib.Path, about: 
 
 
 def identifier(shown: Shown) -> str:
-    """Returns what tells one study's answers from another's: the first digits of a SHA-256 of its pictures."""
+    """Returns what distinguishes a study's answers from others: the first digits of a SHA-256 of its pictures."""
     return hashlib.sha256(shown.pictures.tobytes()).hexdigest()[:12]
 
 

@@ -73,7 +73,7 @@ def _tables(result: Mapping[str, Any]) -> list[Table]:
         fields = ("naturalness_below", "natural_ratio", "most_below_of_an_emotion", "recognition_ratio")
         beside = ("naturalness below", "4 or 5, ratio", "most below in an emotion", "emotion, ratio")
         rows = [[_escaped(one["name"]), *(_score(one["beside_real"][name], 2) for name in fields)] for one in programs]
-        tables.append(("Beside real faces", ("", *beside), rows))
+        tables.append(("Compared with real faces", ("", *beside), rows))
     for title, field, scale, digits in (
         ("Naturalness by emotion", "naturalness", 1, 2),
         ("Emotion as asked or labelled, by emotion (%)", "recognition", 100, 0),

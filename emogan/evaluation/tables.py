@@ -140,7 +140,7 @@ def columns(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 def rows(result: Mapping[str, Any]) -> list[Row]:
     """Returns a row for each metric that a method has, in the order of `METRICS`.
 
-    Scores over the faces that do not stand in the training data come last, as a group of their own.
+    Scores over the faces that are not in the training data come last, as a group of their own.
     """
     methods, table = columns(result), []
     for name in [*scores.METRICS, *(name + CLEAN for name in scores.METRICS)]:
@@ -190,7 +190,7 @@ def to_text(result: Mapping[str, Any]) -> str:
 
 
 def edit_matrix(verdicts: Any) -> np.ndarray:
-    """Returns [C, C]: the share of edits of source s to target t that the judge names t; nan where there is no edit.
+    """Returns [C, C]: the share of edits of source s to target t predicted as t; nan where there is no edit.
 
     verdicts are int [C, C, C]: how many edits there are of each source, target and verdict.
     """
@@ -199,7 +199,7 @@ def edit_matrix(verdicts: Any) -> np.ndarray:
 
 
 def confusion(verdicts: Any) -> np.ndarray:
-    """Returns [C, C]: the share of edits of other sources to target t that the judge names v; nan where there is none.
+    """Returns [C, C]: the share of edits of other sources to target t predicted as v; nan where there is none.
 
     verdicts as in `edit_matrix`.
     """

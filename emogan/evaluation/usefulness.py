@@ -1,4 +1,4 @@
-"""Classification accuracy score: what a classifier learns from a model's pictures alone (Ravuri & Vinyals 2019)."""
+"""Classification accuracy score: what a classifier learns only from a model's pictures (Ravuri & Vinyals 2019)."""
 
 import dataclasses
 from collections.abc import Callable
@@ -72,7 +72,7 @@ class Usefulness:
 def learn(
     data: dataset.Dataset, tested: np.ndarray, settings: config_lib.ClassifierConfig, key: jax.Array
 ) -> np.ndarray:
-    """Returns the verdicts int [N] on faces uint8 [N, 48, 48] of a classifier trained on a data set alone."""
+    """Returns the verdicts int [N] on faces uint8 [N, 48, 48] of a classifier trained only on a data set."""
     config = dataclasses.replace(config_lib.Config(), classifier=settings)
     batch = min(settings.batch_size, len(data))
     steps = dataset.total_steps(settings.epochs, len(data), batch)

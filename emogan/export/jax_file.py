@@ -7,7 +7,7 @@
     then         the weights, float32, little-endian
     then         the program (weights, faces, labels) -> edits, as `jax.export.deserialize` reads it
 
-Nobody needs emogan to run it (docs/export.md). The weights are an argument and no constants of the program, because
+Nobody needs emogan to run it (docs/export.md). The weights are an argument and not constants of the program, because
 XLA 0.10.2 gives wrong faces on CPU where a table of a normalisation is a constant of ones and 64 faces or more come at
 once.
 """
@@ -130,7 +130,7 @@ def from_bytes(content: bytes) -> PortableModel:
     body, count = content[start + length :], about.get("weights")
     if about.get("sha256") != hashlib.sha256(body).hexdigest():
         raise ValueError(
-            "expected the weights and the program that the header tells of, found others, or a part of them"
+            "expected the weights and the program described in the header; the file is damaged or incomplete"
         )
     size = _WEIGHT.itemsize
     if type(count) is not int or not 0 < count * size < len(body):

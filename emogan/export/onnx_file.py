@@ -11,8 +11,8 @@ from emogan.edit import editor, flow_editor
 from emogan.export import card, onnx_graph, onnx_ops
 
 FACES, LABELS, EDITS = "faces", "labels", "edits"  # the names of its arrays
-STRENGTHS, DRAWINGS = "strengths", "drawings"  # of a page's file, beside faces and labels
-TIMES, VELOCITIES = "times", "velocities"  # of a flow's file for a page, beside faces and labels
+STRENGTHS, DRAWINGS = "strengths", "drawings"  # of a page's file, in addition to faces and labels
+TIMES, VELOCITIES = "times", "velocities"  # of a flow's file for a page, in addition to faces and labels
 _LARGE = 1000  # elements of a constant, from which on it is worth writing in float16
 
 

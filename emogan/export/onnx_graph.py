@@ -5,7 +5,7 @@ before) fail on the paper's encoder; so emogan translates the few operations tha
 (`onnx_ops.RULES`), and refuses others by name.
 
 Whatever depends on neither input is computed here, once, so that parameters come out in the form in which ONNX wants
-them. Where a function chooses by platform (`models.conv`), ONNX is one of the platforms that have no form of their own.
+them. Where a function chooses by platform (`models.conv`), ONNX is one of the platforms without their own form.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -171,6 +171,6 @@ def served(name: str) -> str:
 
 
 def parts(sizes: Mapping[str, int]) -> tuple[int, int]:
-    """Returns the bytes of a page beside the runtime, and those of the runtime, of what `write` gave."""
+    """Returns the bytes of a page without the runtime, and those of the runtime, of what `write` gave."""
     of_runtime = sum(size for name, size in sizes.items() if name.startswith(RUNTIME))
     return sum(sizes.values()) - of_runtime, of_runtime

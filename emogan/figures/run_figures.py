@@ -22,7 +22,7 @@ PAPER_EPOCHS = (0, 6, 12, 18, 24, 39)  # of Fig. 5
 _HELD_OUT_SHOWN = 128  # faces that the figures choose from
 _PAIRS = (6, 4)  # rows and columns of Fig. 6
 _ROWS = 12  # faces of Fig. 7
-_TRUTHS = 5  # faces beside their true drawings
+_TRUTHS = 5  # faces with their true drawings
 
 
 def draw(workdir: pathlib.Path) -> list[pathlib.Path]:
@@ -103,7 +103,7 @@ def samples_picture(
 
 
 def happy_picture(faces: np.ndarray, happy: np.ndarray, which: str) -> np.ndarray:
-    """Returns Fig. 6, uint8 [H, W(, 3)]: faces uint8 [N, S, S(, 3)], each beside its happy form, of the same shape."""
+    """Returns Fig. 6, uint8 [H, W(, 3)]: faces uint8 [N, S, S(, 3)], each next to its happy form, of the same shape."""
     across = min(_PAIRS[1], len(faces))
     down = min(_PAIRS[0], len(faces) // across)
     shown = down * across
@@ -121,7 +121,7 @@ def emotions_picture(
 ) -> np.ndarray:
     """Returns Fig. 7, uint8 [H, W(, 3)]: faces uint8 [N, S, S(, 3)] and, under every label, edits [C, N, ...].
 
-    Without the faces it shows generated ones alone, and may be published where the data's faces may not.
+    Without the faces it shows only generated ones, and may be published where the data's faces may not.
 
     The edit under the face's own label, which is its reconstruction, is framed.
     """
@@ -201,7 +201,7 @@ def _unseen_faces(config: config_lib.Config) -> tuple[dataset.Dataset, str]:
 
 
 def _framed(face: np.ndarray) -> np.ndarray:
-    # White beside black, because a line of one of them would vanish on some faces.
+    # White next to black, because a line of one of them would vanish on some faces.
     framed = np.full_like(face, 255)
     framed[1:-1, 1:-1] = 0
     framed[2:-2, 2:-2] = face[2:-2, 2:-2]

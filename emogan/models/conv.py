@@ -15,7 +15,7 @@ given to JAX as each other's derivatives, and derivatives of any order (reverse 
 them. Flax's transposed convolution is `scatter` with the kernel mirrored.
 
 On CPU the three are computed by oneDNN where it is installed (`emogan.models.onednn`). Maps may be float32 or bfloat16,
-and the kernel float32 beside maps in bfloat16: it is then rounded, and its gradient is float32. Sums are float32.
+and the kernel float32 with maps in bfloat16: it is then rounded, and its gradient is float32. Sums are float32.
 
 In float32 some shapes are faster otherwise: those for which `toom_cook` pays, since it needs fewer multiplications,
 and small maps of many channels. Those, and every strided convolution where there is no oneDNN, are matrix products
@@ -134,7 +134,7 @@ def _compute(forms, first, second, g, channels, result):
     """One of the three by what is fastest for these shapes on the platform that it is lowered for."""
     native = not _portable.get() and jax.default_backend() == "cpu" and onednn.load().available
 
-    def rounded(second):  # a kernel in float32 beside maps in bfloat16
+    def rounded(second):  # a kernel in float32 with maps in bfloat16
         return second.astype(first.dtype)
 
     def by_onednn(first, second, dtype):

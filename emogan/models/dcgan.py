@@ -103,7 +103,7 @@ class Generator(nn.Module):
       batch_norm: whether features are normalised over the batch.
       resampling: `strided` doubles the size by stride-2 transposed convolutions, `pooled` by repeating pixels.
       axis_name: the device axis over which batch-norm statistics are averaged, if any.
-      dtype: in which all but the last layer compute, whose rounding one would see.
+      dtype: in which all but the last layer compute; the rounding of the last would be visible.
       image: what the faces are.
     """
 

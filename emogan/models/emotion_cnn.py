@@ -1,4 +1,4 @@
-"""The judge: a residual network that names the emotion on a face."""
+"""The judge: a residual network that predicts the emotion on a face."""
 
 import flax.linen as nn
 import jax
@@ -11,7 +11,7 @@ STAGES = (1, 3, 6, 8)  # widths at a half, a quarter, an eighth and a sixteenth 
 
 
 class _Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al. 2016, fig. 2), which halve the size if `stride` is 2."""
+    """Two 3x3 convolutions with a shortcut (He et al. 2016, fig. 2), which halve the size if `stride` is 2."""
 
     features: int
     stride: int

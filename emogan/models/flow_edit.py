@@ -4,7 +4,7 @@ A state z begins at the face x. At each time t, from t_max down to 0, x is mixed
 
     z_s = (1 - t) x + t n,    z_t = z_s + (z - x),
 
-and z moves by v(z_t, t, y) - v(z_s, t, y_s), where y is the wanted label and y_s that of the face. So only what the two
+and z moves by v(z_t, t, y) - v(z_s, t, y_s), where y is the target label and y_s that of the face. So only what the two
 labels disagree on changes.
 """
 
@@ -28,14 +28,14 @@ class FlowEditConfig:
     t_max: float = 0.85  # the share of noise at which an edit begins; less keeps more of the face
     steps: int = 14
     solver: str = "euler"  # or heun, which asks the network twice a step
-    guidance: str = "5.5"  # of the wanted label; or one for each emotion, as 5.5,11,...
+    guidance: str = "5.5"  # of the target label; or one for each emotion, as 5.5,11,...
     guidance_source: float = 1.0  # of the face's own label
     guidance_t_min: float = 0.15  # guidance acts at times from this on, until details appear (Kynkäänniemi et al. 2024)
     noises: int = 1  # averaged in each step of a difference
     seed: int = 0  # of the noise; the same face and seed have the same noise
     inversion_steps: int = 12  # of E and of G, from a face to noise or back
     inversion_solver: str = "heun"
-    inversion_guidance: float = 2.5  # of the wanted label, in G
+    inversion_guidance: float = 2.5  # of the target label, in G
     inversion_t_max: float = 0.8  # as t_max, of an edit by inversion
 
     def check(self) -> None:
@@ -68,13 +68,13 @@ class FlowEditConfig:
         return np.broadcast_to(np.float32(found), (num_classes,))
 
 
-# Where the source emotion is estimated: at these times, with so many noises each.
+# Where the source emotion is estimated: at these times, with this number of noises each.
 ESTIMATE_TIMES = (0.4, 0.6, 0.8)
 ESTIMATE_NOISES = 1
 
 
 def seeds(faces: np.ndarray) -> np.ndarray:
-    """Returns a number of each face, uint32 [N], from its pixels alone.
+    """Returns a number of each face, uint32 [N], computed only from its pixels.
 
     Args:
       faces: uint8 [N, S, S(, 1 or 3)], or floats in [-1, 1], which have the number of the bytes that they round to.
@@ -190,7 +190,7 @@ def edit(
       velocity: the network.
       faces: [B, S, S, C] in [-1, 1].
       path: times [S + 1], from t_max to 0.
-      target, source: the wanted conditions, and those of the faces as they are.
+      target, source: the target conditions, and those of the unedited faces.
       numbers: uint32 [B], the faces' own; see `seeds`.
       seed: of all edits.
       count: how many noises are averaged in each step.

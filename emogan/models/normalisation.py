@@ -15,7 +15,7 @@ class BatchNorm(nn.Module):
     Attributes:
       train: whether a batch's own statistics are used, and remembered; otherwise the running averages.
       batches: how many batches of one size stand in the input, one behind the other. Each is normalised by its own
-        statistics, and the running averages follow them in turn: the result is that of so many calls.
+        statistics, and the running averages follow them in turn: the result is that of as many calls.
       axis_name: the device axis over which the statistics are averaged, if any.
     """
 

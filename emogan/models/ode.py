@@ -67,7 +67,7 @@ def velocities(velocity: Velocity, t: jax.Array, asked: Sequence[tuple[jax.Array
 
 
 def times(begin: float, end: float, steps: int) -> np.ndarray:
-    """Returns the times of so many equal steps, float32 [steps + 1], `begin` and `end` included."""
+    """Returns the times of `steps` equal steps, float32 [steps + 1], `begin` and `end` included."""
     return np.linspace(begin, end, steps + 1, dtype=np.float32)
 
 

@@ -8,9 +8,8 @@ where `fold` adds each row back to the places that the patch came from. What lim
 so it is always made from the large map, which has the fewer channels in these networks, and `fold`
 adds within each of the s * s phases of the output, where every tap is a shift by whole positions.
 
-At the border taps meet padding: 36% of them with a 5x5 kernel of stride 2 between 6x6 and 3x3.
-`_groups` therefore cuts the taps into rectangles that have data for the same outputs, each with a
-matrix product of its own over those outputs alone.
+At the border taps meet padding: 36% of them with a 5x5 kernel of stride 2 between 6x6 and 3x3. `_groups` therefore cuts
+the taps into rectangles that have data for the same outputs, each with its own matrix product over only those outputs.
 """
 
 import itertools

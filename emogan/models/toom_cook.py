@@ -54,7 +54,7 @@ class Dimension(NamedTuple):
     @property
     def groups(self) -> list[tuple[slice, int]]:
         """Points, and how many phases have a part in the products there."""
-        full = self.kernel - (TAPS - 1) * self.stride  # so many phases have all taps
+        full = self.kernel - (TAPS - 1) * self.stride  # the number of phases that have all taps
         if full == self.stride:
             return [(slice(COUNT), full)]
         return [(slice(COUNT - 1), self.stride), (slice(COUNT - 1, COUNT), full)]
@@ -68,7 +68,7 @@ class Dimension(NamedTuple):
 def pays(
     rows: Dimension, columns: Dimension, examples: int, inputs: int, outputs: int, beside_onednn: bool = False
 ) -> bool:
-    """Returns whether this form is possible, and faster, for so many examples and channels of the two maps.
+    """Returns whether this form is possible, and faster, for these numbers of examples and channels.
 
     Faster than matrix products of XLA, or, with `beside_onednn`, than oneDNN.
     """

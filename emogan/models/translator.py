@@ -20,7 +20,7 @@ class TranslatorConfig:
     RENAMED: ClassVar[Mapping[str, str]] = {"informed": "guidance_features"}
     width: int = 32  # channels of E and G at half the size; at a quarter, where the code is, three times as many
     blocks: int = 2  # residual blocks at the code's size, of E and of G each
-    labels: str = "generator"  # where the wanted emotion enters: generator, as G(E(x) | y), or encoder, as StarGAN
+    labels: str = "generator"  # where the target emotion enters: generator, as G(E(x) | y), or encoder, as StarGAN
     skip: bool = True  # whether the code holds the face itself, of which G changes a part under a mask
     reach: int = 4  # under `skip`: by how many pixels the face in the code can be warped; 0 leaves it as it is
     strength: str = "1"  # of finished networks' warp, in that of training; or one for each emotion, as 1.1,1,...
@@ -150,7 +150,7 @@ class InstanceNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut."""
+    """Two 3x3 convolutions with a shortcut."""
 
     num_classes: int = 0
 
@@ -271,7 +271,7 @@ class Generator(nn.Module):
           codes: [B, S / 4, S / 4, F].
           labels: [B].
           opening: a factor of the mask.
-          strength: a factor of the flow and of the mask, from 0, which leaves the face in the code as it is.
+          strength: a factor of the flow and of the mask, from 0, which leaves the face in the code unchanged.
         """
         blocks = [Block(self.num_classes, name=f"block{i}") for i in range(self.blocks)]
         up0 = conv.ConvTranspose(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name="up0")

@@ -168,7 +168,7 @@ class _GroupNorm(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut, the second after a norm that time and label modulate."""
+    """Two 3x3 convolutions with a shortcut, the second after a norm that time and label modulate."""
 
     features: int
     dtype: types.DType
@@ -186,7 +186,7 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Self-attention of all places of a map (Vaswani et al. 2017), beside a shortcut."""
+    """Self-attention of all places of a map (Vaswani et al. 2017), with a shortcut."""
 
     dtype: types.DType
 
@@ -285,9 +285,9 @@ def _variance(times: jax.Array) -> jax.Array:
 def velocity_of(module: UNet, params: types.Params) -> ode.Velocity:
     """Returns the velocity that a network with these parameters has learnt.
 
-    It is the best linear estimate of the velocity from x, plus the network's answer in units of what is then left:
-    the preconditioning of Karras et al. 2022 (table 1), for x_t = (1 - t) x + t n. So the network begins at that
-    estimate, and what it takes and gives has the same variance at every time.
+    It is the best linear estimate of the velocity from x, plus the network's output in units of the error of that
+    estimate: the preconditioning of Karras et al. 2022 (table 1), for x_t = (1 - t) x + t n. So the network begins at
+    that estimate, and what it takes and gives has the same variance at every time.
     """
 
     def velocity(x: types.Images, times: jax.Array, labels: jax.Array) -> types.Images:

@@ -1,4 +1,4 @@
-"""Phases `classifier` and `robust`: a judge learns to name emotions on real faces, changed at random in every step."""
+"""Phases `classifier` and `robust`: a judge learns to predict emotions of real faces, randomly changed in each step."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class ClassifierConfig:
-    """Phase `classifier`: the judge, which names the emotion on a face. Phase `robust`: another, under attack."""
+    """Phase `classifier`: the judge, which predicts the emotion on a face. Phase `robust`: another, under attack."""
 
     recipe: ClassVar[state_lib.Recipe]
     width: int = 32  # channels at 24 pixels; 1.7 million parameters
@@ -75,7 +75,7 @@ def look(
 
 
 def accuracies(logits: jax.Array, labels: types.Labels) -> tuple[jax.Array, jax.Array]:
-    """Returns the share of right verdicts, and its mean over the classes that occur, of logits [N, C]."""
+    """Returns the accuracy and the balanced accuracy, over the classes that occur, of logits [N, C]."""
     right = jnp.argmax(logits, axis=1) == labels
     classes = jax.nn.one_hot(labels, logits.shape[1])
     counts = classes.sum(axis=0)
@@ -111,7 +111,7 @@ def make(
       config: see `config.ClassifierConfig`.
       num_classes: how many labels there are.
       total_steps: the length of the schedule.
-      valid: faces that every sample judges; they take no part in training, and are such as the others.
+      valid: faces that every sample judges; they take no part in training, and have the same format.
       name: of the phase.
       change: what happens to the faces of each step, given them [B, S, S, C] and a key for each [B].
     """
@@ -210,7 +210,7 @@ ClassifierConfig.recipe = state_lib.Recipe(
         state_lib.Panel("loss", "cross-entropy", (state_lib.Line("loss", "on changed faces"),)),
         state_lib.Panel(
             "accuracy",
-            "share of right verdicts",
+            "accuracy",
             (
                 state_lib.Line("accuracy", "training batches, changed"),
                 state_lib.Line("valid_accuracy", "valid, averaged network", sampled=True),

@@ -1,4 +1,4 @@
-"""What the phases share that learn edits of real faces: `joint` and `student`."""
+"""What the phases `joint` and `student` share, which learn edits of real faces."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

@@ -50,7 +50,7 @@ PRIOR_EDGE = {"uniform": 1.0, "normal": 3.0}  # hardly anything of the prior lie
 
 @struct.dataclass
 class EncoderState:
-    """E in training, its moving average (empty if switched off), and the G that it inverts, which stays as it is."""
+    """E in training, its moving average (empty if switched off), and the frozen G that it inverts."""
 
     step: jax.Array
     encoder: state_lib.NetworkState
@@ -212,7 +212,7 @@ EncoderConfig.recipe = state_lib.Recipe(
             ),
         ),
         state_lib.Panel(
-            "does the label matter?",
+            "effect of the label",
             "share, or spread of [-1, 1]",
             (
                 state_lib.Line("edge", "share of z at the prior's edge"),

@@ -46,7 +46,7 @@ class FlowConfig:
         ranges.between("flow.time_spread", self.time_spread, 0.01, 5.0)
 
 
-BANDS = 4  # of time, with a loss of its own each
+BANDS = 4  # of time, each with its own loss
 DRAWN, EDITED = 2, 4  # rows of a sample
 _SAMPLE_STEPS, _SAMPLE_GUIDANCE = 8, 2.0  # of generated faces
 _EDGE = 1e-6  # of the unit interval, beyond which its normal quantiles are not finite
@@ -80,7 +80,7 @@ def draw_times(key: jax.Array, count: int, settings: FlowConfig) -> jax.Array:
     """Returns times [count] in (0, 1) whose logits are normal (Esser et al. 2024, section 3.1).
 
     They are spread evenly over the distribution's quantiles, from one random offset (Kingma et al. 2021, appendix I.1):
-    each alone is distributed so, and the losses of batches differ less.
+    each by itself has that distribution, and the losses of batches differ less.
     """
     quantiles = (jnp.arange(count) / count + jax.random.uniform(key)) % 1.0
     normal = jax.scipy.special.ndtri(jnp.clip(quantiles, _EDGE, 1.0 - _EDGE))
@@ -107,13 +107,13 @@ def losses_of(
 def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Dataset) -> state_lib.Phase:
     """Returns phase `flow` of a configuration.
 
-    Adam without weight decay: over such a training the decay would shrink no weight by much, most are followed by a
-    norm that undoes their scale, and the moving average does the smoothing.
+    Adam without weight decay: in a training of this length the decay would hardly shrink a weight, most are followed by
+    a norm that undoes their scale, and the moving average does the smoothing.
 
     Args:
       config: see `config.FlowConfig`.
       num_classes: how many labels there are.
-      held_out: faces that every sample edits; they take no part in training, and are such as the others.
+      held_out: faces that every sample edits; they take no part in training, and have the same format.
     """
     settings, edits, spec = config.flow, config.flow_edit, held_out.spec
     module = unet.make(config.unet, num_classes, config.model.precision)
@@ -236,7 +236,7 @@ FlowConfig.recipe = state_lib.Recipe(
             ),
         ),
         state_lib.Panel(
-            "loss between, where emotions are decided",
+            "loss at intermediate times",
             "squared error a pixel",
             (state_lib.Line("loss_t1", "t from 1/4 to 1/2"), state_lib.Line("loss_t2", "t from 1/2 to 3/4")),
         ),

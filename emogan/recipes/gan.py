@@ -39,7 +39,7 @@ class GanConfig:
     critic_steps: int = 1  # updates of D, each on its own part of the batch, before G's
     generator_steps: int = 1  # updates of G, all on the last of those parts
     ema_decay: float = 0.999  # of the averaged G that samples and edits are drawn with; 0 switches it off
-    collapse_steps: int = 500  # so many steps in which D tells nothing apart count as a collapse; 0 never checks
+    collapse_steps: int = 500  # steps without separation by D after which the run counts as collapsed; 0 never checks
     on_collapse: str = "stop"  # stop, or warn
 
     def check(self) -> None:
@@ -81,7 +81,7 @@ class GanState:
     generator: state_lib.NetworkState
     discriminator: state_lib.NetworkState
     average: state_lib.Variables
-    collapsed_for: jax.Array  # successive steps in which D distinguished nothing
+    collapsed_for: jax.Array  # successive steps in which D did not separate real from generated faces
 
     @property
     def best_generator(self) -> state_lib.Variables:
@@ -241,7 +241,7 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec 
         if not limit or not (stop or steps in (max(1, limit // 2), limit)):
             return None
         return state_lib.Diagnosis(
-            f"D has distinguished nothing for {steps} steps (its loss sits at 2 ln 2, its logits "
+            f"D has not separated real from generated faces for {steps} steps (its loss stays at 2 ln 2, its logits "
             f"spread by {metrics['logit_spread']:.3f}): G has collapsed. "
             + (
                 "Try fewer --config.gan.generator_steps, another --config.seed, or --config.gan.on_collapse=warn."
@@ -289,12 +289,10 @@ GanConfig.recipe = state_lib.Recipe(
             ),
         ),
         state_lib.Panel(
-            "what D answers",
+            "D's logits",
             "mean logit",
             (state_lib.Line("real_logit", "real faces"), state_lib.Line("fake_logit", "generated faces")),
         ),
-        state_lib.Panel(
-            "how far D tells faces apart", "standard deviation", (state_lib.Line("logit_spread", "D's logits"),)
-        ),
+        state_lib.Panel("spread of D's logits", "standard deviation", (state_lib.Line("logit_spread", "D's logits"),)),
     ),
 )

@@ -54,15 +54,15 @@ class JointConfig:
     r1_r2: float = 1.0  # weight of R1 and R2: at real and at edited faces, on a quarter of them
     classification: float = 1.0  # weight of the emotion that D predicts: on real faces for D, on edits for E and G
     guidance: float = 2.0  # weight of the emotion that the guidance classifiers, taken together, predict on the edits
-    confidence: float = 1.0  # of D and of the classifiers in the wanted emotion, beyond which an edit gains nothing
-    reconstruction: float = 10.0  # weight of |x - x'| per pixel where the wanted emotion is the face's own
+    confidence: float = 1.0  # of D and of the classifiers in the target emotion, beyond which an edit gains nothing
+    reconstruction: float = 10.0  # weight of |x - x'| per pixel where the target emotion is the face's own
     keep: float = 1.0  # weight of the same where it is not
     residual: float = 40.0  # weight of what G adds to the warped face, squared, so that shades cost less than spots
     warp_first: float = 0.0  # share of the steps without a residual: spots satisfy a classifier sooner than motion
     roughness: float = 0.3  # weight of how much neighbouring points of the warp differ, in square pixels
     cycle: float = 0.0  # weight of |x - G(E(x') | y)| per pixel
-    own_share: float = 0.25  # of the batch whose wanted emotion is the face's own
-    balanced: bool = True  # whether the other wanted emotions are uniform, or as frequent as in the data
+    own_share: float = 0.25  # of the batch whose target emotion is the face's own
+    balanced: bool = True  # whether the other target emotions are uniform, or as frequent as in the data
     augment: bool = True  # whether D and the classifiers see faces changed at random
 
     def check(self) -> None:
@@ -92,8 +92,8 @@ def features_size(config: "config_lib.Config") -> int:
     return emotion_cnn.STAGES[-1] * getattr(config, names[0]).width
 
 
-_PENALISED = 4  # one face in so many has its gradients penalised, at the cost of two more steps of D
-_NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for so many steps, are reported as negatives
+_PENALISED = 4  # one face in four has its gradients penalised, at the cost of two more steps of D
+_NEGATIVE, _NEGATIVE_STEPS = -0.3, 50  # edits less like their faces, for 50 steps, are reported as negatives
 
 
 @struct.dataclass

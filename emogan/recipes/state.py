@@ -40,7 +40,7 @@ class NetworkState:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """What a phase says of a step that went wrong: why, and whether to stop."""
+    """The diagnosis of a failed step: why it failed, and whether to stop."""
 
     message: str
     stop: bool
@@ -48,7 +48,7 @@ class Diagnosis:
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """One training: how its state begins, moves by a step, shows itself, and is found at fault.
+    """One training: its initial state, training step, samples, and failure check.
 
     Attributes:
       name: the name of the phase, of its folder of checkpoints and of its lines in metrics.jsonl.
@@ -103,24 +103,24 @@ class Run(Protocol):
         """Returns the last step of a finished phase, and a part of its last state, in the host's memory."""
 
     def folder(self, name: str) -> pathlib.Path:
-        """Returns a folder of the run, for what a phase keeps beside its checkpoints."""
+        """Returns a folder of the run, for what a phase keeps next to its checkpoints."""
 
     def progress(self, what: str) -> Callable[[int, int], None]:
-        """Returns what shows (done, total) of a work that is not steps."""
+        """Returns a function that shows (done, total) of work that is not steps."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything that others need to know of a phase: the class of its settings has one as `recipe`.
+    """Everything that other modules need from a phase: the class of its settings has one as `recipe`.
 
     Attributes:
       build: (run, name) -> the phase, and what its checkpoints say of what it was built on.
       begin: (config, num_classes, name, key, spec) -> its first state, with the phases that it builds on not yet
-        trained; of which the shapes alone are wanted.
+        trained; only its shapes are used.
       networks: (config, name, num_classes, spec) -> the shapes of the parameters of its networks, by their names.
       curves: of its training.
       built_on: config -> the names of the phases whose finished states it needs.
-      prepare: (run, data) -> the training data with what the phase needs beside them; called once, before it trains.
+      prepare: (run, data) -> the training data with what else the phase needs; called once, before it trains.
       check: raises ValueError if the configuration does not fit the phase; only called where it is to be trained.
       editor: which kind of editor its last state is (`edit.loading.KINDS`); empty if it is none. The state then has
         `best_encoder` and `generator`, the variables of E and G.
@@ -162,7 +162,7 @@ def initialise(
 def forward(
     module: nn.Module, params: types.Params, batch_stats: types.Params, *inputs: jax.Array, **options: Any
 ) -> tuple[jax.Array, types.Params]:
-    """Returns a module's answer in training and its new running statistics."""
+    """Returns a module's output in training and its new running statistics."""
     answer, updates = module.apply(
         {"params": params, "batch_stats": batch_stats}, *inputs, train=True, mutable=["batch_stats"], **options
     )
@@ -178,7 +178,7 @@ def update(
 
 
 def mean_over(tree: Any, axis_name: str | None) -> Any:
-    """Returns a tree averaged over a device axis, or as it is without one."""
+    """Returns a tree averaged over a device axis, or unchanged without one."""
     return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
 
 

@@ -33,7 +33,7 @@ class StudentConfig:
     RENAMED: ClassVar[Mapping[str, str]] = dict.fromkeys(("edges", "r1_r2", "roughness"), "")
     teacher: str = "fer2013-flow"  # a flow: one that ships, a run's folder, or a model's file
     guidance: str = ""  # of the teacher, in place of its own `flow_edit.guidance`: one number, or one per emotion
-    faces: int = 0  # training faces that the teacher edits, the first so many; 0 for all
+    faces: int = 0  # training faces that the teacher edits, the first N; 0 for all
     epochs: float = 20.0  # passes over the training faces, whether all are edited or not
     batch_size: int = 32
     learning_rate: float = 4e-4  # falls to a twentieth, as half a cosine
@@ -220,7 +220,7 @@ def _teacher(config: "config_lib.Config", data: dataset.Dataset) -> flow_editor.
     """Returns the teacher, with the guidance of the settings.
 
     Raises:
-      FileNotFoundError, ValueError: if there is none, or it is not such a flow as the student begins as.
+      FileNotFoundError, ValueError: if there is none, or it is not a flow with the student's network.
     """
     settings = config.student
     teacher = loading.load(settings.teacher)

@@ -32,7 +32,7 @@ class CheckpointError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-    """A whole checkpoint: after which step, the state, and what was saved beside it."""
+    """A whole checkpoint: after which step, the state, and what was saved with it."""
 
     step: int
     state: Any
@@ -43,7 +43,7 @@ def place(folder: pathlib.Path) -> pathlib.Path:
     """Returns the whole path of a folder that holds checkpoints, or is to hold them; to be asked before any work.
 
     Raises:
-      CheckpointError: if it has a backslash, which TensorStore takes for a slash: it would write to another folder.
+      CheckpointError: if it has a backslash, which TensorStore reads as a slash: it would write to another folder.
     """
     whole = pathlib.Path(folder).absolute()
     if "\\" in str(whole):
@@ -102,7 +102,7 @@ class Checkpoints:
             self._saving = self._checkpointer.save_async(step, state, force=True, custom_metadata=metadata)
 
     def about(self) -> dict[str, Any]:
-        """Returns what was saved beside the newest checkpoint that can be read.
+        """Returns what was saved with the newest checkpoint that can be read.
 
         Raises:
           CheckpointError: if there is none.
@@ -119,7 +119,7 @@ class Checkpoints:
     def restore(self, target: Any) -> Any:
         """Returns the newest whole state, with the structure, types and placement of `target`.
 
-        Damaged checkpoints that are newer than it are named and deleted: the training makes them anew.
+        Damaged checkpoints that are newer than it are named and deleted: the training writes them again.
 
         Raises:
           CheckpointError: if there is no checkpoint, or none is a whole one of this model; then none is deleted.
@@ -237,7 +237,7 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _quiet_reads() -> Iterator[None]:
-    """Lets reads that fail raise, and nothing else: Orbax abandons the others, which tell of it from their threads."""
+    """Lets reads that fail raise, and nothing else: Orbax abandons the others, which report it from their threads."""
     hooks, disabled = (sys.excepthook, sys.unraisablehook), logging.root.manager.disable
     sys.excepthook, sys.unraisablehook = lambda *told: None, lambda told: None
     logging.disable()
@@ -256,7 +256,7 @@ def _quiet_reads() -> Iterator[None]:
 def _about(where: pathlib.Path) -> dict[str, Any]:
     about = dict(ocp.metadata(where).custom_metadata or {})
     if "checksum" not in about:
-        raise CheckpointError("expected a checksum beside the state, found none")
+        raise CheckpointError("expected a checksum with the state, found none")
     return about
 
 

@@ -10,8 +10,8 @@ from emogan.train import writers
 def join(coordinator: str = "", processes: int = 0, process: int = -1) -> None:
     """Joins the other processes; to be called before JAX uses a device.
 
-    Without arguments the cluster's own variables tell (SLURM, Open MPI, Kubernetes and others that JAX knows). Only
-    process 0 goes on to print.
+    Without arguments the cluster's environment variables are used (SLURM, Open MPI, Kubernetes and others that JAX
+    knows). Only process 0 continues to print.
 
     Args:
       coordinator: host:port of process 0.
@@ -19,7 +19,7 @@ def join(coordinator: str = "", processes: int = 0, process: int = -1) -> None:
       process: which one this is, from 0.
 
     Raises:
-      ValueError: if only some of the arguments are given, or nothing tells of a cluster.
+      ValueError: if only some of the arguments are given, or no cluster is found.
     """
     given = (bool(coordinator), processes > 0, process >= 0)
     if any(given) and not all(given):

@@ -135,7 +135,7 @@ def make(config: config_lib.ParallelConfig) -> Layout:
     """Returns the layout of a configuration over the devices that JAX sees.
 
     Raises:
-      ValueError: if there are not so many devices, or pmap is asked for what it cannot do.
+      ValueError: if there are fewer devices, or pmap is asked for what it cannot do.
     """
     devices = jax.devices()
     mode = "jit" if config.mode == "auto" else config.mode

@@ -49,9 +49,9 @@ def train(
       run: how often to sample and to save.
       checkpoints: where states are kept.
       writer_of: first step -> `writers.Writer`.
-      about: saved beside every checkpoint.
+      about: saved with every checkpoint.
       profile: where a trace of some steps goes, if one is wanted.
-      layout: the devices; the first one alone if not given.
+      layout: the devices; only the first one if not given.
       signals: what may end the training after any chunk, with a checkpoint.
 
     Raises:

@@ -149,7 +149,7 @@ class _Run:
         return config_lib.RECIPES[name].build(self, name)
 
     def prepare(self, name: str, data: dataset.Dataset) -> dataset.Dataset:
-        """Returns the training data with what a phase needs beside them, which the first process makes."""
+        """Returns the training data with what else a phase needs, which the first process makes."""
         prepared = config_lib.RECIPES[name].prepare(self, data) if hosts.is_first() else None
         hosts.meet(f"the data of {name} are prepared")
         return config_lib.RECIPES[name].prepare(self, data) if prepared is None else prepared
@@ -255,7 +255,7 @@ def _told_of_full_disks(workdir: pathlib.Path) -> Iterator[None]:
 def _check_generator_step(workdir: pathlib.Path, about: dict, step: int) -> None:
     if about["gan_step"] != step:
         raise ValueError(
-            f"{workdir}: expected an encoder of G at step {step}, found one of step {about['gan_step']}; "
+            f"{workdir}: the encoder was trained for G at step {about['gan_step']}, but G is at step {step}; "
             f"delete {workdir / 'checkpoints' / 'encoder'} to train E again"
         )
 

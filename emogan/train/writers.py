@@ -1,4 +1,4 @@
-"""Where a run tells of itself: console, metrics.jsonl, TensorBoard, pictures. Nothing else in the library prints."""
+"""The records of a run: console, metrics.jsonl, TensorBoard, pictures. Nothing else in the library prints."""
 
 import collections
 import json
@@ -93,7 +93,7 @@ class Writer:
         self._samples = workdir / "figures" / "samples"
         self._samples.mkdir(parents=True, exist_ok=True)
         path = workdir / "metrics.jsonl"
-        rewind(path, phase, first_step or -1)  # a phase that begins anew samples its step 0 anew
+        rewind(path, phase, first_step or -1)  # a phase that begins again samples its step 0 again
         self._lines = path.open("a")
         self._board = None
         if tensorboard:
@@ -199,7 +199,7 @@ def read_metrics(path: pathlib.Path, phase: str, step_field: str = "step") -> di
 
 
 def rewind(path: pathlib.Path, phase: str, step: int) -> None:
-    """Takes back what metrics.jsonl tells of a phase after `step`, and a last line that was cut off."""
+    """Removes from metrics.jsonl the lines of a phase after `step`, and a last line that was cut off."""
     if not path.exists():
         return
     kept = []

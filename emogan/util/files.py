@@ -1,4 +1,4 @@
-"""Small files that a reader sees whole or not at all, and where those go that can be made again."""
+"""Small files that a reader sees whole or not at all, and the folder for files that can be made again."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ def cache_dir() -> pathlib.Path:
 
 
 def write_bytes(path: pathlib.Path, content: bytes) -> pathlib.Path:
-    """Writes a file, the old one staying until the new one is whole, and returns its path."""
+    """Writes a file and returns its path; the old file stays until the new one is whole."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
     return path
@@ -66,7 +66,7 @@ def check_folder(folder: pathlib.Path, flag: str = "--output") -> None:
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a path to write to; what is there in the end becomes the file, and what fails leaves the old one alone."""
+    """Gives a path to write to; what was written becomes the file, and a failure leaves the old file unchanged."""
     # Two processes that write the same file, as a cache that both found empty, must not write into each other's part.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:

@@ -18,9 +18,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 def keep_memory() -> None:
     """Lets the process keep the memory that it frees, where its C library is glibc; elsewhere nothing changes.
 
-    XLA asks for hundreds of MB anew for each step on a CPU. glibc gives such pieces back to the system at once, and
-    each page of the next is then cleared again: some 5 to 10 % of most steps (docs/performance.md). Threads keep arenas
-    of their own: with one for all they wait for each other, which costs more than the pages do.
+    On a CPU, XLA asks for hundreds of MB again in each step. glibc returns such pieces to the system at once, and then
+    each page of the next piece is cleared again: some 5 to 10 % of most steps (docs/performance.md). Threads keep their
+    own arenas: with one arena for all they wait for each other, which costs more than the pages do.
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt

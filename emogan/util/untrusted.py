@@ -36,7 +36,7 @@ _START_OF_SCAN = b"\xff\xda"  # which the pixels of a JPEG never hold
 
 
 class UnreadableError(ValueError):
-    """A file that cannot be read as what it should be; others beside it may be."""
+    """A file that cannot be read as what it should be; other files in its folder may be readable."""
 
 
 def read_text(path: pathlib.Path) -> str:

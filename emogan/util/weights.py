@@ -1,4 +1,4 @@
-"""A trained network's weights in one file: .npz, with a card that tells what they are."""
+"""A trained network's weights in one file: .npz, with a card that describes them."""
 
 import hashlib
 import io

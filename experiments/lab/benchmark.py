@@ -1,4 +1,4 @@
-"""Measures emogan beside the same networks in stock Flax and in PyTorch: OUTPUT/benchmark.json and benchmark.md.
+"""Compares emogan with the same networks in stock Flax and in PyTorch: OUTPUT/benchmark.json and benchmark.md.
 
 python experiments/lab/benchmark.py                                      everything at full width (an hour on two cores)
 python experiments/lab/benchmark.py --width=64,16 --sections=gan,matmul  the GAN's step at two widths
@@ -25,7 +25,9 @@ OUTPUT = script.define_path("output", "runs/benchmark", "the folder for the repo
 SECTIONS = flags.DEFINE_list("sections", list(DEFAULTS.sections), f"some of {', '.join(options_lib.SECTIONS)}")
 WIDTH = flags.DEFINE_list("width", [str(width) for width in DEFAULTS.widths], "widths of the networks")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", DEFAULTS.batch_size, "faces a step")
-PEERS = flags.DEFINE_list("peers", list(DEFAULTS.peers), f"beside emogan; some of {', '.join(options_lib.PEERS)}")
+PEERS = flags.DEFINE_list(
+    "peers", list(DEFAULTS.peers), f"compared with emogan; some of {', '.join(options_lib.PEERS)}"
+)
 ROUNDS = flags.DEFINE_integer("rounds", DEFAULTS.rounds, "how often each implementation has its turn")
 ROUND_SECONDS = flags.DEFINE_float("round_seconds", DEFAULTS.round_seconds, "about how long a turn is")
 PRECISION = flags.DEFINE_enum("precision", DEFAULTS.precision, ["tf32", "float32"], "of matrix products on a GPU")

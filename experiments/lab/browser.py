@@ -103,7 +103,7 @@ class Browser:
         self._call(f"/element/{self.find(selector)}/click")
 
     def drag(self, selector: str, right: int, down: int) -> None:
-        """Drags an element, from its middle, by so many pixels."""
+        """Drags an element, from its middle, by a number of pixels."""
         steps = [
             {"type": "pointerMove", "origin": {_ELEMENT: self.find(selector)}, "x": 0, "y": 0},
             {"type": "pointerDown", "button": 0},

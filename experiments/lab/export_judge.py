@@ -21,9 +21,9 @@ from emogan.train import pipeline, run_folder
 from emogan.util import files
 
 WORKDIR = script.define_path("workdir", "runs/judge", "the folder of a finished run of --config=judge")
-HOG = flags.DEFINE_bool("hog", False, "no run's judge: fit the one that is no network to FER2013's train")
-DATA_DIR = script.define_path("data_dir", "", "with --hog: where FER2013 lies")
-OUTPUT = script.define_path("output", "judge.npz", "the file; its card goes beside it as .json")
+HOG = flags.DEFINE_bool("hog", False, "fit the HOG judge on FER2013's train instead of reading a run")
+DATA_DIR = script.define_path("data_dir", "", "with --hog: folder of FER2013")
+OUTPUT = script.define_path("output", "judge.npz", "the file; its card is written next to it as .json")
 COMMAND = flags.DEFINE_string("command", "", "how it was trained, for the card")
 SPLITS = flags.DEFINE_list("splits", ["valid"], "on which it is scored for the card; of the last only once, at the end")
 

@@ -22,7 +22,7 @@ from emogan.train import pipeline
 from emogan.util import files, untrusted
 
 DATASET = flags.DEFINE_string("dataset", "fer2013", "toyfaces, fer2013 or tfds:NAME")
-DATA_DIR = script.define_path("data_dir", "", "where the data lie")
+DATA_DIR = script.define_path("data_dir", "", "folder of the data")
 COUNT = flags.DEFINE_integer("count", 2000, "how many faces of `train`", 1)
 OUTPUT = script.define_path("output", "", "a JSON file for the numbers, if wanted")
 

@@ -67,14 +67,14 @@ def main(_) -> None:
     except browser.BrowserError as error:
         script.fail(error)
     print(
-        f"{'; '.join(found)}; {beside / 1e6:.2f} MB beside {of_runtime / 1e6:.2f} MB of onnxruntime-web; "
+        f"{'; '.join(found)}; {beside / 1e6:.2f} MB and {of_runtime / 1e6:.2f} MB of onnxruntime-web; "
         f"{WORKDIR.value}, emogan {script.commit()}, Chromium {window.version}, {about['cores']} cores of "
         f"{about['processor']}, load {about['load_before'][0]}, {about['date'][:10]}"
     )
 
 
 def _export(page: pathlib.Path) -> tuple[int, int]:
-    """Writes the page, and returns the bytes beside the runtime, and those of the runtime."""
+    """Writes the page, and returns the bytes without the runtime, and those of the runtime."""
     found = runtime.find(pathlib.Path(RUNTIME.value) if RUNTIME.value else None, files.cache_dir())
     model, about = loading.load(WORKDIR.value), {"commit": script.commit()}
     return web.parts(web.write(web.to_bytes(model), model, about, found, page))

@@ -77,7 +77,7 @@ def test_folders_that_do_not_tell_the_tests_apart_give_one_split_test(faces, tmp
     labels = np.concatenate([faces.split("public")[1], faces.split("private")[1]])
     same(loaded, (images, labels))
     same(fer2013.load("train", tmp_path), faces.split("train"))
-    expected = f"{tmp_path}/test gives one split `test`: its file names do not tell PublicTest from PrivateTest"
+    expected = f"{tmp_path}/test gives one split `test`: its file names do not distinguish PublicTest from PrivateTest"
     assert expected in remarks
     assert fer2013.available_splits(tmp_path) == {"train": 14, "test": 14}
     found = f"{tmp_path}: expected split 'public', found train, test; ask for a split that is there"
@@ -140,7 +140,7 @@ def test_what_lies_beside_the_form_that_is_read_is_said(faces, pack, tmp_path):
     pack.write(tmp_path / "test.csv", faces.test_csv())
     remarks = []
     fer2013.load("train", tmp_path, report=remarks.append)
-    assert remarks[0] == f"reading {tmp_path}/fer2013.csv; beside it there are image folders, train.csv, test.csv"
+    assert remarks[0] == f"reading {tmp_path}/fer2013.csv; next to it there are image folders, train.csv, test.csv"
 
 
 @pytest.mark.parametrize(

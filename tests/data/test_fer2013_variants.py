@@ -73,7 +73,7 @@ def test_what_lies_beside_and_may_hold_faces_is_named(faces, pack, tmp_path):
         pack.write(tmp_path / name, b"")
     (tmp_path / "empty").mkdir()
     _, remarks = splits(tmp_path)
-    assert remarks == [f"reading {tmp_path}; beside it there are extra/, faces.npz, more.csv"]
+    assert remarks == [f"reading {tmp_path}; next to it there are extra/, faces.npz, more.csv"]
 
 
 def test_images_that_stand_twice_in_a_zip_are_read_once_and_others_named(faces, pack, tmp_path):

@@ -248,7 +248,7 @@ def test_other_votes_make_the_cache_anew(faces, pack, tmp_path):
     assert read
     assert votes.counts is None
     assert votes.reason == (
-        f"FER+: expected fer2013new.csv beside {path / 'fer2013.csv'}, found none; "
+        f"FER+: expected fer2013new.csv next to {path / 'fer2013.csv'}, found none; "
         "it is at github.com/microsoft/FERPlus (MIT licence)"
     )
     for shift in (1, 2):
@@ -305,7 +305,7 @@ def test_valid_has_the_same_faces_under_all_labels(many):
 def test_without_the_file_ferplus_is_refused_and_auto_says_what_it_takes(many):
     (many / ferplus.NAME).unlink()
     missing = (
-        f"FER+: expected fer2013new.csv beside {many / 'fer2013.csv'}, found none; "
+        f"FER+: expected fer2013new.csv next to {many / 'fer2013.csv'}, found none; "
         "it is at github.com/microsoft/FERPlus (MIT licence)"
     )
     with pytest.raises(ValueError, match="MIT licence") as caught:

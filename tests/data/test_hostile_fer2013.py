@@ -207,7 +207,7 @@ def link():
     return {info: b"/etc/passwd"}
 
 
-PACKED = ": expected FER2013 in a .zip, found {}; pack it anew"
+PACKED = ": expected FER2013 in a .zip, found {}; pack it again"
 ZIPS = {
     "unpacks to more": (
         lambda: zip_of({"fer2013.csv": bytes(1 << 21)}),

@@ -409,7 +409,7 @@ def test_faces_turned_away_are_named_and_edited_when_asked(portrait, tmp_path, m
 def test_a_face_that_is_not_certain_is_named_with_its_confidence(model, portrait, tmp_path, monkeypatch):
     monkeypatch.setattr(detection, "find", found(detection.Face(detection.Square(80, 9, 90), 0.627)))
     portrait.save(tmp_path / "in.png")
-    with pytest.raises(ValueError, match=r"found one of confidence 0.62 alone; --min_confidence=0.62 edits it"):
+    with pytest.raises(ValueError, match=r"found only one of confidence 0.62; --min_confidence=0.62 edits it"):
         written(model, tmp_path / "in.png", "sad", tmp_path / "out.png")
     done = written(model, tmp_path / "in.png", "sad", tmp_path / "out.png", chosen=photo_files.selection("all", 0.62))
     assert done.faces == 1

@@ -162,7 +162,7 @@ def test_what_comes_from_outside_is_escaped(tmp_path):
 
 def test_notes_configuration_environment_and_origin_are_told(tmp_path):
     text, page = write(make_result(), tmp_path)
-    assert "Share of edits to another emotion that the judge names as wanted" in text
+    assert "Share of edits to another emotion for which the judge predicts the target emotion" in text
     assert "<dt>input, reference</dt><dd>the face as it is</dd>" in text
     assert "<dt>gan.batch size</dt><dd>77</dd>" in text
     assert "<dt>jax</dt><dd>0.7</dd>" in text

@@ -38,8 +38,8 @@ def read(monkeypatch):
 
 def test_models_that_learned_other_labels_of_the_same_faces_are_in_one_study(read):
     data = [config_lib.DataConfig(name="fer2013", labels=labels) for labels in ("fer2013", "ferplus")]
-    (_, entrants), loaded, checked = read(*data, dir="there")
-    assert [one.name for one in entrants] == ["fer2013", "ferplus"]
+    (_, methods), loaded, checked = read(*data, dir="there")
+    assert [one.name for one in methods] == ["fer2013", "ferplus"]
     # Those of the first are shown; each is checked against the data that it learned from.
     assert loaded == [("valid", "fer2013", "there"), ("train", "fer2013", "there"), ("train", "ferplus", "there")]
     assert checked == ["trained on fer2013", "trained on ferplus"]

@@ -18,19 +18,19 @@ def held_out():
     return dataset.Dataset(images, (np.arange(210) % 7).astype(np.int32), faces.name, faces.split)
 
 
-def entrant(held_out, name, number, may=None):
+def method(held_out, name, number, may=None):
     def edit(faces, emotions):
         pictures = held_out.images[faces].copy()
         pictures[:, 0, 1], pictures[:, 0, 2] = number, emotions
         return pictures
 
     may = np.ones((len(held_out), 7), bool) if may is None else may
-    return study_pictures.Entrant(name, may, edit)
+    return study_pictures.Method(name, may, edit)
 
 
 @pytest.fixture(scope="module")
 def shown(held_out):
-    return study_pictures.choose(held_out, [entrant(held_out, "one", 1), entrant(held_out, "two", 2)], 3, seed=0)
+    return study_pictures.choose(held_out, [method(held_out, "one", 1), method(held_out, "two", 2)], 3, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_every_emotion_is_shown_as_often_by_everyone_and_no_face_twice(shown, he
 
 
 def test_order_tells_nothing_and_is_that_of_the_seed(shown, held_out):
-    others = [entrant(held_out, "one", 1), entrant(held_out, "two", 2)]
+    others = [method(held_out, "one", 1), method(held_out, "two", 2)]
     np.testing.assert_array_equal(study_pictures.choose(held_out, others, 3, seed=0).pictures, shown.pictures)
     assert (study_pictures.choose(held_out, others, 3, seed=1).face != shown.face).any()
     assert 20 < np.count_nonzero(np.diff(shown.by)) < 62
@@ -64,16 +64,16 @@ def test_order_tells_nothing_and_is_that_of_the_seed(shown, held_out):
 def test_only_edits_that_were_made_are_shown_and_too_few_are_refused(held_out):
     may = np.zeros((210, 7), bool)
     may[:70] = True
-    found = study_pictures.choose(held_out, [entrant(held_out, "few", 1, may)], 3, seed=0)
+    found = study_pictures.choose(held_out, [method(held_out, "few", 1, may)], 3, seed=0)
     assert found.face[found.by == 1].max() < 70
     with pytest.raises(
         ValueError, match=r"^--each: expected 12 faces that few has edited to \w+ and nobody else shows"
     ):
-        study_pictures.choose(held_out, [entrant(held_out, "few", 1, may)], 12, seed=0)
+        study_pictures.choose(held_out, [method(held_out, "few", 1, may)], 12, seed=0)
     with pytest.raises(ValueError, match=r"^--each: expected 31 faces that are angry, found 30"):
         study_pictures.choose(held_out, [], 31, seed=0)
     with pytest.raises(ValueError, match="a name for each model, found real faces, one, one"):
-        study_pictures.choose(held_out, [entrant(held_out, "one", 1)] * 2, 1, seed=0)
+        study_pictures.choose(held_out, [method(held_out, "one", 1)] * 2, 1, seed=0)
 
 
 def test_what_viewers_get_does_not_say_what_is_real(folder, shown):

@@ -133,7 +133,7 @@ def test_text_of_five_methods_fits_120_columns():
         for name, metric in scores.METRICS.items()
         for clean in ("", "_clean")
     }
-    names = ["a_very_long_name_without_a_space", "the mean training face of the wanted emotion", "c", "d", "e"]
+    names = ["a_very_long_name_without_a_space", "the mean training face of the target emotion", "c", "d", "e"]
     kinds = ["model", "model", "pictures", "reference", "reference"]
     result = make_result("t" * 200, [method(name, kind, **everything) for name, kind in zip(names, kinds, strict=True)])
     text = tables.to_text(result)

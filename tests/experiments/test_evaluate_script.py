@@ -66,7 +66,10 @@ def test_a_run_on_other_training_faces_is_refused(call_script, scored, tmp_path)
     (tmp_path / "data.json").write_text(json.dumps({**about, "fingerprint": "of others"}))
     result = call_script("evaluate.py", f"--workdir={tmp_path}")
     assert result.returncode == 2
-    assert "expected a model of these 128 training faces of toyfaces, found one of 128 others" in result.stderr
+    assert (
+        "expected a model of these 128 training faces of toyfaces, found a model trained on 128 other faces"
+        in result.stderr
+    )
 
 
 def test_the_papers_claims_are_measured_on_the_split_that_is_asked_for(call_script, scored):
@@ -179,7 +182,7 @@ def test_a_model_that_is_not_there_ends_in_one_line(call_script, tmp_path, name,
         (["--train=paper", "--set=gan.batch_size"], "--set: expected FIELD=VALUE, found 'gan.batch_size'"),
         (["--train=cubist"], "--config: expected a preset out of"),
         (["--train=quick", "--split=public"], "public"),
-        (["--train=paper", "runs/quick"], "--train: expected no folders beside it, found runs/quick"),
+        (["--train=paper", "runs/quick"], "--train: cannot be combined with folders, found runs/quick"),
         (["--train=paper+seed"], "paper+seed: expected PRESET or PRESET+FIELD=VALUE"),
         (["--train=paper+gan.speed=2"], "gan.speed: expected a field of the configuration, found none of this"),
         (["--train=paper+data.dir=a/b"], "paper+data.dir=a/b: expected PRESET or PRESET+FIELD=VALUE, without a slash"),
@@ -269,7 +272,7 @@ def test_the_model_that_ships_is_scored_on_the_faces_that_it_was_kept_from(call_
     result = call_script("evaluate.py", "--model=fer2013", f"--data_dir={few_faces}", f"--workdir={tmp_path / 'new'}")
     assert result.returncode == 2
     assert "fer2013: expected a model of these " in result.stderr
-    assert "found one of 25841 others" in result.stderr
+    assert "found a model trained on 25841 other faces" in result.stderr
     assert not (tmp_path / "new").exists()
 
 
@@ -317,7 +320,10 @@ def test_audit_counts_what_stands_twice(call_script, tmp_path):
     assert found["between"]["valid in train"]["equal"] == 0
     result = call_script("audit.py", "--dataset=toyfaces", "--data_count=100", "--splits=train,train")
     assert result.returncode == 2
-    assert "--splits: expected different faces in each, found two that are one in train, train" in result.stderr
+    assert (
+        "--splits: expected different faces in each, found the same faces under two names: train, train"
+        in result.stderr
+    )
 
 
 def test_a_comparison_shows_a_few_faces(call_script, scored, tmp_path):

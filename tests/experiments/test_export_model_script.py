@@ -56,7 +56,7 @@ def test_a_runs_networks_are_written_with_what_the_notes_say(call_script, traine
     [
         (["--notes=list.json"], "--notes: list.json: expected an object in JSON, found [1]"),
         (["--notes=broken.json"], "--notes: broken.json: Expecting value: "),
-        (["--output=mine.json"], "--output: expected another ending than .json, which the card beside it has, found "),
+        (["--output=mine.json"], "--output: expected a suffix other than .json, which the card uses, found "),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_written(call_script, tmp_path, flags, line):

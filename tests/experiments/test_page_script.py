@@ -24,7 +24,7 @@ def test_times_and_screenshots_of_a_model_that_ships(call_script, tmp_path):
     for size in ("1280x900", "390x844"):
         times = r"7 edits in \d+ ms \(\d+ to \d+, 2 times\), the chosen one after \d+ ms"
         assert re.search(rf"{size}: {times}, ready in [\d.]+ s, camera \d+ frames a second", line), line
-    assert re.search(r"1\.\d\d MB beside 14\.\d\d MB of onnxruntime-web", line), line
+    assert re.search(r"1\.\d\d MB and 14\.\d\d MB of onnxruntime-web", line), line
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page_desktop.png", "page_phone.png"]
     for name, size in {"desktop": (1280, 900), "phone": (390, 844)}.items():
         with PIL.Image.open(tmp_path / f"page_{name}.png") as picture:

@@ -107,8 +107,8 @@ def folder(tmp_path_factory):
     images.save_png(folder / "face.png", faces.images[0])
     for name in ("faces", "theirs"):
         np.save(folder / f"{name}.npy", faces.images[:5])
-    np.save(folder / "wanted.npy", (faces.labels[:5] + 1) % 7)
-    np.save(folder / "places.npy", np.arange(5))
+    np.save(folder / "targets.npy", (faces.labels[:5] + 1) % 7)
+    np.save(folder / "source_indices.npy", np.arange(5))
     usage = ["Training", "PublicTest"] * 32
     rows = [f"{faces.labels[i]},{' '.join(map(str, face.flat))},{usage[i]}" for i, face in enumerate(faces.images)]
     (folder / "PATH").mkdir()

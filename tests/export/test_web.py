@@ -352,7 +352,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(driver, browser_of, page, 
 
 
 def test_a_page_from_an_incomplete_folder_goes_on_to_say_what_is_missing(lonely, photo):
-    missing = "Expected the networks beside this page, found: 404 for model.json"
+    missing = "Expected the networks next to this page, found: 404 for model.json"
     assert missing in lonely.errors()[-1]
     lonely.run(
         "window.said = []; const status = document.getElementById('status'); "

@@ -262,12 +262,12 @@ def test_wrong_settings_are_named(change, line):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"targets": None}, r"targets int32 .4. beside the faces, found none"),
-        ({"targets": np.zeros(4, np.int64)}, r"targets int32 .4. beside the faces, found int64 .4."),
-        ({"edits": np.zeros((3, 48, 48), np.uint8)}, r"edits uint8 .4, 48, 48. beside .*, found uint8 .3, 48, 48."),
-        ({"edits": np.zeros((4, 48, 48), np.float32)}, r"edits uint8 .4, 48, 48. beside .*, found float32"),
-        ({"edits": None}, r"edits uint8 .4, 48, 48. beside the faces, found none"),
-        ({"references": None}, r"references uint8 .4, 48, 48. beside the faces, found none"),
+        ({"targets": None}, r"targets int32 .4. with the faces, found none"),
+        ({"targets": np.zeros(4, np.int64)}, r"targets int32 .4. with the faces, found int64 .4."),
+        ({"edits": np.zeros((3, 48, 48), np.uint8)}, r"edits uint8 .4, 48, 48. with .*, found uint8 .3, 48, 48."),
+        ({"edits": np.zeros((4, 48, 48), np.float32)}, r"edits uint8 .4, 48, 48. with .*, found float32"),
+        ({"edits": None}, r"edits uint8 .4, 48, 48. with the faces, found none"),
+        ({"references": None}, r"references uint8 .4, 48, 48. with the faces, found none"),
     ],
 )
 def test_edits_that_are_not_those_of_the_faces_are_refused(change, line):

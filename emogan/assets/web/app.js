@@ -53,7 +53,7 @@ async function load() {
     if (squares.length) await look();
   } catch (error) {
     networks = null;
-    failure = `Expected the networks beside this page, found: ${error.message}. Load the page again; if that does not help, export it again.`;
+    failure = `Expected the networks next to this page, found: ${error.message}. Load the page again; if that does not help, export it again.`;
     say("");
     complain(failure);
   }
@@ -188,7 +188,7 @@ function restore() {
   edited.drawImage(photo, 0, 0);
 }
 
-// Shows the edited photo and the photo beside each other: the chosen face with what is about it, or all of them.
+// Shows the edited photo and the photo next to each other: the chosen face with what is about it, or all of them.
 function view() {
   const everyone = squares.length > 1 && $("everyone")?.checked;
   const part = everyone ? { left: 0, top: 0, width: photo.width, height: photo.height } : frame.about(squares[current], photo);

@@ -1,4 +1,4 @@
-"""FER2013 in every form in which it is handed round, as data sets in memory."""
+"""FER2013 in every form in which it is distributed, as data sets in memory."""
 
 import dataclasses
 import pathlib
@@ -28,7 +28,7 @@ def load(
     progress: Callable[[int, int], None] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> dataset.Dataset:
-    """Returns one split of FER2013: 'train', 'public', 'private', or 'test' where nothing tells the last two apart.
+    """Returns one split of FER2013: 'train', 'public', 'private', or 'test' if nothing distinguishes the last two.
 
     `data_dir` is a file (.csv, .zip, .tar.gz) or a folder that holds one, or folders train|test/<class>. With a
     `cache_dir` the second call takes well under a second. `progress` takes (done, total) in bytes or images while a
@@ -69,7 +69,7 @@ def load_with_votes(
 ) -> tuple[dataset.Dataset, Votes]:
     """Returns what `load` does, under FER2013's labels, and for each face the votes of FER+ where they are there.
 
-    fer2013new.csv is looked for beside FER2013, in its archive, or as `ferplus_file`.
+    fer2013new.csv is looked for next to FER2013, in its archive, or as `ferplus_file`.
 
     Raises:
       FileNotFoundError: as `load`, or if there is no `ferplus_file`.
@@ -147,7 +147,7 @@ def _open(split, data_dir, on_bad_row, cache_dir, progress, report, votes=None) 
 
     source = find()
     if source.others:
-        report(f"reading {source.path}; beside it there are {', '.join(source.others)}")
+        report(f"reading {source.path}; next to it there are {', '.join(source.others)}")
     if cache_dir is None:
         return _read(source, rows, progress, report)
     file = cache.path(pathlib.Path(cache_dir), source.path, "fer2013")
@@ -189,7 +189,7 @@ def _match_votes(source, rows, arrays) -> tuple[dict[str, np.ndarray], dict[str,
     """Returns the votes by split, why others have none, and where FER+ is."""
     where = str(source.votes) if source.votes else rows.ferplus[1] if rows.ferplus else ""
     if not where:
-        why = f"FER+: expected {ferplus.NAME} beside {source.path}, found none; {ferplus.ORIGIN}"
+        why = f"FER+: expected {ferplus.NAME} next to {source.path}, found none; {ferplus.ORIGIN}"
         return {}, dict.fromkeys(arrays, why), ""
     try:
         content = untrusted.read_bytes(source.votes, untrusted.MOST_TEXT) if source.votes else rows.ferplus[0]

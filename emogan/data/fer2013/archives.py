@@ -264,7 +264,7 @@ def _check_members(path: pathlib.Path, infos: Sequence[zipfile.ZipInfo]) -> None
     try:
         untrusted.check_members(infos, _MOST_UNPACKED)
     except ValueError as e:
-        raise ValueError(f"{path}: expected FER2013 in a .zip, found {e}; pack it anew") from e
+        raise ValueError(f"{path}: expected FER2013 in a .zip, found {e}; pack it again") from e
 
 
 def _check_unpacked(where: str, size: int) -> None:

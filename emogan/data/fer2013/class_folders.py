@@ -24,7 +24,7 @@ FOLDERS = {
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _FORMATS = ("JPEG", "PNG")  # whatever a name says; Pillow hands some others to other programs
-_MOST_CLASSES = 100  # folders beside each other, of which seven are known
+_MOST_CLASSES = 100  # folders next to each other, of which seven are known
 _MOST_BYTES = 1 << 20  # of an image's file: a hundred times what its pixels take
 
 _NUMBERS = tuple(str(label) for label in range(len(emotions.EMOTIONS)))
@@ -232,7 +232,9 @@ def _add(found: list[tuple[Name, int, bytes]], prefix: str, rows: collector.Coll
     """Sorts out which split each image belongs to: by its own name, else by its folder."""
     tests_tell = all(collector.split_of_file_name(name.file) for name, _, _ in found if name.folder == "test")
     if not tests_tell:
-        rows.remark(f"{prefix}test gives one split `test`: its file names do not tell PublicTest from PrivateTest")
+        rows.remark(
+            f"{prefix}test gives one split `test`: its file names do not distinguish PublicTest from PrivateTest"
+        )
     if any(name.folder == "validation" for name, _, _ in found):
         rows.remark(
             f"{prefix}val or validation gives a split `validation`; choices are made on `valid`, cut from `train`"

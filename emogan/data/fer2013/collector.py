@@ -22,7 +22,7 @@ def split_of_usage(usage: str) -> str | None:
 
 
 def split_of_file_name(name: str) -> str | None:
-    """Returns the split that a file's name tells (Training_7.jpg: train), None where it tells none."""
+    """Returns the split that a file's name begins with (Training_7.jpg: train), None if it names none."""
     prefix, underscore, _ = name.partition("_")
     return split_of_usage(prefix) if underscore else None
 
@@ -54,7 +54,7 @@ class Collector:
         self._labels: dict[str, list[int]] = {split: [] for split in SPLITS}
         self.places: dict[str, list[int | str]] = {split: [] for split in SPLITS}
         self.num_rows = dict.fromkeys(SPLITS, 0)
-        self.ferplus: tuple[bytes, str] | None = None  # fer2013new.csv beside the rows in an archive, and where
+        self.ferplus: tuple[bytes, str] | None = None  # fer2013new.csv next to the rows in an archive, and where
 
     def count(self, where: str) -> None:
         """Counts a row or a file, good or bad, or raises ValueError where there are more than `dataset.MOST_FACES`."""

@@ -21,7 +21,7 @@ _SHOWN = 24
 
 
 class CountingReader(io.RawIOBase):
-    """A stream that tells `progress` how many of its `total` bytes are read."""
+    """A stream that reports to `progress` how many of its `total` bytes are read."""
 
     def __init__(self, stream: BinaryIO, total: int, progress: collector.Progress):
         self._stream = stream
@@ -49,7 +49,7 @@ def buffered(stream: BinaryIO, total: int, progress: collector.Progress) -> io.B
 def read(stream: BinaryIO, where: str, name: str, rows: collector.Collector) -> str:
     """Adds the rows of a CSV file to `rows` and returns the SHA-256 of the file.
 
-    `where` stands for the file in messages; its `name` tells the split of rows without a Usage column. Rows are
+    `where` stands for the file in messages; its `name` gives the split of rows without a Usage column. Rows are
     numbered as in a spreadsheet: the header is row 1. A file without labels only leaves its name in
     `rows.unlabelled`.
 

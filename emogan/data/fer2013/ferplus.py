@@ -22,7 +22,7 @@ SEVEN = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutra
 OTHERS = ("contempt", "unknown", "nf")
 
 _LOST = 0.01  # of a split's faces, which may have names that no row has
-_RUN = 100  # rows, any so many on end
+_RUN = 100  # successive rows
 _LEAST_AGREEMENT = 0.4  # within them: those of FER2013 have 0.48 and more, and 0.32 and less where all are one row off
 _VOTED_FOR = re.compile(r"fer\d+")  # the names of images that FER+'s own script writes
 

@@ -1,4 +1,4 @@
-"""Where under a path FER2013 lies, and in which form."""
+"""Where FER2013 is under a path, and in which form."""
 
 import contextlib
 import dataclasses
@@ -31,9 +31,9 @@ _ARCHIVE_STEMS = ("fer2013", "challenges-in-representation-learning", "archive",
 class Source:
     """One form of FER2013: CSV files, an archive or a folder of images.
 
-    `path` is the file, or the folder of the images or of several files; `files` has (relative name, size,
-    mtime in ns) of everything that is read, and `others` names forms that lie beside it and are not. `votes` is the
-    file of FER+ that is named or lies beside it.
+    `path` is the file, or the folder of the images or of several files; `files` has (relative name, size, mtime in ns)
+    of everything that is read, and `others` names forms next to it that are not read. `votes` is the file of FER+ that
+    is named or next to it.
     """
 
     path: pathlib.Path
@@ -73,7 +73,7 @@ def find(path: pathlib.Path, votes: pathlib.Path | None = None) -> Source:
 
     Args:
       path: where to look.
-      votes: fer2013new.csv, or its folder; if not given, it is looked for beside what is found, and at `path`.
+      votes: fer2013new.csv, or its folder; if not given, it is looked for next to what is found, and at `path`.
 
     Raises:
       FileNotFoundError: if the path does not exist, or is a folder without FER2013.

@@ -50,7 +50,7 @@ def render(
     Args:
       identities: [N, IDENTITY_SIZE] in [0, 1].
       expressions: [N, len(ACTION_UNITS)] in [0, 1].
-      noise: whether to add the photograph's noise, which is a function of the identity alone.
+      noise: whether to add the photograph's noise, which is a function of only the identity.
       spec: how many pixels, and whether in colour; the same drawing in all.
 
     Raises:
@@ -92,7 +92,7 @@ def load(
       split: 'train' or 'valid'.
       seed: decides the faces.
       count: how many, if not all.
-      cache_dir: where so many faces that drawing them takes seconds are remembered; nowhere if not given.
+      cache_dir: where faces are remembered if drawing them takes seconds; nowhere if not given.
       spec: how many pixels a face has, and whether it is in colour.
 
     Raises:

@@ -182,8 +182,8 @@ class Scene:
 def tints(t: types.SimpleNamespace) -> dict[str, np.ndarray]:
     """Returns what a tone of each material is multiplied by in colour, float32 [N, 1, 1, 3].
 
-    Their luminance is 1, so that a picture in colour is about as bright as the same in gray. What the traits do not
-    tell comes of the digits of `noise_seed`, so that there is no trait more, which would draw other people.
+    Their luminance is 1, so that a picture in colour is about as bright as the same in gray. The other colours are
+    derived from the digits of `noise_seed`, because a new trait would change the existing faces.
     """
 
     def digits(place):  # 6 bits each; exact

@@ -36,7 +36,7 @@ class Product:
         jax.block_until_ready((self._a, self._b))
 
     def run(self, steps: int) -> float:
-        """Returns the seconds of so many products."""
+        """Returns the seconds of `steps` products."""
         began = time.perf_counter()
         for _ in range(steps):
             found = self._product(self._a, self._b)

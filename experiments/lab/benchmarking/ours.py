@@ -59,7 +59,7 @@ class Steps:
         jax.block_until_ready((self._state, self._data))
 
     def run(self, steps: int) -> float:
-        """Returns the seconds of so many steps."""
+        """Returns the seconds of `steps` steps."""
         began = time.perf_counter()
         for done in range(0, steps, LONGEST):
             self._state, _ = self._chunk(self._state, self._data, self._key, min(LONGEST, steps - done))

@@ -28,7 +28,7 @@ class Pace:
 
     rounds: int
     seconds: float
-    steps: int = 0  # 0: as many as take so many seconds
+    steps: int = 0  # 0: as many as fit in the seconds of a turn
 
 
 def race(title: str, implementations: Sequence[Implementation], pace: Pace, say: Say) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _rounds(
     title: str,
     say: Say,
 ) -> dict[str, timing.Series]:
-    """Returns everyone's seconds a step; who fails on the way is left out, and the rounds begin anew."""
+    """Returns everyone's seconds a step; who fails on the way is left out, and the rounds begin again."""
     last = ""
 
     def run_of(name: str) -> timing.Run:

@@ -91,7 +91,7 @@ def assumptions(texts: Sequence[str] = ()) -> Assumptions:
 
 
 def all_reduce_seconds(size: float, gpus: int, assumed: Assumptions) -> float:
-    """Returns the seconds of an all-reduce of `size` bytes over so many GPUs."""
+    """Returns the seconds of an all-reduce of `size` bytes over `gpus` GPUs."""
     inner = min(gpus, assumed.gpus_a_node)
     nodes = math.ceil(gpus / inner)
     within = 2 * (inner - 1) * (assumed.node_latency + size / inner / assumed.node_bandwidth)
@@ -116,7 +116,7 @@ def round_bytes(found: Sequence[communication.AllReduce]) -> list[int]:
 
 
 def step(gpus: int, share: float, batch_norm: str, assumed: Assumptions) -> Step:
-    """Returns the step of so many GPUs with `share` faces each."""
+    """Returns the step of `gpus` GPUs with `share` faces each."""
     sizes = round_bytes(all_reduces(assumed.width, batch_norm)) if gpus > 1 else []
     whole = sum(all_reduce_seconds(size, gpus, assumed) for size in sizes)
     latency = len(sizes) * all_reduce_seconds(0, gpus, assumed)

@@ -166,7 +166,7 @@ def _draw_efficiency(axes: Any, result: dict[str, Any], kind: str) -> None:
 
 
 def _draw_parts(axes: Any, result: dict[str, Any], kind: str) -> None:
-    """Draws the step without its averages beside the whole one, a pair of bars a point with several devices."""
+    """Draws the step without its averages next to the whole one, a pair of bars a point with several devices."""
     by_point = {(p["mode"], p["devices"], p["batch_size"]): p for p in result["points"]}
     chosen = [
         by_point[point["mode"], point["devices"], point["batch_size"]]

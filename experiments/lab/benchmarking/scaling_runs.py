@@ -1,4 +1,4 @@
-"""The scaling study: training's step by numbers of devices, batch sizes and ways to share a step, beside one device.
+"""The scaling study: training's step by devices, batch sizes and ways to share a step, compared with one device.
 
 Strong scaling keeps the batch of all devices, weak scaling the batch of each. Every point is timed twice in turn:
 

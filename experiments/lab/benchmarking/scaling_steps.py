@@ -26,7 +26,7 @@ def without_averages(phase: state_lib.Phase) -> state_lib.Phase:
 class Steps(ours.Steps):
     """Steps of phase `gan` in chunks, on `settings.devices` devices by `settings.mode`.
 
-    `settings.variant` is `whole` or `alone`, which leaves out the averages. A CPU is given so many virtual devices,
+    `settings.variant` is `whole` or `alone`, which leaves out the averages. A CPU is given that many virtual devices,
     which share its cores.
     """
 

@@ -116,7 +116,7 @@ class Steps:
         jax.block_until_ready(self._state)
 
     def run(self, steps: int) -> float:
-        """Returns the seconds of so many steps."""
+        """Returns the seconds of `steps` steps."""
         began = time.perf_counter()
         for count, batch in itertools.islice(self._batches, steps):
             self._state, _ = self._compiled(self._state, *batch, self._key, count)

@@ -27,7 +27,7 @@ class Series:
 
 
 def count_for(run: Run, seconds: float) -> int:
-    """Returns how many steps take about so many seconds, at least 1; `run` must have compiled already."""
+    """Returns how many steps take about `seconds` seconds, at least 1; `run` must have compiled already."""
     # The fastest counts, so that a machine that stalls for a moment does not make the turns short.
     count, step = 1, min(run(1), run(1))
     while count * step < seconds / 4 and count < LARGEST_COUNT:

@@ -21,7 +21,7 @@ class Product:
         torch_peer.synchronise()
 
     def run(self, steps: int) -> float:
-        """Returns the seconds of so many products."""
+        """Returns the seconds of `steps` products."""
         began = time.perf_counter()
         with torch.inference_mode():
             for _ in range(steps):

@@ -154,7 +154,7 @@ def _flax_name(name: str) -> tuple[str, str] | None:
     return group, "/".join([*modules, own])
 
 
-# Flax's maps are [.., 3, 3, C] where PyTorch's are [.., C, 3, 3], which the dense layers beside them see.
+# Flax's maps are [.., 3, 3, C] where PyTorch's are [.., C, 3, 3], which the dense layers next to them see.
 
 
 def _to_torch(path: str, value: np.ndarray) -> np.ndarray:

@@ -110,7 +110,7 @@ class Steps:
         synchronise()
 
     def run(self, steps: int) -> float:
-        """Returns the seconds of so many steps."""
+        """Returns the seconds of `steps` steps."""
         began = time.perf_counter()
         for _ in range(steps):
             if self._settings.variant == "compile reduce-overhead":

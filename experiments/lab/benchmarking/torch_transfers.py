@@ -34,7 +34,7 @@ class Transfer:
         self._faces = transfers.faces(settings)
 
     def run(self, steps: int) -> float:
-        """Returns the seconds of so many edits of all faces."""
+        """Returns the seconds of `steps` edits of all faces."""
         return transfers.timed(self._edit, steps, len(self._faces) == 1)
 
     def device_memory(self) -> dict[str, float]:

@@ -52,7 +52,7 @@ class Transfer:
         self._faces = faces(self._settings)
 
     def run(self, steps: int) -> float:
-        """Returns the seconds of so many edits of all faces."""
+        """Returns the seconds of `steps` edits of all faces."""
         return timed(lambda: self._transfer.faces(self._faces, EMOTION), steps, len(self._faces) == 1)
 
     def device_memory(self) -> dict[str, float]:

@@ -71,7 +71,7 @@ class Schedule:
 
 
 class Training(ours.Steps):
-    """A training as a user runs it, with pictures, events and checkpoints, beside its bare steps."""
+    """A training as a user runs it, with pictures, events and checkpoints, compared with its bare steps."""
 
     def measure(self, steps: int) -> dict[str, Any]:
         """Returns the seconds a step in training and of the bare steps before and after; `steps` 0: for a minute."""
@@ -155,5 +155,5 @@ def _timed(load: Any) -> dict[str, float]:
 
 
 def _times(steps: int, every: int) -> int:
-    """Returns how often something is due in so many steps, the last of which always has it."""
+    """Returns how often something is due in `steps` steps, the last of which always has it."""
     return steps // every + bool(steps % every)

@@ -65,7 +65,7 @@ class Worker:
         return self._answer()
 
     def run(self, steps: int) -> float:
-        """Returns the seconds that the implementation took for so many steps."""
+        """Returns the seconds that the implementation took for `steps` steps."""
         return self.call("run", steps)
 
     def memory(self) -> dict[str, float]:
