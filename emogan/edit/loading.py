@@ -37,8 +37,8 @@ def load(source: str | pathlib.Path = model_file.DEFAULT) -> editor.Editor:
                 "emogan train --workdir=..."
             )
         raise FileNotFoundError(
-            f"{path}: expected {model_file.FILE} of a finished run, found none; run emogan train with the flags of this "
-            f"run and --workdir={path}; this finishes the training and writes the file"
+            f"{path}: expected {model_file.FILE} of a finished run, found none; run emogan train with the flags of "
+            f"this run and --workdir={path}; this finishes the training and writes the file"
         )
     return of(model_file.read(path / model_file.FILE))
 
