@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from emogan.data import dataset, toyfaces
+from emogan.data import toyfaces
 from emogan.edit import detection, editor, flow_editor, photos
 from emogan.export import card, onnx_file, runtime
 from emogan.models import flow_edit, ode
@@ -55,11 +55,7 @@ def check(output: pathlib.Path) -> None:
 
 
 def check_model(model: editor.Editor) -> None:
-    """Raises ValueError unless the page can show the model's faces."""
-    if model.spec != dataset.FER2013:
-        raise ValueError(
-            f"expected a model of {dataset.FER2013} faces for the page, found one of {model.spec}; export jax or onnx"
-        )
+    """Raises ValueError unless the page can make the model's edits."""
     how = model.networks.flow_edit
     if isinstance(model, flow_editor.FlowEditor) and (how.method, how.solver) != ("difference", "euler"):
         raise ValueError(
@@ -126,7 +122,8 @@ def write(
             shutil.copyfile(from_runtime / name, folder / RUNTIME / served(name))
         files.write_bytes(folder / MODEL, content)
         files.write_bytes(folder / DETECTOR, _detector())
-        settings = {"detector": _DETECTOR, "blending": _BLENDING, "flow": _flow(model)}
+        spec = {"size": model.spec.size, "channels": model.spec.channels}
+        settings = {"spec": spec, "detector": _DETECTOR, "blending": _BLENDING, "flow": _flow(model)}
         files.write_json(folder / ABOUT, {**card.describe(model, about), **settings})
         sizes = {
             str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()

@@ -1,6 +1,7 @@
 """Models of every kind to export, and a browser for the page."""
 
 import contextlib
+import dataclasses
 import functools
 
 import browser
@@ -39,7 +40,8 @@ def make_model(config: config_lib.Config) -> emogan.Editor:
         if config.phases == "joint"
         else (dcgan.make_encoder, dcgan.make_generator)
     )
-    code = translator.code_shape(sizes) if config.phases == "joint" else (config.model.latent_size,)
+    spec = config.data.spec
+    code = translator.code_shape(sizes, spec) if config.phases == "joint" else (config.model.latent_size,)
     random = np.random.default_rng(1)
 
     def draw(path, leaf):
@@ -52,8 +54,9 @@ def make_model(config: config_lib.Config) -> emogan.Editor:
         return random.normal(0.0, spread, leaf.shape).astype(np.float32)
 
     variables = []
-    for make, shape in zip(makers, ((48, 48, 1), code), strict=True):
-        init = functools.partial(make(sizes, 7).init, train=False)
+    modules = makers[0](sizes, 7), makers[1](sizes, 7, spec=spec)
+    for module, shape in zip(modules, (spec.shape, code), strict=True):
+        init = functools.partial(module.init, train=False)
         shapes = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *shape)), jnp.zeros((1,), jnp.int32))
         variables.append(jax.tree_util.tree_map_with_path(draw, shapes))
     return tiny_models.make(config, emogan.EMOTIONS, *variables)
@@ -78,13 +81,21 @@ def joint_model():
 
 
 @pytest.fixture(scope="session")
-def flow_model():
+def colour_model():
+    """A model of the joint phase, of larger faces in colour."""
+    config = dataclasses.replace(KINDS["joint"], data=config_lib.DataConfig(size=64, channels=3))
+    return make_model(config)
+
+
+@pytest.fixture(scope="session", params=[(48, 1), (32, 3)], ids=["gray", "colour"])
+def flow_model(request):
     """A flow in which everything has an effect."""
     config = presets.flow()
+    config.data.size, config.data.channels = request.param
     config.unet = config_lib.UNetConfig(widths="8,16", blocks=1)
     config.flow_edit = config_lib.FlowEditConfig(steps=3, noises=2, guidance="3,4,3,3,3.5,2,3", guidance_t_min=0.4)
     random = np.random.default_rng(1)
-    first = unet.initialise(unet.make(config.unet, 7, "float32"), jax.random.key(0))
+    first = unet.initialise(unet.make(config.unet, 7, "float32"), jax.random.key(0), config.data.spec)
     params = jax.tree.map(lambda leaf: leaf + random.normal(0, 0.1, leaf.shape).astype(np.float32), first)
     return tiny_models.make(config, emogan.EMOTIONS, {"params": params}, {})
 

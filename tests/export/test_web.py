@@ -11,6 +11,7 @@ import pytest
 import skimage.data
 
 import emogan
+from emogan.data import dataset, toyfaces
 from emogan.edit import detection, photos
 from emogan.export import web
 from emogan.util import images
@@ -47,15 +48,17 @@ def browser(driver, browser_of, page, serve, tmp_path_factory):
 OWN = ".card:not([data-label]) canvas"  # the face as it goes into the network
 
 
-def pixels(browser, which=".card[data-label] canvas"):
-    """The gray levels of the page's pictures, uint8 [N, 48, 48]."""
+def pixels(browser, which=".card[data-label] canvas", spec=dataset.FER2013):
+    """The pixels of the page's pictures, uint8 [N, S, S(, 3)]."""
     drawn = browser.run(
         f"return [...document.querySelectorAll('#faces {which}')].map(canvas => "
-        "[...canvas.getContext('2d').getImageData(0, 0, 48, 48).data])"
+        "[...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data])"
     )
-    drawn = np.array(drawn, np.uint8).reshape(-1, 48, 48, 4)
-    assert (drawn[..., :3] == drawn[..., :1]).all()
+    drawn = np.array(drawn, np.uint8).reshape(-1, spec.size, spec.size, 4)
     assert (drawn[..., 3] == 255).all()
+    if spec.channels == 3:
+        return drawn[..., :3]
+    assert (drawn[..., :3] == drawn[..., :1]).all()
     return drawn[..., 0]
 
 
@@ -364,26 +367,64 @@ def test_a_page_from_an_incomplete_folder_goes_on_to_say_what_is_missing(lonely,
     assert missing in lonely.errors()[-1]
 
 
-def test_a_flow_edits_with_the_noise_that_python_has(
-    driver, browser_of, flow_model, web_runtime, serve, photo, tmp_path
-):
-    content = web.to_bytes(flow_model)
-    assert web.largest_difference(content, flow_model) < 1e-4
-    web.write(content, flow_model, {}, web_runtime, tmp_path / "page")
-    window = browser_of(driver, tmp_path / "profile")
-    window.open(serve(tmp_path / "page"))
-    window.wait("document.body.dataset.state === 'ready'")
-    window.edit("#file", photo)
-    face = np.asarray(PIL.Image.open(photo))
+@pytest.fixture
+def opened(driver, browser_of, web_runtime, serve, tmp_path):
+    """(model) -> a browser that has loaded the page of a model."""
+
+    def of(model):
+        web.write(web.to_bytes(model), model, {}, web_runtime, tmp_path / "page")
+        window = browser_of(driver, tmp_path / "profile")
+        window.open(serve(tmp_path / "page"))
+        window.wait("document.body.dataset.state === 'ready'")
+        windows.append(window)
+        return window
+
+    windows = []
+    yield of
+    for window in windows:
+        window.close()
+
+
+def test_a_page_of_larger_faces_in_colour_edits_as_python_does(opened, colour_model, portraits, tmp_path):
+    window, spec = opened(colour_model), colour_model.spec
+    face = toyfaces.load("valid", 0, 1, spec=spec).images
+    images.save_png(tmp_path / "face.png", face[0])
+    window.edit("#file", tmp_path / "face.png")
+    np.testing.assert_array_equal(pixels(window, OWN, spec), face)
+    expected = colour_model.faces(face, "all")[:, 0].astype(int)
+    assert np.abs(pixels(window, spec=spec) - expected).max() <= 1
+    assert np.abs(expected - face).max((1, 2, 3)).min() > 5
+    window.edit("#file", portraits[1])
+    window.run("document.getElementById('everyone').click()")
+    window.run("document.body.dataset.state = 'waiting'; document.querySelector('input[value=sad]').click()")
+    window.wait("document.body.dataset.state === 'done'")
+    before, after = pixels(window, OWN, spec)[0], pixels(window, spec=spec)[emogan.EMOTIONS.index("sad")]
+    window.click("#save-photo")
+    saved = np.asarray(PIL.Image.open(window.saved("emogan-synthetic-photo-sad.png")).convert("RGB")).astype(int)
+    (flow,) = colour_model.displacement(before[None], "sad")
+    square = max(squares(window), key=lambda one: one.side)
+    apart = np.abs(saved - photos.put_back(portraits[0], square, before, after, flow))
+    assert apart.max() <= 3
+    assert (apart > 1).mean() < 1e-3
+    assert np.abs(saved - portraits[0]).max() > 10
+    assert "faces of 64\u00d764 colour pixels" in window.run("return document.getElementById('about').textContent")
+    assert [error for error in window.errors() if "willReadFrequently" not in error] == []  # this test reads often
+
+
+def test_a_flow_edits_with_the_noise_that_python_has(opened, flow_model, tmp_path):
+    assert web.largest_difference(web.to_bytes(flow_model), flow_model) < 1e-4
+    window, spec = opened(flow_model), flow_model.spec
+    face = toyfaces.load("train", 0, 6, spec=spec).images[5]
+    images.save_png(tmp_path / "face.png", face)
+    window.edit("#file", tmp_path / "face.png")
     expected = flow_model.faces(face[None], "all")[:, 0].astype(int)
-    assert np.abs(pixels(window) - expected).max() <= 1
-    assert np.abs(expected - face).max((1, 2)).min() > 5
+    assert np.abs(pixels(window, spec=spec) - expected).max() <= 1
+    assert np.abs(expected - face).reshape(7, -1).max(1).min() > 5
     # Its edits take too long for a moving face.
     window.click("#camera")
     window.wait("document.getElementById('take').offsetParent")
     assert not window.run("return document.getElementById('record').offsetParent")
     assert window.errors() == []
-    window.close()
 
 
 @pytest.fixture

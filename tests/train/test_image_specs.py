@@ -14,7 +14,7 @@ from emogan import emotions, presets
 from emogan.data import dataset, toyfaces
 from emogan.edit import loading, photo_files, previews
 from emogan.evaluation import run_scores
-from emogan.export import card, jax_file, onnx_file, web
+from emogan.export import card, jax_file, onnx_file
 from emogan.figures import graphs, run_figures
 from emogan.models import dcgan, unet
 from emogan.recipes import classifier, encoder, flow, gan, joint, student
@@ -91,11 +91,6 @@ def test_a_run_in_colour_is_scored(large_run, tmp_path, monkeypatch):
     own = result["methods"][0]["scores"]
     assert 0 < own["reconstruction_psnr"]["value"] < 60
     assert 0 <= own["edit_accuracy"]["value"] <= 1.2
-
-
-def test_the_page_says_which_faces_it_shows(large_model, tmp_path):
-    with pytest.raises(ValueError, match="expected a model of 48x48 gray faces for the page, found one of 128x128 col"):
-        web.write(b"", large_model, {}, tmp_path, tmp_path / "page")
 
 
 def test_a_photograph_gets_the_edit_in_its_colours(large_model, tmp_path):

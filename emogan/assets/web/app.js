@@ -47,7 +47,7 @@ async function load() {
   try {
     networks = await networksFile.load();
     showNames();
-    if (networks.fast) await networks.edit(new Uint8Array(pixels.SIZE ** 2), [...networks.about.labels.keys()], 1); // the first is slow
+    if (networks.fast) await networks.edit(new Uint8Array(pixels.SIZE ** 2 * pixels.CHANNELS), [...networks.about.labels.keys()], 1); // the first is slow
     say("Ready: choose a photo, or use the camera.");
     document.body.dataset.state = "ready";
     if (squares.length) await look();
@@ -65,7 +65,8 @@ function showNames() {
   const first = labels.includes(FIRST) ? FIRST : labels[0];
   $("faces").querySelector(`input[value="${CSS.escape(first)}"]`).checked = true;
   const data = about.data ? `, trained on ${about.data.name}` : "";
-  $("about").textContent = `Network: ${about.preset}${data}. An emotion on a picture says nothing of what anyone feels.`;
+  const colour = pixels.CHANNELS === 1 ? "gray" : "colour";
+  $("about").textContent = `Network: ${about.preset}${data}; faces of ${pixels.SIZE}×${pixels.SIZE} ${colour} pixels. An emotion on a picture says nothing of what anyone feels.`;
 }
 
 function card(title, below, value) {

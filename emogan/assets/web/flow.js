@@ -1,11 +1,12 @@
 // Edits by the difference of two flows, as emogan/models/flow_edit.py and emogan/edit/flow_editor.py make them.
 
 import * as noise from "./noise.js";
+import { SIZE } from "./pixels.js";
 
-// Returns the function (face Uint8Array [48 * 48], labels, strength, cancelled) -> a drawing for each of the labels, see
-// networks.js, or null if `cancelled()` turned true.
+// Returns the function (face, labels, strength, cancelled) -> a drawing for each of the labels, see networks.js, or null
+// if `cancelled()` turned true.
 //
-// velocity: (noisy faces [n * 48 * 48], times [n], labels [n * count]) -> Float32Array [n * 48 * 48]. settings: of
+// velocity: (n noisy faces in one array, times [n], labels [n * count]) -> Float32Array, n velocities. settings: of
 // model.json, "flow". count: how many emotions there are.
 export function editor(velocity, settings, count) {
   const oneHot = (label) => Array.from({ length: count }, (_, i) => Number(i === label));
@@ -82,7 +83,7 @@ export function editor(velocity, settings, count) {
     for (const label of labels) {
       const moved = await edit(face, sources.get(number), number, label, strength, cancelled);
       if (!moved) return null;
-      const still = new Float32Array(face.length); // a flow moves no pixels
+      const still = new Float32Array(SIZE ** 2); // a flow moves no pixels
       drawings.push({ after: face.map((value, p) => Math.min(1, Math.max(-1, value + moved[p]))), down: still, right: still });
     }
     return drawings;

@@ -1,17 +1,20 @@
 // The networks of the page, run by onnxruntime-web: one finds faces, one edits them.
 
 import * as flow from "./flow.js";
-import { SIZE } from "./pixels.js";
+import * as pixels from "./pixels.js";
 
 // Returns {about, edit, look, fast}; throws where a file is missing.
 //
-// edit(face, labels, strength, cancelled): drawings {after, down, right}, Float32Array [48 * 48] each, of a face
-// Uint8Array [48 * 48] under each of the labels. `after` are the edited pixels in [-1, 1], the others where each came
-// from, in pixels. fast: whether it takes milliseconds, as by one pass of a network, and not seconds, as by a flow.
+// edit(face, labels, strength, cancelled): drawings {after, down, right} of a face (pixels.js) under each of the labels.
+// `after` is the edited face in [-1, 1], Float32Array as long as the face; `down` and `right`, Float32Array [SIZE * SIZE],
+// say where each pixel came from, in pixels. fast: whether it takes milliseconds, as by one pass of a network, and not
+// seconds, as by a flow.
 export async function load() {
   const answer = await fetch("model.json");
   if (!answer.ok) throw new Error(`${answer.status} for model.json`);
   const about = await answer.json();
+  pixels.use(about.spec);
+  const { SIZE, CHANNELS } = pixels;
   const runtime = await import("./runtime/ort.wasm.min.js");
   runtime.env.wasm.numThreads = 1; // more would need headers that not every server sends
   const beside = (kind) => new URL(`runtime/ort-wasm-simd-threaded.${kind}`, document.baseURI).href;
@@ -25,18 +28,22 @@ export async function load() {
     const faces = new Uint8Array(count * face.length);
     for (let i = 0; i < count; i += 1) faces.set(face, i * face.length);
     const feeds = {
-      faces: new runtime.Tensor("uint8", faces, [count, SIZE, SIZE]),
+      faces: new runtime.Tensor("uint8", faces, [count, SIZE, SIZE, ...(CHANNELS === 1 ? [] : [CHANNELS])]),
       labels: new runtime.Tensor("int32", Int32Array.from(labels), [count]),
       strengths: new runtime.Tensor("float32", new Float32Array(count).fill(strength), [count]),
     };
     const values = (await model.run(feeds)).drawings.data;
-    const channel = (i, c) => Float32Array.from(face, (_, p) => values[3 * (i * face.length + p) + c]);
-    return labels.map((_, i) => ({ after: channel(i, 0), down: channel(i, 1), right: channel(i, 2) }));
+    const each = CHANNELS + 2; // values of a pixel
+    return labels.map((_, i) => {
+      const own = values.subarray(i * each * SIZE ** 2, (i + 1) * each * SIZE ** 2);
+      const planes = Array.from({ length: each }, (_, c) => pixels.channel(own, each, c));
+      return { after: pixels.joined(planes.slice(0, CHANNELS)), down: planes[CHANNELS], right: planes[CHANNELS + 1] };
+    });
   }
 
   async function velocity(faces, times, labels) {
     const feeds = {
-      faces: new runtime.Tensor("float32", faces, [times.length, SIZE, SIZE, 1]),
+      faces: new runtime.Tensor("float32", faces, [times.length, SIZE, SIZE, CHANNELS]),
       times: new runtime.Tensor("float32", times, [times.length]),
       labels: new runtime.Tensor("float32", labels, [times.length, about.labels.length]),
     };

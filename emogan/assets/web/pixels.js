@@ -1,6 +1,16 @@
-// Pixels: a part of a photo as a gray face, and PNG files that say that they are synthetic.
+// Pixels: a part of a photo as a face, and PNG files that say that they are synthetic.
+//
+// A face is a Uint8Array [SIZE * SIZE * CHANNELS] as the network takes it: the channels of a pixel are neighbours.
 
-export const SIZE = 48; // pixels of a face's sides
+export const LUMA = [0.299, 0.587, 0.114]; // ITU-R 601
+
+export let SIZE = 48; // pixels of a face's sides
+export let CHANNELS = 1; // 1 is gray, 3 is red, green and blue
+
+// Sets what the faces of the model are, {size, channels}: of model.json, "spec".
+export function use({ size, channels }) {
+  [SIZE, CHANNELS] = [size, channels];
+}
 
 // Gray levels Uint8Array [pixels] of RGBA: ITU-R 601 in Pillow's integers, so that they equal those of emogan in Python.
 export function gray(rgba) {
@@ -11,19 +21,32 @@ export function gray(rgba) {
   return levels;
 }
 
-// The face in a square of a photograph's canvas, Uint8Array [48 * 48].
+// The face in a square of a photograph's canvas.
 export function face(context, square) {
   const { width, height } = context.canvas;
   const first = (start, most) => Math.min(Math.max(0, Math.floor(start)), most - 1);
   const [left, top] = [first(square.left, width), first(square.top, height)];
   const last = (start, most) => Math.min(most, Math.max(first(start, most) + 1, Math.ceil(start + square.side)));
   const [wide, high] = [last(square.left, width) - left, last(square.top, height) - top];
-  const levels = gray(context.getImageData(left, top, wide, high).data);
-  return shrink(levels, wide, high, { left: square.left - left, top: square.top - top, side: square.side });
+  const { data } = context.getImageData(left, top, wide, high);
+  const planes = CHANNELS === 1 ? [gray(data)] : [0, 1, 2].map((c) => channel(data, 4, c));
+  const place = { left: square.left - left, top: square.top - top, side: square.side };
+  return joined(planes.map((plane) => shrink(plane, wide, high, place)));
 }
 
-// The square {left, top, side} of a gray photo as Uint8Array [48 * 48], each pixel the mean of the area it covers.
-export function shrink(levels, width, height, square) {
+// One of the values that each pixel has, and the array of all of them again.
+export function channel(values, each, c) {
+  return values.constructor.from({ length: values.length / each }, (_, i) => values[each * i + c]);
+}
+
+export function joined(planes) {
+  const [first] = planes;
+  if (planes.length === 1) return first;
+  return first.constructor.from({ length: planes.length * first.length }, (_, i) => planes[i % planes.length][Math.floor(i / planes.length)]);
+}
+
+// The square {left, top, side} of a gray photo as Uint8Array [SIZE * SIZE], each pixel the mean of the area it covers.
+function shrink(levels, width, height, square) {
   const columns = covers(square.left, square.side, width);
   const face = new Uint8Array(SIZE * SIZE);
   covers(square.top, square.side, height).forEach((rows, i) => {
@@ -42,7 +65,7 @@ export function shrink(levels, width, height, square) {
   return face;
 }
 
-// For each of 48 parts of a line from `start`: the places [place, length] that it covers, of `most`.
+// For each of SIZE parts of a line from `start`: the places [place, length] that it covers, of `most`.
 function covers(start, length, most) {
   return Array.from({ length: SIZE }, (_, i) => {
     const from = start + (i * length) / SIZE;
@@ -56,15 +79,18 @@ function covers(start, length, most) {
   });
 }
 
-// Gray levels of values in [-1, 1].
+// Levels of values in [-1, 1].
 export function levels(values) {
   return Uint8ClampedArray.from(values, (value) => (value + 1) * 127.5); // which rounds, and keeps to 0..255
 }
 
-// Draws gray levels [48 * 48] on a canvas of 48x48.
+// Draws a face on a canvas of its size.
 export function draw(canvas, face) {
   const image = new ImageData(SIZE, SIZE);
-  face.forEach((level, i) => image.data.set([level, level, level, 255], 4 * i));
+  for (let i = 0; i < SIZE * SIZE; i += 1) {
+    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = face[CHANNELS * i + Math.min(c, CHANNELS - 1)];
+    image.data[4 * i + 3] = 255;
+  }
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 

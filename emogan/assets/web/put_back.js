@@ -1,14 +1,13 @@
 // Puts an edit of a small face back into its photograph, at the photograph's resolution: emogan/edit/photos.py.
 
-import { SIZE } from "./pixels.js";
+import { CHANNELS, LUMA, SIZE, channel } from "./pixels.js";
 
-const LUMA = [0.299, 0.587, 0.114];
 const REACH = 4; // deviations of a Gaussian filter, to which it is computed
 
 // Returns {left, top, pixels: ImageData} of what changed, or null where the square lies outside.
 //
-// context: of the photograph's canvas. before: Uint8Array [48 * 48]. drawing: {after: gray levels, down, right}, see
-// networks.js. settings: of model.json, "blending".
+// context: of the photograph's canvas. before: the face. drawing: {after: levels, down, right}, see networks.js.
+// settings: of model.json, "blending".
 export function putBack(context, square, before, drawing, settings) {
   const { width: most, height: highest } = context.canvas;
   const [left, top] = [Math.max(0, Math.floor(square.left)), Math.max(0, Math.floor(square.top))];
@@ -16,12 +15,15 @@ export function putBack(context, square, before, drawing, settings) {
   const bottom = Math.min(highest, Math.ceil(square.top + square.side));
   const [width, height] = [right - left, bottom - top];
   if (width <= 0 || height <= 0) return null;
-  const warped = warp(before, drawing.down, drawing.right);
-  const change = warped.map((level, i) => drawing.after[i] - level);
+  const planes = (face) => Array.from({ length: CHANNELS }, (_, c) => channel(face, CHANNELS, c));
+  const warped = planes(before).map((plane) => warp(plane, drawing.down, drawing.right));
+  const after = planes(drawing.after);
+  const change = warped.map((plane, c) => plane.map((level, i) => after[c][i] - level));
   const columns = taps(width, left - square.left, square.side);
   const rows = taps(height, top - square.top, square.side);
   const enlarged = (map) => enlarge(map, columns, rows);
-  const [changes, levels, kept] = [change, warped, detailKept(warped, drawing.after, settings)].map(enlarged);
+  const [changes, levels] = [change, warped].map((each) => each.map(enlarged));
+  const kept = enlarged(detailKept(luminances(warped), luminances(after), settings));
   const scale = square.side / SIZE;
   const moves = [drawing.down, drawing.right].map(enlarged);
   const furthest = (map) => map.reduce((far, value) => Math.max(far, Math.abs(value)), 0);
@@ -41,9 +43,14 @@ export function putBack(context, square, before, drawing, settings) {
       const weight = t * t * (3 - 2 * t);
       const far = scale * weight;
       sample(near, left - beside + x + far * moves[1][i], top - above + y + far * moves[0][i], colour);
-      const luminance = LUMA[0] * colour[0] + LUMA[1] * colour[1] + LUMA[2] * colour[2];
       const fade = Math.min(1, Math.max(0, kept[i])) - 1;
-      relight(colour, luminance, weight * (changes[i] + fade * (luminance - levels[i])));
+      const changed = (value, c) => weight * (changes[c][i] + fade * (value - levels[c][i]));
+      if (CHANNELS === 1) {
+        const luminance = LUMA[0] * colour[0] + LUMA[1] * colour[1] + LUMA[2] * colour[2];
+        relight(colour, luminance, changed(luminance, 0));
+      } else {
+        for (let c = 0; c < 3; c += 1) colour[c] += changed(colour[c], c);
+      }
       for (let c = 0; c < 3; c += 1) pixels.data[4 * i + c] = colour[c];
       pixels.data[4 * i + 3] = 255;
     }
@@ -78,7 +85,12 @@ function sample({ data, width, height }, x, y, colour) {
   }
 }
 
-// A small face whose pixels are taken from elsewhere.
+// The luminance of a small face's planes.
+function luminances(planes) {
+  return planes.length === 1 ? planes[0] : planes[0].map((_, i) => planes.reduce((sum, plane, c) => sum + LUMA[c] * plane[i], 0));
+}
+
+// A plane of a small face whose pixels are taken from elsewhere.
 function warp(face, down, right) {
   const between = (value) => Math.min(Math.max(value, 0), SIZE - 1);
   return Float32Array.from(face, (_, i) => {
@@ -91,7 +103,7 @@ function warp(face, down, right) {
   });
 }
 
-// How much of the detail stays that is finer than 48 pixels: less where the edit weakens the edges that it belongs to.
+// How much of the detail stays that is finer than a small face's pixels: less where the edit weakens the edges that it belongs to.
 function detailKept(before, after, { near, faint }) {
   const [old, now] = [before, after].map((face) => edges(face, near));
   return old.map((energy, i) => Math.min(1, (Math.sqrt(now[i]) + faint) / (Math.sqrt(energy) + faint)) ** 2);
@@ -121,7 +133,7 @@ function edges(face, deviation) {
   return energies;
 }
 
-// For each of so many pixels from a place in the square on: the four of 48 that it lies between, and their weights.
+// For each of so many pixels from a place in the square on: the four of SIZE that it lies between, and their weights.
 // They are those of the bicubic filter of Pillow's transforms.
 function taps(count, place, side) {
   return Array.from({ length: count }, (_, i) => {
@@ -134,7 +146,7 @@ function taps(count, place, side) {
   });
 }
 
-// A map [48 * 48] enlarged to Float32Array [rows * columns].
+// A map [SIZE * SIZE] enlarged to Float32Array [rows * columns].
 function enlarge(map, columns, rows) {
   const wide = columns.length;
   const lines = new Float32Array(SIZE * wide);
