@@ -9,7 +9,7 @@ import difflib
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from emogan.data import dataset
 from emogan.data.data_config import DataConfig
@@ -33,6 +33,7 @@ from emogan.util import files, ranges, untrusted
 class RunConfig:
     """What a run writes, and how often; none of it changes the result."""
 
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("*",)
     sample_every: int = 100  # steps
     checkpoint_every: int = 200  # steps
     keep_checkpoints: int = 2
@@ -48,6 +49,7 @@ class RunConfig:
 class ParallelConfig:
     """How a step is spread over devices; only `batch_norm` and `microbatches` change its mathematics."""
 
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("mode", "devices", "data", "optimizer")
     mode: str = "auto"  # jit over a mesh, or pmap; auto is jit
     devices: int = 0  # how many of those that JAX sees; 0 for all
     batch_norm: str = "global"  # over the batch of all devices, or device: each normalises its share by itself
@@ -96,11 +98,6 @@ class Config:
                 part.check(name)  # there are two
             elif dataclasses.is_dataclass(part):
                 part.check()
-        if self.gan.loss == "began" and self.parallel.microbatches > 1:
-            raise ValueError(
-                f"parallel.microbatches: expected 1 with gan.loss=began, found {self.parallel.microbatches}; "
-                "give it a smaller gan.batch_size"
-            )
         phases = self.phases.split(",")
         if len(models := [name for name in phases if RECIPES[name].whole]) > 1:
             raise ValueError(
@@ -224,14 +221,14 @@ def multiply_batches(config: Config, devices: int) -> None:
 
 
 # A run may be prolonged, moved, spread or written differently, and its preset renamed; all else makes it another run.
-_MAY_CHANGE = (
-    *("preset", "phases", "data.dir", "data.on_bad_row", "data.ferplus"),
-    *("gan.epochs", "encoder.epochs", "gan.on_collapse"),
-    "flow.epochs",  # its learning rate does not depend on them
-    *("translator.strength", "translator.mirrored"),
-    "student.teacher",  # its edits are stored under a digest of its weights
-    *("parallel.mode", "parallel.devices", "parallel.data", "parallel.optimizer"),
-)
+# Each part of the configuration lists the fields that may change as MAY_CHANGE; "*" is all of them.
+_MAY_CHANGE = {"preset", "phases"} | {
+    f"{part.name}.{field.name}"
+    for part in dataclasses.fields(Config)
+    if dataclasses.is_dataclass(part.type)
+    for field in dataclasses.fields(part.type)
+    if {field.name, "*"} & set(getattr(part.type, "MAY_CHANGE", ()))
+}
 
 
 def differences(old: Config, new: Config) -> list[str]:
@@ -249,9 +246,8 @@ def differences(old: Config, new: Config) -> list[str]:
     )
     if was and was != now:
         may_change.remove("phases")
-    free = ("run.", "flow_edit.")  # what is written, and how a trained flow is used
     return [
         f"{name}: {before[name]!r} -> {after[name]!r}"
         for name in before
-        if before[name] != after[name] and name not in may_change and not name.startswith(free)
+        if before[name] != after[name] and name not in may_change
     ]

@@ -1,6 +1,7 @@
 """Which faces a run learns from: the part `data` of a configuration."""
 
 import dataclasses
+from typing import ClassVar
 
 from emogan.data import dataset
 from emogan.util import ranges
@@ -10,6 +11,7 @@ from emogan.util import ranges
 class DataConfig:
     """Which faces a run learns from."""
 
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("dir", "on_bad_row", "ferplus")
     name: str = "toyfaces"  # toyfaces, fer2013, folder, or tfds:NAME
     dir: str = ""  # of FER2013, of the folder, or of the prepared TFDS data
     size: int = 48  # pixels of a face's sides: 32, 48, 64, 96 or 128; other pictures are resized

@@ -10,6 +10,7 @@ labels disagree on changes.
 
 import dataclasses
 import hashlib
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ from emogan.util import images, ranges, types
 class FlowEditConfig:
     """How a trained flow edits faces. A guidance of 1 is none: v is that of the label."""
 
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("*",)
     method: str = "difference"  # of two flows (Kulikov et al. 2024), or inversion: to noise and back
     t_max: float = 0.85  # the share of noise at which an edit begins; less keeps more of the face
     steps: int = 14

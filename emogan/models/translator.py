@@ -18,6 +18,7 @@ class TranslatorConfig:
     """The networks of phase `joint`."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"informed": "guidance_features"}
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("strength", "mirrored")
     width: int = 32  # channels of E and G at half the size; at a quarter, where the code is, three times as many
     blocks: int = 2  # residual blocks at the code's size, of E and of G each
     labels: str = "generator"  # where the target emotion enters: generator, as G(E(x) | y), or encoder, as StarGAN

@@ -26,6 +26,7 @@ class EncoderConfig:
     """Phase `encoder`: E learns to invert the finished G. Section 2.2.2 of the paper."""
 
     recipe: ClassVar[state_lib.Recipe]
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("epochs",)
     epochs: float = 50.0
     batch_size: int = 64
     learning_rate: float = 2e-4
@@ -175,7 +176,7 @@ def make(
 
 def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
     step, generator = run.finished("gan", lambda state: state.best_generator)
-    return make(run.config, run.num_classes, generator, run.spec), {"gan_step": step}
+    return make(run.config, run.num_classes, generator, run.spec), {"gan" + state_lib.STEP: step}
 
 
 def _begin(

@@ -23,6 +23,7 @@ class FlowConfig:
     """Phase `flow`: a class-conditional rectified flow (Liu et al. 2023; Lipman et al. 2023)."""
 
     recipe: ClassVar[state_lib.Recipe]
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("epochs",)  # the learning rate does not depend on them
     epochs: float = 100.0
     batch_size: int = 32
     learning_rate: float = 1e-3  # constant after the warm-up, so that a run can be prolonged

@@ -26,6 +26,7 @@ class GanConfig:
     """Phase `gan`: G against D. Section 2.2.1 of the paper."""
 
     recipe: ClassVar[state_lib.Recipe]
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("epochs", "on_collapse")
     epochs: float = 50.0
     batch_size: int = 64
     learning_rate: float = 2e-4
@@ -275,10 +276,20 @@ def _networks(
     }
 
 
+def _check(config: "config_lib.Config") -> None:
+    """Raises ValueError if a batch is to be cut into parts where the state has k, which no part may change alone."""
+    if config.gan.loss == "began" and config.parallel.microbatches > 1:
+        raise ValueError(
+            f"parallel.microbatches: expected 1 with gan.loss=began, found {config.parallel.microbatches}; "
+            "give it a smaller gan.batch_size"
+        )
+
+
 GanConfig.recipe = state_lib.Recipe(
     build=lambda run, name: (make_by_loss(run.config, run.num_classes, run.spec), {}),
     begin=lambda config, num_classes, name, key, spec: make_by_loss(config, num_classes, spec).init(key),
     networks=_networks,
+    check=_check,
     curves=(
         state_lib.Panel(
             "losses",

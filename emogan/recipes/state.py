@@ -18,6 +18,8 @@ from emogan.util import ranges, types
 if TYPE_CHECKING:
     from emogan import config as config_lib
 
+STEP = "_step"  # after the name of a phase: at which step it was when another phase was built on it
+
 Variables = Mapping[str, Any]  # {"params": ..., "batch_stats": ...}
 # {"image": uint8 [B, S, S(, 3)], "label": int32 [B]}; where the data have them, "distribution": float32 [B, C], and
 # "target": int32 [B] with "edit": uint8 [B, S, S(, 3)]
@@ -114,7 +116,8 @@ class Recipe:
     """Everything that other modules need from a phase: the class of its settings has one as `recipe`.
 
     Attributes:
-      build: (run, name) -> the phase, and what its checkpoints say of what it was built on.
+      build: (run, name) -> the phase, and what its checkpoints say of what it was built on: a phase whose state may
+        not change afterwards as {its name + `STEP`: its step}.
       begin: (config, num_classes, name, key, spec) -> its first state, with the phases that it builds on not yet
         trained; only its shapes are used.
       networks: (config, name, num_classes, spec) -> the shapes of the parameters of its networks, by their names.

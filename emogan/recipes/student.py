@@ -30,6 +30,7 @@ class StudentConfig:
     """Phase `student`: G begins as the teacher's network; D compares its edits with real faces of their targets."""
 
     recipe: ClassVar[state_lib.Recipe]
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("teacher",)  # its edits are stored under a digest of its weights
     RENAMED: ClassVar[Mapping[str, str]] = dict.fromkeys(("edges", "r1_r2", "roughness"), "")
     teacher: str = "fer2013-flow"  # a flow: one that ships, a run's folder, or a model's file
     guidance: str = ""  # of the teacher, in place of its own `flow_edit.guidance`: one number, or one per emotion

@@ -82,8 +82,7 @@ def _run(
     data = load_data(config, "train")
     sizes = plans.make(config, data, phases)
     _refuse_other_data(workdir, data)
-    if "gan" in phases:
-        _refuse_stale_encoder(workdir, sizes)
+    _refuse_stale(config, workdir, sizes, phases)
     if hosts.is_first():
         _settle(config, workdir, data, layout.devices)
     hosts.meet("the folder is settled")
@@ -221,8 +220,8 @@ def _train(
         return writer
 
     with checkpoint.Checkpoints(workdir / "checkpoints" / phase.name, config.run.keep_checkpoints) as checkpoints:
-        if phase.name == "encoder" and checkpoints.latest_step:
-            _check_generator_step(workdir, checkpoints.about(), about["gan_step"])
+        if about and checkpoints.latest_step:
+            _check_built_on(workdir, phase.name, checkpoints.about(), about)
         loop.train(
             phase,
             data,
@@ -252,20 +251,27 @@ def _told_of_full_disks(workdir: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
-def _check_generator_step(workdir: pathlib.Path, about: dict, step: int) -> None:
-    if about["gan_step"] != step:
-        raise ValueError(
-            f"{workdir}: the encoder was trained for G at step {about['gan_step']}, but G is at step {step}; "
-            f"delete {workdir / 'checkpoints' / 'encoder'} to train E again"
-        )
+def _check_built_on(workdir: pathlib.Path, name: str, about: dict, now: dict) -> None:
+    """Raises ValueError unless a phase's checkpoint was built on the steps that other phases have now."""
+    for key in now.keys() & about.keys():
+        if about[key] != now[key]:
+            other = key.removesuffix(state_lib.STEP)
+            raise ValueError(
+                f"{workdir}: phase {name} was trained on phase {other} at step {about[key]}, but {other} is at step "
+                f"{now[key]}; delete {workdir / 'checkpoints' / name} to train {name} again"
+            )
 
 
-def _refuse_stale_encoder(workdir: pathlib.Path, sizes: plans.Plan) -> None:
-    folder = workdir / "checkpoints" / "encoder"
-    if checkpoint.newest_step(folder):
-        step = max(sizes.steps["gan"], checkpoint.newest_step(workdir / "checkpoints" / "gan"))
-        with checkpoint.Checkpoints(folder) as checkpoints:
-            _check_generator_step(workdir, checkpoints.about(), step)
+def _refuse_stale(config: config_lib.Config, workdir: pathlib.Path, sizes: plans.Plan, phases: Sequence[str]) -> None:
+    """Raises ValueError if a phase is to go on whose present state another phase was trained on."""
+    for name, recipe in config_lib.RECIPES.items():
+        others = [other for other in recipe.built_on(config) if other in phases]
+        folder = workdir / "checkpoints" / name
+        if others and checkpoint.newest_step(folder):
+            newest = {other: checkpoint.newest_step(workdir / "checkpoints" / other) for other in others}
+            now = {other + state_lib.STEP: max(sizes.steps[other], newest[other]) for other in others}
+            with checkpoint.Checkpoints(folder) as checkpoints:
+                _check_built_on(workdir, name, checkpoints.about(), now)
 
 
 def _refuse_other_run(config: config_lib.Config, workdir: pathlib.Path) -> None:
