@@ -272,3 +272,10 @@ def test_pictures_come_from_the_cache_until_a_file_changes(tmp_path, monkeypatch
     write(tmp_path / "faces" / "sad" / "1.png")
     assert read() != first
     assert calls
+
+
+def test_a_class_folder_without_a_name_is_refused(tmp_path):
+    (tmp_path / " ").mkdir()
+    Image.new("L", (48, 48)).save(tmp_path / " " / "a.png")
+    with pytest.raises(ValueError, match="expected a folder with a class's name, found a label ' '; rename it"):
+        folder_source.load("train", tmp_path)

@@ -1,22 +1,24 @@
 """Every reader of files that others may have written, each with a maker of hostile input."""
 
 import dataclasses
+import json
 import pathlib
 import random as random_lib
 import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from support import hostile, mutations
 
 from emogan import config as config_lib
 from emogan import emotions, presets
-from emogan.data import fer2013
+from emogan.data import dataset, fer2013, folder_source
 from emogan.data.fer2013 import collector, ferplus
-from emogan.edit import face_files
+from emogan.edit import face_files, loading
 from emogan.evaluation import tables
 from emogan.train import run_folder
-from emogan.util import untrusted
+from emogan.util import untrusted, weights
 
 Random = random_lib.Random
 Read = Callable[[], object]
@@ -84,6 +86,55 @@ def _array(random: Random, folder: pathlib.Path) -> Read:
     return lambda: face_files.read(path)
 
 
+def _parquet(random: Random, folder: pathlib.Path) -> Read:
+    (folder / random.choice(("train-00000-of-00001.parquet", "test.parquet", "a.parquet"))).write_bytes(
+        hostile.parquet(random)
+    )
+    return _own_data(folder, random)
+
+
+def _arrays(random: Random, folder: pathlib.Path) -> Read:
+    path = folder / "data.npz"
+    path.write_bytes(hostile.arrays(random))
+    return _own_data(random.choice((folder, path)), random)
+
+
+def _class_folders(random: Random, folder: pathlib.Path) -> Read:
+    hostile.write_class_folders(random, folder)
+    return _own_data(folder, random)
+
+
+def _own_data(path: pathlib.Path, random: Random) -> Read:
+    split, on_bad_row = random.choice(("train", "valid", "test")), random.choice(collector.ON_BAD_ROW)
+    spec = random.choice((dataset.FER2013, dataset.ImageSpec(32, 3)))
+    return lambda: folder_source.load(split, path, on_bad_row=on_bad_row, spec=spec)
+
+
+def _model(random: Random, folder: pathlib.Path) -> Read:
+    path = folder / "model.npz"
+    card = {
+        **{"kind": "flow", "class_names": emotions.EMOTIONS},
+        "networks": dataclasses.asdict(config_lib.networks(presets.flow())),
+    }
+    card["networks"].pop("kind")
+    variables = {"encoder": {"params": {"a": np.zeros(3, np.float32)}}, "generator": {}}
+    if random.random() < 0.5:
+        card = json.loads(json.dumps(card))
+        damaged = mutations.damaged_json(card, random)
+        try:
+            card = json.loads(damaged)
+        except (ValueError, RecursionError):
+            card = {"kind": damaged.decode(errors="replace")[:1000]}
+        card = card if isinstance(card, dict) else {"kind": card}
+    try:
+        weights.save(path, variables, card)
+    except (RecursionError, ValueError):
+        path.write_bytes(b"")
+    if random.random() < 0.3:
+        path.write_bytes(mutations.damaged(path.read_bytes(), random))
+    return lambda: loading.load(path)
+
+
 def _run(random: Random, folder: pathlib.Path) -> Read:
     config = mutations.damaged_json(dataclasses.asdict(presets.quick()), random)
     about = {"name": "fer2013", "split": "train", "examples": 28_709, "class_names": emotions.EMOTIONS}
@@ -134,6 +185,10 @@ MAKERS: dict[str, Callable[[Random, pathlib.Path], Read]] = {
     "FER+": _votes,
     "images": _image,
     "arrays": _array,
+    "data in parquet": _parquet,
+    "data in .npz": _arrays,
+    "data in class folders": _class_folders,
+    "a model": _model,
     "a run's folder": _run,
     "results": _result,
 }

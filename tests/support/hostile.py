@@ -175,6 +175,63 @@ def array(random: Random) -> bytes:
     return _damaged_or_not(content, random)
 
 
+def parquet(random: Random) -> bytes:
+    """Returns a data set as a parquet file, whose columns, cells, metadata and bytes may be anything."""
+    import pyarrow
+    from pyarrow import parquet as parquet_lib
+
+    cells = {
+        "file": lambda: {"bytes": _png(), "path": "a.png"},
+        "bytes": _png,
+        "rows": lambda: faces()[0].tolist(),
+        "flat": lambda: faces()[0].ravel().tolist(),
+        "odd": lambda: random.choice(([], [[1], [2, 3]], [[300] * 3] * 3, [[[1, 2]]], [-1])),
+        "text": lambda: random.choice(mutations.TOKENS[:-7]),
+    }
+    make = cells[random.choice(("file", "file", "bytes", "rows", "flat", "odd", "text"))]
+    labels = random.choice((list(range(9)), [0, 1, 2] * 3, ["happy", "sad", None] * 3, [0.5, 1.0, float("nan")] * 3))
+    damage = mutations.damaged(_png(), random) if random.random() < 0.2 else None
+    images = [{"bytes": damage, "path": None} if damage and i == 4 else make() for i in range(9)]
+    names = random.choice((["image", "label"],) * 6 + (["x", "y"], ["label", "image"], ["a", "b"], ["image", ""]))
+    features = {
+        names[1]: {"_type": "ClassLabel", "names": random.choice((["a", "b"], list("abcdefghi"), 7, [1, None]))}
+    }
+    about = mutations.damaged_json({"info": {"features": features}}, random)
+    try:
+        table = pyarrow.table(dict(zip(names, (images, labels), strict=True)))
+        if random.random() < 0.5:
+            table = table.replace_schema_metadata({"huggingface": about})
+        buffer = io.BytesIO()
+        parquet_lib.write_table(table, buffer, compression=random.choice(("none", "snappy", "gzip", "zstd")))
+    except (pyarrow.ArrowException, TypeError):  # a column of several kinds
+        return random.randbytes(random.randint(0, 200))
+    return _damaged_or_not(buffer.getvalue(), random)
+
+
+def arrays(random: Random) -> bytes:
+    """Returns a .npz of images and labels of any shapes, types and names, often damaged."""
+    images = random.choice((faces(), faces(), faces()[..., None], faces()[0], faces() / 255.0, faces()[:0]))
+    labels = random.choice((np.arange(9), np.arange(9)[:, None], np.arange(3), np.array(list("abcdefghi")), np.ones(9)))
+    first, second = random.choice((("images", "labels"),) * 4 + (("X", "y"), ("x_train", "y_train"), ("a", "b")))
+    buffer = io.BytesIO()
+    if random.random() < 0.1:
+        first += random.choice(mutations.TOKENS[:-7]).replace("\0", "").encode(errors="replace").decode()
+    np.savez_compressed(buffer, **{first: images, second: labels})
+    return _damaged_or_not(buffer.getvalue(), random)
+
+
+def write_class_folders(random: Random, folder: pathlib.Path) -> None:
+    """Writes pictures in folders of classes, with some of them damaged, and odd names of splits and classes."""
+    splits = random.choice((("",), ("train", "val"), ("train", "test"), ("Validation",), ("train", "x" * 200)))
+    for split in splits:
+        for name in random.sample(("happy", "sad", "0", "1", ".hidden", "\n", "é" * 90, "a b"), 3):
+            place = folder / split / name
+            place.mkdir(parents=True, exist_ok=True)
+            for i in range(random.randint(0, 3)):
+                content = _png() if random.random() < 0.8 else image(random)
+                (place / f"{i}.{random.choice(('png', 'jpg', 'PNG', 'txt'))}").write_bytes(content)
+
+
 def _damaged_or_not(content: bytes, random: Random) -> bytes:
     chance = random.random()
     if chance < 0.05:

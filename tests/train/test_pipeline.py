@@ -155,9 +155,7 @@ def test_encoder_phase_needs_a_finished_gan_phase(workdir, config, epochs):
 def test_encoder_of_an_earlier_generator_is_refused_before_training(workdir, config, phase):
     config.gan.epochs = 2
     before = (workdir / "config.json").read_text()
-    with pytest.raises(
-        ValueError, match="encoder was trained on phase gan at step 8, but gan is at step 16; delete "
-    ):
+    with pytest.raises(ValueError, match="encoder was trained on phase gan at step 8, but gan is at step 16; delete "):
         pipeline.run(config, workdir, phase)
     assert saved_checksum(workdir, "gan")[0] == 8
     assert (workdir / "config.json").read_text() == before
