@@ -275,7 +275,8 @@ def test_pictures_come_from_the_cache_until_a_file_changes(tmp_path, monkeypatch
 
 
 def test_a_class_folder_without_a_name_is_refused(tmp_path):
-    (tmp_path / " ").mkdir()
-    Image.new("L", (48, 48)).save(tmp_path / " " / "a.png")
+    for name in ("happy", " "):
+        (tmp_path / name).mkdir()
+        Image.new("L", (48, 48)).save(tmp_path / name / "a.png")
     with pytest.raises(ValueError, match="expected a folder with a class's name, found a label ' '; rename it"):
         folder_source.load("train", tmp_path)
