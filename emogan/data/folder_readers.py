@@ -53,7 +53,7 @@ class Classes:
         elif isinstance(label, float):
             text = ""  # between two numbers
         if not text or len(text) > 100:
-            raise ValueError(f"a label {untrusted.shown(label)}")
+            raise ValueError(f"a label {untrusted.shown(repr(label) if isinstance(label, str) else label)}")
         return self.numbers.setdefault(text, len(self.numbers))
 
 
