@@ -14,7 +14,6 @@ import PIL.Image
 from emogan import emotions
 from emogan.data import dataset
 from emogan.edit import checked, compiled, model_file, previews
-from emogan.models import dcgan, direct, translator, unet
 from emogan.util import images, types
 
 ALL = "all"
@@ -25,7 +24,7 @@ SOURCE, TARGET = "source", "target"  # which labels an E(x, y) takes
 
 
 class Editor:
-    """A trained E and G, which set the emotion on faces; `emogan.load` returns one.
+    """A trained E and G, which set the emotion on faces; `emogan.load` returns one, of a class for its networks.
 
     A latent is what E gives: Z numbers after phase `encoder`, a code [S / 4, S / 4, F] after phase `joint`. Faces are
     NumPy or JAX arrays of the model's `spec`, [N, S, S] or [N, S, S, 1] in gray, [N, S, S, 3] in colour, uint8 in
@@ -62,15 +61,12 @@ class Editor:
         E, G, self._code_shape, self._encoder_takes = self._parts()
         self._encode = functools.partial(compiled.encode, E, self.variables[0])
         self._decode = functools.partial(compiled.decode, G, self.variables[1])
-        self.warps = isinstance(G, translator.Generator) and G.warps
+        self.warps = getattr(G, "warps", False)
         self._displacement = functools.partial(compiled.displacement, G, self.variables[1])
 
     def _parts(self) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
-        """Returns E, G, the shape of a latent, and which label E takes, if it takes one: those of the translator."""
-        settings, classes, spec = self.networks.translator, len(self.class_names), self.networks.image
-        E = translator.make_finished_encoder(settings, classes)
-        G = translator.make_finished_generator(settings, classes, spec)
-        return E, G, translator.code_shape(settings, spec), TARGET if settings.labels == "encoder" else ""
+        """Returns E, G, the shape of a latent, and which label E takes: `SOURCE`, `TARGET` or "" for none."""
+        raise NotImplementedError
 
     def encode(self, faces: np.ndarray | jax.Array, labels: Emotion | None = None) -> np.ndarray:
         """Returns the latents float32 [N, ...] of faces.
@@ -296,39 +292,6 @@ class Editor:
         if wrong.size:
             raise ValueError(f"expected labels in 0..{len(self.class_names) - 1}, found {wrong.flat[0]}")
         return np.broadcast_to(labels.astype(np.int32), (count,))
-
-
-class LatentEditor(Editor):
-    """Editor with a G that draws faces from a prior over latents: the paper's, of the phases `gan` and `encoder`."""
-
-    def _parts(self) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
-        settings, classes = self.networks.model, len(self.class_names)
-        E, G = dcgan.make_encoder(settings, classes), dcgan.make_generator(settings, classes, spec=self.networks.image)
-        return E, G, (settings.latent_size,), SOURCE if settings.encoder_labels else ""
-
-    def sample_latents(self, count: int, seed: int = 0) -> np.ndarray:
-        """Returns latents float32 [count, Z] drawn from the prior."""
-        settings = self.networks.model
-        key = jax.random.key(seed)
-        return np.asarray(dcgan.sample_latents(key, count, settings.latent_size, settings.latent_distribution))
-
-    def sample(self, labels: Emotion, seed: int = 0) -> np.ndarray:
-        """Returns faces uint8 [N, S, S(, 3)] that G draws for labels [N].
-
-        Raises:
-          ValueError: if a label is none of the model's.
-        """
-        count = np.size(labels)
-        latents = self.sample_latents(count, seed)
-        return self._decoded(functools.partial(self._decode, as_bytes=True), latents, np.reshape(labels, count))
-
-
-class DirectEditor(Editor):
-    """Editor with a U-Net that edits a face in one evaluation (phase `student`); the latent is the face itself."""
-
-    def _parts(self) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
-        network = unet.make(self.networks.unet, len(self.class_names), self.networks.model.precision)
-        return direct.Encoder(), direct.Generator(network), self.networks.image.shape, ""
 
 
 def is_all(emotion: Emotion) -> bool:

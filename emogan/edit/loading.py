@@ -2,14 +2,14 @@
 
 import pathlib
 
-from emogan.edit import editor, flow_editor, model_file
+from emogan.edit import editor, flow_editor, kinds, model_file
 from emogan.util import ranges
 
 KINDS = {
-    "dcgan": editor.LatentEditor,
-    "translator": editor.Editor,
+    "dcgan": kinds.LatentEditor,
+    "translator": kinds.TranslatorEditor,
     "flow": flow_editor.FlowEditor,
-    "direct": editor.DirectEditor,
+    "direct": kinds.DirectEditor,
 }
 
 

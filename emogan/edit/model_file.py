@@ -25,12 +25,12 @@ class Networks:
     """Which networks E and G are: their kind, and the parts of a configuration that decide them.
 
     Attributes:
-      kind: `dcgan` (the paper's), `translator` or `flow`.
-      model: of the first; of all, the precision.
-      translator: of the second.
-      unet: of the third.
-      flow_edit: how the third edits.
-      image: what the faces are; files of before there were several kinds do not say it.
+      kind: `dcgan` (the paper's), `translator`, `flow` or `direct` (a flow's student); `loading.KINDS`.
+      model: of `dcgan`; of all, the precision.
+      translator: of `translator`.
+      unet: of `flow` and `direct`.
+      flow_edit: how `flow` edits.
+      image: what the faces are; older files do not say it.
     """
 
     kind: str
