@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 
 from emogan.data import dataset
-from emogan.edit import detection, editor, emotion_spec, face_files, photos, synthetic, transfer_files
+from emogan.edit import detection, editor, emotion_spec, exposure, face_files, photos, synthetic, transfer_files
 from emogan.util import files, images, untrusted
 
 AUTO, NONE, DETECT = CROPS = ("auto", "none", "detect")
@@ -324,10 +324,11 @@ def write(
             photo = None
         if photo and photo.squares:
             before = photo.cut()
-            after = emotion_spec.apply(model, before, emotion, frames, strength)
+            seen = exposure.of(before)
+            after = seen.back(emotion_spec.apply(model, seen.faces, emotion, frames, strength))
             flows = None
             if kind != ".npy":
-                flows = emotion_spec.displacements(model, before, emotion, frames, strength)
+                flows = emotion_spec.displacements(model, seen.faces, emotion, frames, strength)
             made = _Edits(before, after, flows)
             edited, count = edited + 1, count + len(before)
             if a_photo_each:
@@ -380,8 +381,9 @@ def edited(
     if not photo.squares or (faces is not None and len(photo.squares) < len(set(faces))):
         raise ValueError(_lack(photo))
     before = photo.cut()
-    after = model.faces(before, emotion, strength=strength)[None]
-    flows = model.displacement(before, emotion, strength=strength)
+    seen = exposure.of(before)
+    after = seen.back(model.faces(seen.faces, emotion, strength=strength))[None]
+    flows = model.displacement(seen.faces, emotion, strength=strength)
     pixels = _edited(photo, _Edits(before, after, None if flows is None else flows[None]), 0)
     image = PIL.Image.fromarray(pixels if photo.alpha is None else np.dstack([pixels, photo.alpha]))
     image.info |= {"icc_profile": photo.profile} if photo.profile else {}

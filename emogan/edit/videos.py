@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from emogan.edit import checked, detection, editor, emotion_spec, photo_files, photos, tracks
+from emogan.edit import checked, detection, editor, emotion_spec, exposure, photo_files, photos, tracks
 from emogan.util import files, images, untrusted
 
 INPUTS = (".mp4", ".webm", ".mov", ".mkv", ".m4v", ".avi")
@@ -167,14 +167,15 @@ def _edited(
     shown = track.weights > 0
     first, last = np.flatnonzero(shown)[[0, -1]]
     part = slice(int(first), int(last) + 1)
+    seen = exposure.of(before[part], together=True)
     change = np.zeros(before.shape, np.float32)
-    change[part] = model.sequence(before[part], emotion, strength, progress).astype(np.float32) - before[part]
+    change[part] = seen.back(model.sequence(seen.faces, emotion, strength, progress)).astype(np.float32) - before[part]
     change = ndimage.gaussian_filter1d(change, _STEADY, axis=0, mode="nearest")
     weights = track.weights.reshape(-1, *(1,) * (before.ndim - 1))
     flows = None
     if model.warps:
         flows = np.zeros((*before.shape[:3], 2), np.float32)
-        flows[part] = model.displacement(before[part], emotion, strength)
+        flows[part] = model.displacement(seen.faces, emotion, strength)
         flows = ndimage.gaussian_filter1d(flows, _STEADY, axis=0, mode="nearest") * track.weights[:, None, None, None]
     return _Edits(before, np.clip(np.round(before + weights * change), 0, 255).astype(np.uint8), flows)
 

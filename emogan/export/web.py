@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from emogan.data import toyfaces
-from emogan.edit import detection, editor, flow_editor, photos
+from emogan.edit import detection, editor, exposure, flow_editor, photos
 from emogan.export import card, onnx_file, runtime
 from emogan.models import flow_edit, ode
 from emogan.util import files, images
@@ -19,7 +19,7 @@ from emogan.util import files, images
 # In emogan/assets/web.
 PAGE = (
     *("index.html", "style.css", "app.js", "camera.js", "networks.js", "detector.js", "frame.js"),
-    *("pixels.js", "put_back.js", "smoothing.js", "flow.js", "noise.js"),
+    *("pixels.js", "exposure.js", "put_back.js", "smoothing.js", "flow.js", "noise.js"),
 )
 MODEL, DETECTOR, ABOUT, RUNTIME = "model.onnx", "detector.onnx", "model.json", "runtime"
 
@@ -35,6 +35,7 @@ _DETECTOR = {
     "landmarksBelow": detection.LANDMARKS_BELOW,
     "largestTurn": detection.LARGEST_TURN,
 }
+_EXPOSURE = {"range": exposure.RANGE, "middle": exposure.MIDDLE, "least": exposure.LEAST}
 _BLENDING = {
     "plateau": photos.PLATEAU,
     "roundness": photos.ROUNDNESS,
@@ -123,7 +124,10 @@ def write(
         files.write_bytes(folder / MODEL, content)
         files.write_bytes(folder / DETECTOR, _detector())
         spec = {"size": model.spec.size, "channels": model.spec.channels}
-        settings = {"spec": spec, "detector": _DETECTOR, "blending": _BLENDING, "flow": _flow(model)}
+        settings = {
+            **{"spec": spec, "detector": _DETECTOR, "exposure": _EXPOSURE, "blending": _BLENDING},
+            "flow": _flow(model),
+        }
         files.write_json(folder / ABOUT, {**card.describe(model, about), **settings})
         sizes = {
             str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()

@@ -12,7 +12,7 @@ import skimage.data
 
 import emogan
 from emogan.data import dataset, toyfaces
-from emogan.edit import detection, photos
+from emogan.edit import detection, exposure, photos
 from emogan.export import web
 from emogan.util import images
 
@@ -289,6 +289,26 @@ def test_the_photo_is_edited_at_its_own_resolution_as_python_does(browser, portr
     alone = np.asarray(PIL.Image.open(browser.saved("emogan-synthetic-photo-sad.png")).convert("RGB"))
     np.testing.assert_array_equal(alone[:, half], saved[:, half])
     np.testing.assert_array_equal(np.delete(alone, half, axis=1), np.delete(portraits[0], half, axis=1))
+
+
+def test_a_dark_face_is_edited_with_the_contrast_that_python_gives_it(browser, portraits, main_model, tmp_path):
+    dark = portraits[0][:, :512] // 3
+    images.save_png(tmp_path / "dark.png", dark)
+    browser.edit("#file", tmp_path / "dark.png")
+    browser.run("document.body.dataset.state = 'waiting'; document.querySelector('input[value=surprised]').click()")
+    browser.wait("document.body.dataset.state === 'done'")
+    before, drawn = pixels(browser, OWN), pixels(browser)
+    seen = exposure.of(before)
+    assert seen.gains[0] > 2
+    expected = seen.back(main_model.faces(seen.faces, "all"))[:, 0]
+    assert np.abs(drawn.astype(int) - expected).max() <= 1
+    browser.click("#save-photo")
+    saved = np.asarray(PIL.Image.open(browser.saved("emogan-synthetic-photo-surprised.png")).convert("RGB"))
+    flow = main_model.displacement(seen.faces, "surprised")
+    after = drawn[emogan.EMOTIONS.index("surprised")]
+    (square,) = squares(browser)
+    wanted = photos.put_back(dark, square, before[0], after, None if flow is None else flow[0])
+    assert np.abs(saved.astype(int) - wanted).max() <= 3
 
 
 def test_the_slider_shows_the_photo_beside_its_edit(browser, portraits):

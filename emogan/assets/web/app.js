@@ -2,6 +2,7 @@
 
 import * as camera from "./camera.js";
 import * as detector from "./detector.js";
+import { exposed } from "./exposure.js";
 import * as frame from "./frame.js";
 import * as networksFile from "./networks.js";
 import * as pixels from "./pixels.js";
@@ -136,7 +137,7 @@ async function edit() {
   const edits = [[square, drawn.face, drawn.drawings[label]]];
   for (const other of others) {
     const before = pixels.face(drawing, other);
-    const drawings = await networks.edit(before, [label], strength(), () => waiting);
+    const drawings = await editOf(before, [label], strength());
     if (!drawings) return;
     edits.push([other, before, drawings[0]]);
   }
@@ -144,6 +145,15 @@ async function edit() {
   document.body.dataset.first = (performance.now() - begin).toFixed(1);
   for (const [i] of networks.about.labels.entries()) if (!(await draw([i]))) return;
   document.body.dataset.milliseconds = (performance.now() - begin).toFixed(1);
+}
+
+// The drawings of a face under labels, or null where something has changed meanwhile. A face that is the whole photo is
+// edited as it is, as in Python.
+async function editOf(face, labels, strength) {
+  if (frame.isFace(photo)) return networks.edit(face, labels, strength, () => waiting);
+  const seen = exposed(face, networks.about.exposure);
+  const drawings = await networks.edit(seen.face, labels, strength, () => waiting);
+  return drawings && drawings.map(seen.back);
 }
 
 // Forgets the drawings of another face or strength.
@@ -161,7 +171,7 @@ async function draw(labels) {
   const [of, cards] = [drawn, $("faces").querySelectorAll(".card[data-label]")];
   if (labels.some((label) => !(label in of.drawings))) {
     const all = networks.fast ? [...networks.about.labels.keys()] : labels;
-    const drawings = await networks.edit(of.face, all, of.strength, () => waiting);
+    const drawings = await editOf(of.face, all, of.strength);
     if (!drawings) return false;
     all.forEach((label, i) => {
       of.drawings[label] = drawings[i];
