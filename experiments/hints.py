@@ -10,6 +10,11 @@ from absl import flags
 _NEAR = 0.75  # of difflib's ratio, from which a name counts as near
 _MOST = 3  # flags that one line names
 _SHORT = {"lr": "learning_rate", "bs": "batch_size"}  # what people type that no likeness finds
+_ALSO = {  # the same for flags
+    **dict.fromkeys(("model", "checkpoint", "ckpt", "weights", "run"), "workdir"),
+    **dict.fromkeys(("o", "out", "outdir", "output_dir", "dest"), "output"),
+    **dict.fromkeys(("i", "in", "image", "photo", "file", "source"), "input"),
+}
 
 _fields: dict[str, Any] = {}
 _phases: dict[str, Sequence[str]] = {}
@@ -40,7 +45,8 @@ def unknown_flag(name: str, argv: Sequence[str]) -> str:
     wanted = name.replace("-", "_")
     wanted = _SHORT.get(wanted, wanted)
     # A field of the same name is meant before a flag of a like one: batch_size, and not batch_per_device.
-    found = _ending_in([wanted], argv) or _near(wanted, names) or _near_field(wanted, argv)
+    also = [_ALSO[wanted]] if _ALSO.get(wanted) in names else []
+    found = _ending_in([wanted], argv) or _near(wanted, names) or also or _near_field(wanted, argv)
     return _line(name, argv, "a flag", found, "--help lists the flags")
 
 

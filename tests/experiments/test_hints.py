@@ -30,9 +30,17 @@ def test_a_flag_that_is_not_there_is_answered_by_the_nearest(call_script, tmp_pa
     assert (result.returncode, result.stdout) == (2, "")
 
 
-def test_the_other_scripts_name_their_own_flags(call_script):
-    result = call_script("transfer.py", "--emotions=happy")
-    assert result.stderr == f"error: --emotions=happy: {NO_FLAG}; write --emotion=happy\n"
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--emotions=happy", "--emotion=happy"),
+        ("--model=fer2013", "--workdir=fer2013"),
+        ("--out=a.png", "--output=a.png"),
+    ],
+)
+def test_the_other_scripts_name_their_own_flags(call_script, typed, meant):
+    result = call_script("transfer.py", typed)
+    assert result.stderr == f"error: {typed}: {NO_FLAG}; write {meant}\n"
     assert result.returncode == 2
 
 
