@@ -34,7 +34,7 @@ assert "expected an image" in note.value, note.value
 """,
     ),
     "research": ("FACES, WIDTH, STEPS, SCORED = 128, 2, 12, 64", 3, ""),
-    "scaling": (f"OPTIONS = scaling.Options({STUDY})\nSTORED = pathlib.Path({str(STORED)!r})", 3, ""),
+    "scaling": (f"OPTIONS = scaling_runs.Options({STUDY})\nSTORED = pathlib.Path({str(STORED)!r})", 3, ""),
 }
 
 
