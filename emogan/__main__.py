@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.argv = [f"emogan {command}", *rest]
     sys.path.insert(0, str(folder))  # the scripts import the flags that lie next to them
     try:
-        script, named = folder / f"{COMMANDS[command][0]}.py", {"COMMAND": f"emogan {command}"}
+        script, named = folder / f"{COMMANDS[command][0]}.py", {"EMOGAN_COMMAND": f"emogan {command}"}
         runpy.run_path(str(script), init_globals=named, run_name="__main__")
     except ModuleNotFoundError as error:
         lacking = (error.name or "emogan").partition(".")[0]

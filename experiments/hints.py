@@ -45,7 +45,8 @@ def unknown_flag(name: str, argv: Sequence[str]) -> str:
     wanted = name.replace("-", "_")
     wanted = _SHORT.get(wanted, wanted)
     # A field of the same name is meant before a flag of a like one: batch_size, and not batch_per_device.
-    also = [_ALSO[wanted]] if _ALSO.get(wanted) in names else []
+    # Where a configuration is taken, --workdir is the folder of what is to be trained.
+    also = [_ALSO[wanted]] if _ALSO.get(wanted) in names and not ("config" in names or "train" in names) else []
     found = _ending_in([wanted], argv) or _near(wanted, names) or also or _near_field(wanted, argv)
     return _line(name, argv, "a flag", found, "--help lists the flags")
 

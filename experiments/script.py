@@ -36,7 +36,7 @@ def run(main: Callable[[Sequence[str]], None], arguments: bool = False) -> None:
 def _name_the_command() -> None:
     """Lets the help of a script that runs as `emogan COMMAND` show the command in its examples."""
     module = sys.modules["__main__"]
-    command = getattr(module, "COMMAND", None)  # see emogan/__main__.py
+    command = getattr(module, "EMOGAN_COMMAND", "")  # of emogan/__main__.py
     if command and module.__doc__:
         own = f"python experiments/{pathlib.Path(str(module.__file__)).name}"
         module.__doc__ = module.__doc__.replace(own, command)

@@ -59,6 +59,9 @@ def test_help_shows_the_command_and_a_flag_that_lacks_is_named(tmp_path):
     assert done.returncode == 0
     assert "emogan edit --input=photo.jpg --emotion=happy --output=happy.jpg" in done.stdout
     assert "experiments/transfer.py --" not in done.stdout
+    done = call("model", "--help", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "emogan model --workdir=runs/emogan" in done.stdout
     done = call("edit", "face.png", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: --emotion: expected a value, found none; --help lists the flags\n"

@@ -83,7 +83,7 @@ def read_images(
     for done, (split, class_name, file) in enumerate(found, start=1):
         rows.count(str(file))
         try:
-            number = classes.number(class_name)
+            Classes().number(class_name)  # `classes` gets it with its first picture
         except ValueError as error:
             place = untrusted.escaped(str(file.parent))
             raise ValueError(f"{place}: expected a folder with a class's name, found {error}; rename it") from error
@@ -92,7 +92,7 @@ def read_images(
         except (ValueError, OSError) as error:
             rows.bad(f"{untrusted.escaped(str(file))}: expected an image, found {untrusted.reason(error)}")
         else:
-            rows.add(split, number, pixels, file.name)
+            rows.add(split, classes.number(class_name), pixels, file.name)
         if done % 256 == 0 or done == len(found):
             progress(done, len(found))
     return classes

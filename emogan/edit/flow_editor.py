@@ -102,6 +102,8 @@ class FlowEditor(editor.Editor):
             return self.faces(faces, emotion, strength=strength)
         few = faces[:: max(1, len(faces) // _ASKED)]
         label = np.bincount(self.source(few), minlength=len(self.class_names)).argmax()
+        if not isinstance(emotion, str | int) or editor.is_all(emotion):
+            raise ValueError(f"expected an emotion's name or a label for a sequence, found {emotion!r:.50}")
         number, edits = flow_edit.seeds(faces[:1]), []
         for start in range(0, len(faces), LARGEST_BATCH):
             part = faces[start : start + LARGEST_BATCH]

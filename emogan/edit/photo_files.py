@@ -94,6 +94,11 @@ class Photo:
         cuts = [detection.cut(seen, one, self.spec) for one in self.squares]
         return np.array(cuts, np.uint8).reshape(-1, *self.spec.byte_shape)
 
+    def seen(self) -> exposure.Exposed:
+        """Returns the faces as an editor should see them; an image that is a face as a whole stays as it is."""
+        cuts = self.cut()
+        return exposure.of(cuts) if self.found else exposure.Exposed(cuts, cuts, np.ones(len(cuts)))
+
     def opaque(self) -> "Photo":
         """Returns the photograph as it is seen: on white, where it is transparent."""
         if self.alpha is None:
@@ -323,14 +328,13 @@ def write(
             failed.append(str(error))
             photo = None
         if photo and photo.squares:
-            before = photo.cut()
-            seen = exposure.of(before)
+            seen = photo.seen()
             after = seen.back(emotion_spec.apply(model, seen.faces, emotion, frames, strength))
             flows = None
             if kind != ".npy":
                 flows = emotion_spec.displacements(model, seen.faces, emotion, frames, strength)
-            made = _Edits(before, after, flows)
-            edited, count = edited + 1, count + len(before)
+            made = _Edits(seen.before, after, flows)
+            edited, count = edited + 1, count + len(seen.before)
             if a_photo_each:
                 targets[i].parent.mkdir(parents=True, exist_ok=True)
                 _save(targets[i], photo, made, emotion_spec.names(model, emotion), emotion)
@@ -340,7 +344,7 @@ def write(
             else:
                 transfer_files.check_rows(count)
                 rows.append(_close_ups(photo, made))
-                names += [path.name] * len(before)
+                names += [path.name] * len(seen.before)
         if photo and photo.found:
             found.append(photo.found)
         if photo and (photo.left_out or not photo.squares):
@@ -380,11 +384,10 @@ def edited(
     photo = _of(source, model.spec, chosen)
     if not photo.squares or (faces is not None and len(photo.squares) < len(set(faces))):
         raise ValueError(_lack(photo))
-    before = photo.cut()
-    seen = exposure.of(before)
+    seen = photo.seen()
     after = seen.back(model.faces(seen.faces, emotion, strength=strength))[None]
     flows = model.displacement(seen.faces, emotion, strength=strength)
-    pixels = _edited(photo, _Edits(before, after, None if flows is None else flows[None]), 0)
+    pixels = _edited(photo, _Edits(seen.before, after, None if flows is None else flows[None]), 0)
     image = PIL.Image.fromarray(pixels if photo.alpha is None else np.dstack([pixels, photo.alpha]))
     image.info |= {"icc_profile": photo.profile} if photo.profile else {}
     return synthetic.of(image)

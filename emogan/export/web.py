@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from emogan.data import toyfaces
-from emogan.edit import detection, editor, exposure, flow_editor, photos
+from emogan.edit import detection, editor, exposure, flow_editor, photo_files, photos
 from emogan.export import card, onnx_file, runtime
 from emogan.models import flow_edit, ode
 from emogan.util import files, images
@@ -123,7 +123,10 @@ def write(
             shutil.copyfile(from_runtime / name, folder / RUNTIME / served(name))
         files.write_bytes(folder / MODEL, content)
         files.write_bytes(folder / DETECTOR, _detector())
-        spec = {"size": model.spec.size, "channels": model.spec.channels}
+        spec = {
+            **{"size": model.spec.size, "channels": model.spec.channels},
+            "largestFace": photo_files.largest_face(model.spec),
+        }
         settings = {
             **{"spec": spec, "detector": _DETECTOR, "exposure": _EXPOSURE, "blending": _BLENDING},
             "flow": _flow(model),

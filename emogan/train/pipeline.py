@@ -64,6 +64,7 @@ def run(
     _refuse_other_run(config, workdir)
     layout = layout_lib.make(config.parallel)
     for name in phases:
+        config_lib.RECIPES[name].check(config)
         settings, microbatches = getattr(config, name), config.parallel.microbatches
         critic_steps = getattr(settings, "critic_steps", 1)
         layout_lib.check_batch(name, settings.batch_size, layout.count, microbatches, critic_steps)
@@ -253,8 +254,8 @@ def _told_of_full_disks(workdir: pathlib.Path) -> Iterator[None]:
 
 def _check_built_on(workdir: pathlib.Path, name: str, about: dict, now: dict) -> None:
     """Raises ValueError unless a phase's checkpoint was built on the steps that other phases have now."""
-    for key in now.keys() & about.keys():
-        if about[key] != now[key]:
+    for key in now:
+        if about.get(key, now[key]) != now[key]:
             other = key.removesuffix(state_lib.STEP)
             raise ValueError(
                 f"{workdir}: phase {name} was trained on phase {other} at step {about[key]}, but {other} is at step "

@@ -47,14 +47,15 @@ class Progress:
     def __init__(self, what: str):
         self._what = what
         self._began = self._shown = time.monotonic()
+        self._ended = False
 
     def __call__(self, done: int, total: int) -> None:
         """Shows that `done` parts of `total` are done, if the last time was long enough ago."""
         now, terminal = time.monotonic(), sys.stderr.isatty()
         ended = terminal and done >= total
-        if _silent or (now - self._shown < (_REDRAWN if terminal else _LINE_EACH) and not ended):
+        if _silent or self._ended or (now - self._shown < (_REDRAWN if terminal else _LINE_EACH) and not ended):
             return
-        self._shown = now
+        self._shown, self._ended = now, ended
         total = max(total, 1)
         left = f"{clock((now - self._began) * (total - done) / done)} left" if done else ""
         if terminal:

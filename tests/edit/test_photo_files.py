@@ -10,7 +10,8 @@ import pytest
 import skimage
 
 import emogan
-from emogan.edit import detection, exposure, photo_files, photos, transfer_files
+from emogan.data import toyfaces
+from emogan.edit import detection, photo_files, photos, transfer_files
 from emogan.util import images
 
 DATA = pathlib.Path(skimage.__file__).parent / "data"
@@ -205,9 +206,16 @@ def test_an_array_gets_what_the_networks_say_of_the_cut_faces(model, folder, tmp
     every, happy = (np.load(tmp_path / name, allow_pickle=False) for name in ("all.npy", "happy.npy"))
     assert every.shape == (7, 3, 48, 48)
     np.testing.assert_array_equal(every[3], happy)
-    cut = np.concatenate([photo_files.read(folder / name, "auto").cut() for name in ("a.jpg", "b.png", "c.png")])
-    seen = exposure.of(cut)
-    np.testing.assert_array_equal(happy, seen.back(model.faces(seen.faces, "happy")))
+    seen = [photo_files.read(folder / name, "auto").seen() for name in ("a.jpg", "b.png", "c.png")]
+    expected = np.concatenate([one.back(model.faces(one.faces, "happy")) for one in seen])
+    np.testing.assert_array_equal(happy, expected)
+
+
+def test_an_image_that_is_a_face_gets_no_other_contrast(tmp_path):
+    dark = toyfaces.load("valid", 0, 1).images[0] // 4
+    images.save_png(tmp_path / "face.png", dark)
+    seen = photo_files.read(tmp_path / "face.png", "auto").seen()
+    np.testing.assert_array_equal(seen.faces[0], dark)
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,7 @@ def test_progress_shows_how_much_is_done_and_the_time_left(terminal, monkeypatch
     for done in range(101):
         now[0] = 100.0 + done
         progress(done, 100)
+    progress(100, 100)
     shown = capsys.readouterr().err
     if terminal:
         assert "editing [###############...............]  50%  0:50 left" in shown

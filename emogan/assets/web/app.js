@@ -62,7 +62,7 @@ async function load() {
 
 function showNames() {
   const { labels, card: about } = networks.about;
-  $("faces").append(card("your photo", "as the network sees it"), ...labels.map((name) => card(name, "synthetic", name)));
+  $("faces").append(card("your photo", "the face in the square"), ...labels.map((name) => card(name, "synthetic", name)));
   const first = labels.includes(FIRST) ? FIRST : labels[0];
   $("faces").querySelector(`input[value="${CSS.escape(first)}"]`).checked = true;
   const data = about.data ? `, trained on ${about.data.name}` : "";
@@ -147,10 +147,15 @@ async function edit() {
   document.body.dataset.milliseconds = (performance.now() - begin).toFixed(1);
 }
 
+// Whether the photo is a face already.
+function isFace() {
+  return Boolean(networks) && frame.isFace(photo, networks.about.spec.largestFace);
+}
+
 // The drawings of a face under labels, or null where something has changed meanwhile. A face that is the whole photo is
 // edited as it is, as in Python.
 async function editOf(face, labels, strength) {
-  if (frame.isFace(photo)) return networks.edit(face, labels, strength, () => waiting);
+  if (isFace()) return networks.edit(face, labels, strength, () => waiting);
   const seen = exposed(face, networks.about.exposure);
   const drawings = await networks.edit(seen.face, labels, strength, () => waiting);
   return drawings && drawings.map(seen.back);
@@ -353,7 +358,7 @@ async function show(source, width, height, mirrored = false) {
 
 // Finds the faces, and edits the largest.
 async function look() {
-  let found = frame.isFace(photo) ? [frame.whole(photo)] : [];
+  let found = isFace() ? [frame.whole(photo)] : [];
   if (networks && !found.length) {
     found = await detector.find(networks.look, photo, photo.width, photo.height, networks.about.detector);
   }

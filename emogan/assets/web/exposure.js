@@ -5,7 +5,7 @@ const SHARES = [0.05, 0.95];
 // Returns {face, back} of a face as it is: the face as the network should see it, and the function from a drawing of that
 // one (networks.js) to a drawing of the face as it is. settings: of model.json, "exposure".
 export function exposed(before, { range, middle, least }) {
-  const sorted = Float64Array.from(before).sort();
+  const sorted = Uint8Array.from(before).sort();
   const [low, high] = SHARES.map((share) => {
     const place = share * (sorted.length - 1);
     const first = Math.floor(place);

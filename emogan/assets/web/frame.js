@@ -8,13 +8,14 @@ export function first(photo) {
   return within({ left: (photo.width - side) / 2, top: (photo.height - side) / 3, side }, photo);
 }
 
-// A photo that is a face already, as those of FER2013, is taken whole.
-export function isFace(photo) {
-  return photo.width === photo.height && photo.width <= 128;
+// A photo of so few pixels is a face already, as those of FER2013: its middle square.
+export function isFace(photo, largest) {
+  return Math.max(photo.width, photo.height) <= largest;
 }
 
 export function whole(photo) {
-  return { left: 0, top: 0, side: photo.width };
+  const side = Math.min(photo.width, photo.height);
+  return { left: Math.floor((photo.width - side) / 2), top: Math.floor((photo.height - side) / 2), side };
 }
 
 export function moved(square, right, down, photo) {

@@ -36,13 +36,19 @@ export function face(context, square) {
 
 // One of the values that each pixel has, and the array of all of them again.
 export function channel(values, each, c) {
-  return values.constructor.from({ length: values.length / each }, (_, i) => values[each * i + c]);
+  const plane = new values.constructor(values.length / each);
+  for (let i = 0, j = c; i < plane.length; i += 1, j += each) plane[i] = values[j];
+  return plane;
 }
 
 export function joined(planes) {
   const [first] = planes;
   if (planes.length === 1) return first;
-  return first.constructor.from({ length: planes.length * first.length }, (_, i) => planes[i % planes.length][Math.floor(i / planes.length)]);
+  const values = new first.constructor(planes.length * first.length);
+  planes.forEach((plane, c) => {
+    for (let i = 0, j = c; i < plane.length; i += 1, j += planes.length) values[j] = plane[i];
+  });
+  return values;
 }
 
 // The square {left, top, side} of a gray photo as Uint8Array [SIZE * SIZE], each pixel the mean of the area it covers.
