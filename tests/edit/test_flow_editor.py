@@ -173,7 +173,7 @@ def test_what_is_given_wrong_is_refused_in_one_line(model, faces, given, message
 
 
 def test_export_is_refused_in_one_line(model):
-    with pytest.raises(ValueError, match=r"found a flow .* only --format=web exports; use transfer\.py") as caught:
+    with pytest.raises(ValueError, match=r"found a flow .* only --format=web exports; use emogan edit ") as caught:
         model.edit(model.variables, np.zeros((1, 48, 48), np.uint8), np.zeros(1, np.int32))
     assert "\n" not in str(caught.value)
 
