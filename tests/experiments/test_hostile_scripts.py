@@ -91,7 +91,7 @@ def test_hostile_input_ends_in_one_line_and_status_2(call_script, tmp_path, case
 
 
 def test_fuzz_counts_inputs_without_a_fault_and_leaves_nothing(call_script, tmp_path):
-    result = call_script("fuzz.py", "--inputs=80", "--memory=1024", cwd=tmp_path)
+    result = call_script("fuzz.py", "--inputs=120", "--memory=1024", cwd=tmp_path)
     assert result.returncode == 0, result.stderr + result.stdout
     assert "results: 10 inputs, no fault" in result.stdout
     assert "| results | 10 | " in result.stdout
