@@ -130,7 +130,8 @@ def from_bytes(content: bytes) -> PortableModel:
     body, count = content[start + length :], about.get("weights")
     if about.get("sha256") != hashlib.sha256(body).hexdigest():
         raise ValueError(
-            "expected the weights and the program described in the header; the file is damaged or incomplete"
+            "expected the weights and the program described in the header, found others; the file is damaged or "
+            "incomplete"
         )
     size = _WEIGHT.itemsize
     if type(count) is not int or not 0 < count * size < len(body):

@@ -268,7 +268,9 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 
 def test_a_run_without_a_finished_model_says_how_to_get_one(workdir):
     (workdir / "model.npz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"expected model.npz of a finished run, found none; run emogan train with "):
+    with pytest.raises(
+        FileNotFoundError, match=r"expected model.npz of a finished run, found none; run emogan train with "
+    ):
         emogan.load(workdir)
 
 
