@@ -1,13 +1,10 @@
 """The command `emogan`: what it runs, and the flags that it makes of an edit's arguments."""
 
-import os
+import functools
 import pathlib
-import subprocess
-import sys
 
-import numpy as np
-import PIL.Image
 import pytest
+from support import command_line
 
 from emogan import __main__ as command
 from emogan.edit import videos
@@ -15,15 +12,7 @@ from emogan.edit import videos
 REPOSITORY = pathlib.Path(__file__).parents[1]
 
 
-def call(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "emogan", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+call = functools.partial(command_line.call, package=REPOSITORY)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +57,7 @@ def test_help_shows_the_command_and_a_flag_that_lacks_is_named(tmp_path):
 
 
 def test_an_edit_is_one_line(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
-    PIL.Image.fromarray(pixels).save(tmp_path / "face.png")
+    command_line.write_face(tmp_path / "face.png")
     done = call("edit", "face.png", "happy", "--crop=none", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "1 face, happy: wrote face_happy.png\n"

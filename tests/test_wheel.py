@@ -1,15 +1,14 @@
 """The wheel that `pip install` gets: what is in it, and what it does with the plain requirements only."""
 
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import zipfile
 
-import numpy as np
 import PIL.Image
 import pytest
+from support import command_line
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
@@ -43,17 +42,6 @@ def wheel(tmp_path_factory):
     return folder / "installed"
 
 
-def call(wheel, *arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "emogan", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(wheel), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_a_wheel_holds_what_edits_trains_and_scores_and_nothing_else(wheel):
     files = {str(path.relative_to(wheel)) for path in wheel.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     for name in ("experiments/transfer.py", "models/onednn.cc", "assets/yunet.onnx", "assets/emogan_fer2013_flow.npz"):
@@ -67,18 +55,19 @@ def test_a_wheel_holds_what_edits_trains_and_scores_and_nothing_else(wheel):
 
 
 def test_a_plain_installation_edits_a_face_and_exports_a_model(wheel, tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
-    PIL.Image.fromarray(pixels).save(tmp_path / "face.png")
-    done = call(wheel, "edit", "face.png", "happy", "--crop=none", "--workdir=fer2013", cwd=tmp_path)
+    command_line.write_face(tmp_path / "face.png")
+    done = command_line.call(
+        "edit", "face.png", "happy", "--crop=none", "--workdir=fer2013", package=wheel, cwd=tmp_path
+    )
     assert (done.returncode, done.stdout) == (0, "1 face, happy: wrote face_happy.png\n"), done.stderr
-    done = call(wheel, "export", "--workdir=fer2013", "--format=jax", cwd=tmp_path)
+    done = command_line.call("export", "--workdir=fer2013", "--format=jax", package=wheel, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "emogan.jax").exists()
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "compare", "study", "figures", "audit", "model"])
 def test_what_a_plain_installation_lacks_is_one_line(wheel, command, tmp_path):
-    done = call(wheel, command, "--help", cwd=tmp_path)
+    done = command_line.call(command, "--help", package=wheel, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f'error: emogan {command}: expected the package ml_collections, found none; pip install "emogan[train]"\n'
@@ -87,7 +76,7 @@ def test_what_a_plain_installation_lacks_is_one_line(wheel, command, tmp_path):
 
 def test_photographs_need_an_extra_and_say_it(wheel, tmp_path):
     PIL.Image.new("RGB", (300, 300)).save(tmp_path / "photo.jpg")
-    done = call(wheel, "edit", "photo.jpg", "happy", cwd=tmp_path)
+    done = command_line.call("edit", "photo.jpg", "happy", package=wheel, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.endswith('pip install "emogan[photos]"\n')
     assert len(done.stderr.splitlines()) == 1

@@ -2,7 +2,6 @@
 
 import * as camera from "./camera.js";
 import * as detector from "./detector.js";
-import { exposed } from "./exposure.js";
 import * as frame from "./frame.js";
 import * as networksFile from "./networks.js";
 import * as pixels from "./pixels.js";
@@ -154,11 +153,9 @@ function isFace() {
 
 // The drawings of a face under labels, or null where something has changed meanwhile. A face that is the whole photo is
 // edited as it is, as in Python.
-async function editOf(face, labels, strength) {
-  if (isFace()) return networks.edit(face, labels, strength, () => waiting);
-  const seen = exposed(face, networks.about.exposure);
-  const drawings = await networks.edit(seen.face, labels, strength, () => waiting);
-  return drawings && drawings.map(seen.back);
+function editOf(face, labels, strength) {
+  const ask = isFace() ? networks.edit : networks.editInPhoto;
+  return ask(face, labels, strength, () => waiting);
 }
 
 // Forgets the drawings of another face or strength.

@@ -1,7 +1,6 @@
 // The camera's picture with another emotion, frame by frame, and its recording.
 
 import * as detector from "./detector.js";
-import { exposed } from "./exposure.js";
 import * as pixels from "./pixels.js";
 import { putBack } from "./put_back.js";
 import { Faces, smooth } from "./smoothing.js";
@@ -29,7 +28,7 @@ export function show(video, canvas, networks, chosen, told, failed) {
     context.resetTransform();
     const now = chosen();
     if (now.original) return;
-    const { about, look, edit } = networks();
+    const { about, look, editInPhoto } = networks();
     if (now.label !== label) faces.forget();
     label = now.label;
     const found = await detector.find(look, canvas, width, height, about.detector, SIDES);
@@ -37,8 +36,7 @@ export function show(video, canvas, networks, chosen, told, failed) {
     const edits = [];
     for (const one of largest.slice(0, MOST)) {
       const before = pixels.face(context, one.square);
-      const seen = exposed(before, about.exposure);
-      const drawing = seen.back((await edit(seen.face, [now.label], now.strength))[0]);
+      const [drawing] = await editInPhoto(before, [now.label], now.strength);
       const after = pixels.levels(drawing.after);
       const smoothed = smooth(one, before, { ...drawing, after: Float32Array.from(after) }, time);
       edits.push(putBack(context, one.square, before, smoothed, about.blending));

@@ -1,14 +1,15 @@
 // The networks of the page, run by onnxruntime-web: one finds faces, one edits them.
 
+import { exposed } from "./exposure.js";
 import * as flow from "./flow.js";
 import * as pixels from "./pixels.js";
 
-// Returns {about, edit, look, fast}; throws where a file is missing.
+// Returns {about, edit, editInPhoto, look, fast}; throws where a file is missing.
 //
 // edit(face, labels, strength, cancelled): drawings {after, down, right} of a face (pixels.js) under each of the labels.
 // `after` is the edited face in [-1, 1], Float32Array as long as the face; `down` and `right`, Float32Array [SIZE * SIZE],
-// say where each pixel came from, in pixels. fast: whether it takes milliseconds, as by one pass of a network, and not
-// seconds, as by a flow.
+// say where each pixel came from, in pixels. editInPhoto: the same of a face out of a photograph, see exposure.js. fast:
+// whether it takes milliseconds, as by one pass of a network, and not seconds, as by a flow.
 export async function load() {
   const answer = await fetch("model.json");
   if (!answer.ok) throw new Error(`${answer.status} for model.json`);
@@ -57,5 +58,12 @@ export async function load() {
   }
 
   const edit = about.flow ? flow.editor(velocity, about.flow, about.labels.length) : draw;
-  return { about, edit, look, fast: !about.flow };
+
+  async function editInPhoto(face, labels, strength, cancelled) {
+    const seen = exposed(face, about.exposure);
+    const drawings = await edit(seen.face, labels, strength, cancelled);
+    return drawings && drawings.map(seen.back);
+  }
+
+  return { about, edit, editInPhoto, look, fast: !about.flow };
 }
