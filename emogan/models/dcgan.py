@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from emogan.data import dataset
-from emogan.models import labeled_conv, normalisation
+from emogan.models import dense, labeled_conv, normalisation
 from emogan.util import ranges, types
 
 
@@ -121,7 +121,7 @@ class Generator(nn.Module):
         norm = normalisation.batch_norm(self.batch_norm, train, self.axis_name)
         one_hot = jax.nn.one_hot(labels, self.num_classes)
         side, (*others, widest) = stages(self.image.size)[0], widths(self.image.size, self.width)
-        x = nn.Dense(side * side * widest, dtype=self.dtype, kernel_init=labeled_conv.WEIGHTS, name="project")(
+        x = dense.Dense(side * side * widest, self.dtype, labeled_conv.WEIGHTS, name="project")(
             jnp.concatenate([latents, one_hot], axis=1)
         )
         x = nn.relu(norm("project_norm")(x)).reshape(-1, side, side, widest)

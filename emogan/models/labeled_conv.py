@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from emogan.models import conv
+from emogan.models import conv, dense
 from emogan.util import types
 
 WEIGHTS = nn.initializers.normal(stddev=0.02)  # section 2.3
@@ -57,7 +57,7 @@ class LabeledConv(nn.Module):
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         convolve = conv.conv_transpose if self.transpose else conv.conv
         strides = (self.stride, self.stride)
-        y = convolve(x, kernel[:, :, :channels], strides) + bias[None, None, None].astype(self.dtype)
+        y = dense.add_bias(convolve(x, kernel[:, :, :channels], strides), bias)
         if self.num_classes:
             count = conv.taps_of_transpose if self.transpose else conv.taps
             rows, columns = (jnp.asarray(count(n, 5, self.stride), x.dtype) for n in x.shape[1:3])

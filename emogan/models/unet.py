@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from emogan.data import dataset
-from emogan.models import conv, ode
+from emogan.models import conv, dense, ode
 from emogan.util import ranges, types
 
 
@@ -64,8 +64,8 @@ class _Trunk(nn.Module):
     ) -> tuple[jax.Array, list[jax.Array], Callable[[str, int, jax.Array], jax.Array]]:
         """Returns the features of the middle, those for the skip connections, and (name, features, x) -> a block."""
         size = 4 * self.widths[0]
-        y = nn.Dense(size, dtype=self.dtype, name="time0")(sinusoids(times, self.widths[0]))
-        y = nn.Dense(size, dtype=self.dtype, name="time1")(nn.silu(y))
+        y = dense.Dense(size, self.dtype, name="time0")(sinusoids(times, self.widths[0]))
+        y = dense.Dense(size, self.dtype, name="time1")(nn.silu(y))
         null = 1.0 - jnp.sum(labels, axis=1, keepdims=True)
         known = jnp.concatenate([labels, null], axis=1)
         condition = nn.silu(y + nn.Dense(size, use_bias=False, dtype=self.dtype, name="label")(known))
@@ -143,7 +143,7 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param("kernel", nn.initializers.lecun_normal(), (3, 3, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        return conv.conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias[None, None, None].astype(self.dtype)
+        return dense.add_bias(conv.conv(x.astype(self.dtype), kernel.astype(self.dtype)), bias)
 
 
 class _GroupNorm(nn.Module):
@@ -176,12 +176,12 @@ class _Block(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array) -> jax.Array:
         y = Conv(self.features, self.dtype, name="conv0")(nn.silu(_GroupNorm(name="norm0")(x)))
-        both = nn.Dense(2 * self.features, dtype=self.dtype, name="modulation")(condition)
+        both = dense.Dense(2 * self.features, self.dtype, name="modulation")(condition)
         scale, shift = jnp.split(both, 2, axis=1)
         y = nn.silu(_GroupNorm(name="norm1")(y, scale, shift))
         y = Conv(self.features, self.dtype, name="conv1")(y)
         if x.shape[-1] != self.features:
-            x = nn.Dense(self.features, dtype=self.dtype, name="shortcut")(x)
+            x = dense.Dense(self.features, self.dtype, name="shortcut")(x)
         return x + y
 
 
@@ -195,12 +195,12 @@ class _Attention(nn.Module):
         batch, height, width, channels = x.shape
         heads = max(1, channels // _HEAD)
         y = _GroupNorm(name="norm")(x).reshape(batch, height * width, channels)
-        y = nn.Dense(3 * channels, dtype=self.dtype, name="qkv")(y)
+        y = dense.Dense(3 * channels, self.dtype, name="qkv")(y)
         q, k, v = y.reshape(batch, height * width, 3, heads, -1).transpose(2, 0, 3, 1, 4)
         alike = jnp.matmul(q, k.swapaxes(2, 3)).astype(jnp.float32) / math.sqrt(q.shape[-1])
         y = jnp.matmul(nn.softmax(alike).astype(self.dtype), v)
         y = y.transpose(0, 2, 1, 3).reshape(batch, height, width, channels)
-        return x + nn.Dense(channels, dtype=self.dtype, name="out")(y)
+        return x + dense.Dense(channels, self.dtype, name="out")(y)
 
 
 def initialise(module: UNet, key: jax.Array, spec: dataset.ImageSpec = dataset.FER2013) -> types.Params:

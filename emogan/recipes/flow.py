@@ -1,7 +1,7 @@
 """Phase `flow`: a network learns the velocity between faces and noise, under a label or none."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
@@ -10,6 +10,7 @@ import optax
 from flax import struct
 
 from emogan.data import augment, dataset
+from emogan.edit import flow_models
 from emogan.models import flow_edit, ode, unet
 from emogan.recipes import state as state_lib
 from emogan.util import images, ranges, types
@@ -24,6 +25,7 @@ class FlowConfig:
 
     recipe: ClassVar[state_lib.Recipe]
     MAY_CHANGE: ClassVar[tuple[str, ...]] = ("epochs",)  # the learning rate does not depend on them
+    start: str = ""  # a flow whose weights it begins with: one that ships, a run's folder, or a model's file
     epochs: float = 100.0
     batch_size: int = 32
     learning_rate: float = 1e-3  # constant after the warm-up, so that a run can be prolonged
@@ -105,7 +107,12 @@ def losses_of(
     return jnp.mean(jnp.square(answers - (noises - faces)), axis=(1, 2, 3))
 
 
-def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Dataset) -> state_lib.Phase:
+def make(
+    config: "config_lib.Config",
+    num_classes: int,
+    held_out: dataset.Dataset,
+    start: Callable[[], types.Params] | None = None,
+) -> state_lib.Phase:
     """Returns phase `flow` of a configuration.
 
     Adam without weight decay: in a training of this length the decay would hardly shrink a weight, most are followed by
@@ -115,6 +122,7 @@ def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Datase
       config: see `config.FlowConfig`.
       num_classes: how many labels there are.
       held_out: faces that every sample edits; they take no part in training, and have the same format.
+      start: returns the parameters that the network begins with, in place of random ones.
     """
     settings, edits, spec = config.flow, config.flow_edit, held_out.spec
     module = unet.make(config.unet, num_classes, config.model.precision)
@@ -128,7 +136,11 @@ def make(config: "config_lib.Config", num_classes: int, held_out: dataset.Datase
     seeds, guidances = flow_edit.seeds(shown[0]), edits.guidances(num_classes)
 
     def init(key: jax.Array) -> FlowState:
-        params = jax.jit(lambda key: unet.initialise(module, key, spec))(key)
+        # Under a trace only the shapes are wanted, as of a run that goes on from its checkpoint.
+        if start and not isinstance(key, jax.core.Tracer):
+            params = jax.tree.map(jnp.asarray, start())
+        else:
+            params = jax.jit(lambda key: unet.initialise(module, key, spec))(key)
         network = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
         average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
         return FlowState(jnp.zeros((), jnp.int32), network, average)
@@ -206,7 +218,15 @@ def _norm(tree: Any) -> jax.Array:
 
 
 def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
-    return make(run.config, run.num_classes, run.held_out()), {}
+    held_out, start = run.held_out(), run.config.flow.start
+    if not start:
+        return make(run.config, run.num_classes, held_out), {}
+    return make(run.config, run.num_classes, held_out, lambda: _weights(run.config, held_out)), {}
+
+
+def _weights(config: "config_lib.Config", data: dataset.Dataset) -> types.Params:
+    """Returns the weights that `flow.start` names."""
+    return flow_models.load(config.flow.start, config.unet, data, "flow.start").variables[0]["params"]
 
 
 def _begin(

@@ -13,7 +13,7 @@ from flax import struct
 
 from emogan import losses
 from emogan.data import augment, dataset
-from emogan.edit import flow_editor, loading, pairs
+from emogan.edit import flow_editor, flow_models, loading, pairs
 from emogan.models import direct, unet
 from emogan.recipes import edits as edits_lib
 from emogan.recipes import state as state_lib
@@ -224,17 +224,7 @@ def _teacher(config: "config_lib.Config", data: dataset.Dataset) -> flow_editor.
       FileNotFoundError, ValueError: if there is none, or it is not a flow with the student's network.
     """
     settings = config.student
-    teacher = loading.load(settings.teacher)
-    if teacher.networks.kind != "flow" or teacher.networks.unet != config.unet:
-        raise ValueError(
-            f"student.teacher: expected a flow whose network is that of the student ({config.unet}), found "
-            f"{settings.teacher}, of kind {teacher.networks.kind} ({teacher.networks.unet})"
-        )
-    if teacher.spec != data.spec or teacher.class_names != data.class_names:
-        raise ValueError(
-            f"student.teacher: expected a model of {data.spec} faces with the classes {', '.join(data.class_names)}, "
-            f"found {settings.teacher}, of {teacher.spec} faces with {', '.join(teacher.class_names)}"
-        )
+    teacher = flow_models.load(settings.teacher, config.unet, data, "student.teacher")
     if not settings.guidance:
         return teacher
     edits = dataclasses.replace(teacher.networks.flow_edit, guidance=settings.guidance)

@@ -34,6 +34,20 @@ def test_pytorch_makes_the_same_step(reference, variant):
     assert peer.run(3) > 0
 
 
+def test_bfloat16_makes_nearly_the_same_step():
+    _one_thread()
+    from benchmarking import torch_peer
+
+    task = settings.Settings(width=16, batch_size=16, faces=32, exact_padding=True)
+    problem, expected = ours.Steps(task).reference()
+    half = dataclasses.replace(task, bfloat16=True, variant="eager")
+    for name, steps in (("emogan", ours.Steps(half)), ("torch", torch_peer.Steps(half))):
+        found = steps.follow(problem)
+        equality.check(name, equality.differences(expected, found, by_network=True), equality.BFLOAT16_TOLERANCES)
+        with pytest.raises(equality.Unequal, match="at most"):  # it is not float32
+            equality.check(name, equality.differences(expected, found))
+
+
 def test_pytorch_with_its_own_padding_does_not(reference):
     _one_thread()
     from benchmarking import torch_peer

@@ -8,11 +8,12 @@ import numpy as np
 import optax
 import pytest
 
+import emogan
 from emogan import config as config_lib
 from emogan.data import augment, dataset, toyfaces
 from emogan.models import unet
 from emogan.recipes import flow
-from emogan.train import checkpoint, layout, parallel
+from emogan.train import checkpoint, layout, parallel, pipeline
 from emogan.util import images, weights
 
 KEY = jax.random.key(5)
@@ -188,6 +189,32 @@ def test_resumed_steps_are_the_uninterrupted_ones_bit_for_bit(tmp_path):
     assert weights.checksum(again) == weights.checksum(whole)
     for name in metrics:
         np.testing.assert_array_equal(later[name][:3], metrics[name][2:])
+
+
+def test_a_run_begins_with_the_weights_of_another(tmp_path):
+    config = config_of(epochs=1.0)
+    config.data = config_lib.DataConfig(count=8)
+    pipeline.run(config, tmp_path / "first")
+    config.flow.start, config.flow.learning_rate = str(tmp_path / "first"), 1e-8
+    pipeline.run(config, tmp_path / "second")
+    first, second = (emogan.load(tmp_path / name).variables[0] for name in ("first", "second"))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), second, first)
+    fresh = unet.initialise(unet.make(config.unet, 7, "float32"), jax.random.key(0))
+    assert any((np.abs(a - b) > 1e-3).any() for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(fresh)))
+
+
+@pytest.mark.parametrize(
+    ("start", "error", "line"),
+    [
+        ("fer2013-flow", ValueError, "flow.start: expected a flow whose network is that of this run .*'8'.*, found"),
+        ("nowhere", FileNotFoundError, "nowhere: expected fer2013 or fer2013-flow, the folder of"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(start, error, line, tmp_path):
+    config = config_of(start=start)
+    config.data = config_lib.DataConfig(count=8)
+    with pytest.raises(error, match=line):
+        pipeline.run(config, tmp_path / "run")
 
 
 def test_sample_shows_generated_faces_then_held_out_ones_before_their_edits(batch):

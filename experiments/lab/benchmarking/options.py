@@ -24,6 +24,7 @@ class Options:
       rounds: how often each implementation has its turn.
       round_seconds: about how long a turn is.
       precision: see `settings.Settings`.
+      bfloat16: whether emogan's and PyTorch's steps are timed in bfloat16 as well.
       data_dir: FER2013, or "".
       epoch_steps: steps of section `epoch`, 0 for about a minute of them.
       transfer_faces: how many faces are edited at once.
@@ -37,6 +38,7 @@ class Options:
     rounds: int = 7
     round_seconds: float = 2.0
     precision: str = "tf32"
+    bfloat16: bool = False
     data_dir: str = ""
     epoch_steps: int = 0
     transfer_faces: int = 4096

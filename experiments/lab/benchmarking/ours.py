@@ -70,6 +70,11 @@ class Steps:
         """See the function."""
         return device_memory()
 
+    def follow(self, task: dict[str, Any]) -> dict[str, Any]:
+        """Returns what these settings make of `reference`'s task, which draws the same weights and latents."""
+        del task
+        return self.reference()[1]
+
     def reference(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Returns the task of the equality, and what emogan makes of it (`results`).
 

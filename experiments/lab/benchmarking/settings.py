@@ -15,7 +15,8 @@ class Settings:
       phase: `gan` or `encoder`.
       width: of the networks.
       batch_size: faces a step.
-      precision: of matrix products on an accelerator, `tf32` or `float32`; CPUs always compute in float32.
+      precision: of matrix products on an accelerator, `tf32` or `float32`; CPUs have no other than float32.
+      bfloat16: whether features, convolutions and products are bfloat16, and all that is kept float32.
       variant: which way of several an implementation has to do its task.
       exact_padding: whether PyTorch pads as Flax does, which takes it longer; for comparing results.
       faces: how many there are.
@@ -29,6 +30,7 @@ class Settings:
     width: int = 64
     batch_size: int = 64
     precision: str = "tf32"
+    bfloat16: bool = False
     variant: str = ""
     exact_padding: bool = False
     faces: int = 1024
@@ -46,6 +48,7 @@ class Settings:
         config = presets.paper()
         config.data = config_lib.DataConfig(name="toyfaces", count=self.faces)
         config.model.width = self.width
+        config.model.precision = "bfloat16" if self.bfloat16 else "float32"
         config.gan.batch_size = config.encoder.batch_size = self.batch_size
         config.parallel = config_lib.ParallelConfig(mode=self.mode, devices=self.devices)
         config.check()

@@ -48,12 +48,16 @@ def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict
     task = options.settings(phase=phase, width=width)
     title = f"{phase} width {width}"
     equal = _compare(context, title, task)
+    half = dataclasses.replace(task, bfloat16=True)
     implementations = [race.Implementation("emogan", OURS, task)]
+    if options.bfloat16:
+        implementations.append(race.Implementation("emogan bfloat16", OURS, half))
     if "stock" in options.peers:
         implementations.append(race.Implementation("stock Flax", STOCK, task))
     for variant in context.torch_variants:
-        own = dataclasses.replace(task, variant=variant)
-        implementations.append(race.Implementation(f"PyTorch {variant}", TORCH, own, optional=True))
+        for suffix, one in (("", task), (" bfloat16", half)) if options.bfloat16 else (("", task),):
+            own = dataclasses.replace(one, variant=variant)
+            implementations.append(race.Implementation(f"PyTorch {variant}{suffix}", TORCH, own, optional=True))
     found = race.race(title, implementations, options.pace, context.say)
     race.tell(title, found, context.say)
     count = flops.gan_step if phase == "gan" else flops.encoder_step
@@ -75,17 +79,21 @@ def _compare(context: options_lib.Context, title: str, task: settings_lib.Settin
     """
     others = [("stock Flax", STOCK, "")] if "stock" in context.options.peers else []
     others += [(f"PyTorch {name}", TORCH, name) for name in context.torch_variants if name in COMPARED_VARIANTS]
-    if not others:
+    # The bfloat16 of both is compared with the same float32.
+    halves = [(f"{name} bfloat16", *rest) for name, *rest in [("emogan", OURS, ""), *others] if name != "stock Flax"]
+    halves = halves if context.options.bfloat16 else []
+    if not others + halves:
         return {}
     # In float32 everywhere: TF32 has too few digits to tell a mistake from a rounding.
     task = dataclasses.replace(task, precision="float32", exact_padding=True)
     with workers.Worker(OURS, task) as worker:
         problem, reference = worker.call("reference")
     found = {}
-    for name, target, variant in others:
-        with workers.Worker(target, dataclasses.replace(task, variant=variant)) as worker:
-            found[name] = equality.differences(reference, worker.call("follow", problem))
-        equality.check(name, found[name])
+    for name, target, variant in [*others, *halves]:
+        half = (name, target, variant) in halves
+        with workers.Worker(target, dataclasses.replace(task, variant=variant, bfloat16=half)) as worker:
+            found[name] = equality.differences(reference, worker.call("follow", problem), by_network=half)
+        equality.check(name, found[name], equality.BFLOAT16_TOLERANCES if half else equality.TOLERANCES)
         shown = ", ".join(f"{what} {value:.1e}" for what, value in found[name].items())
         context.say(f"{title}: {name} computes the same: largest differences: {shown}")
     return found

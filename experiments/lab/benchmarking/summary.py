@@ -90,8 +90,8 @@ def _steps(found: dict[str, Any]) -> str:
         rows = [(name, *(f"{value:.1e}" for value in one.values())) for name, one in found["equality"].items()]
         head = ("against emogan", "losses, relative", "losses of the second step", "gradients", "movement")
         text += (
-            "\n\nThe same computation: the same weights, faces and latents in float32, padded alike; the largest "
-            "differences after a step:\n\n" + markdown.table(head, rows)
+            "\n\nThe same computation: the same weights, faces and latents, padded alike; the largest differences to "
+            "emogan's float32 after a step:\n\n" + markdown.table(head, rows)
         )
         text += "\n\nTimed, PyTorch pads alike on both sides (2), since its convolutions know no other way."
     return text

@@ -5,6 +5,7 @@ weights ask for no gradient meanwhile. PyTorch keeps the unbiased variance as it
 losses do not see it.
 """
 
+import functools
 import time
 import warnings
 from collections.abc import Iterator
@@ -72,6 +73,14 @@ class Steps:
     def __init__(self, settings: settings_lib.Settings):
         self._settings = settings
         self._device = device_of(settings)
+        # A recorded graph has to convert the weights anew in each step.
+        self._autocast = functools.partial(
+            torch.autocast,
+            self._device.type,
+            torch.bfloat16,
+            enabled=settings.bfloat16,
+            cache_enabled=settings.variant != "cuda graph",
+        )
         config = settings.config()
         self._latent_size = config.model.latent_size
         self._rate, self._betas = config.gan.learning_rate, (config.gan.b1, 0.999)
@@ -156,18 +165,22 @@ class Steps:
 
     def _gan_step(self, real: torch.Tensor, one_hot: torch.Tensor, latents: torch.Tensor) -> dict[str, torch.Tensor]:
         G, D = self._networks["generator"], self._networks["discriminator"]
-        fake = G(latents, one_hot)
         self._plain["discriminator"].requires_grad_(True)
-        d_loss = _cross_entropy(D(real, one_hot), 1.0) + _cross_entropy(D(fake.detach(), one_hot), 0.0)
+        with self._autocast():
+            fake = G(latents, one_hot)
+            d_loss = _cross_entropy(D(real, one_hot), 1.0) + _cross_entropy(D(fake.detach(), one_hot), 0.0)
         self._update("discriminator", d_loss)
         self._plain["discriminator"].requires_grad_(False)
-        g_loss = _cross_entropy(D(fake, one_hot), 1.0)
+        with self._autocast():
+            g_loss = _cross_entropy(D(fake, one_hot), 1.0)
         self._update("generator", g_loss)
         return {"discriminator_loss": d_loss.detach(), "generator_loss": g_loss.detach()}
 
     def _encoder_step(self, faces: torch.Tensor, one_hot: torch.Tensor) -> dict[str, torch.Tensor]:
         G, E = self._networks["generator"], self._networks["encoder"]
-        loss = ((faces - G(E(faces, one_hot), one_hot)) ** 2).sum(dim=(1, 2, 3)).mean()
+        with self._autocast():
+            again = G(E(faces, one_hot), one_hot)
+        loss = ((faces - again) ** 2).sum(dim=(1, 2, 3)).mean()
         self._update("encoder", loss)
         return {"loss": loss.detach()}
 
