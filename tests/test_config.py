@@ -122,6 +122,12 @@ def test_value_out_of_range_is_refused_by_its_field_name(name, value):
         config.check()
 
 
+def test_a_finished_model_computes_in_float32_whatever_it_was_trained_in():
+    config = config_lib.Config(model=config_lib.ModelConfig(width=8, precision="bfloat16"))
+    assert config_lib.networks(config).model == config_lib.ModelConfig(width=8, precision="float32")
+    assert config.model.precision == "bfloat16"
+
+
 @pytest.mark.parametrize("name", config_lib.flatten(config_lib.Config()))
 def test_every_field_with_a_range_is_checked(name):
     free = {"preset", "data.dir", "model.encoder_labels", "model.batch_norm", "model.critic_norm", "run.tensorboard"}

@@ -17,7 +17,7 @@ them. Flax's transposed convolution is `scatter` with the kernel mirrored.
 On CPU the three are computed by oneDNN where it is installed (`emogan.models.onednn`). Maps may be float32 or bfloat16,
 and the kernel float32 with maps in bfloat16: it is then rounded, and its gradient is float32. Sums are float32.
 
-In float32 some shapes are faster otherwise: those for which `toom_cook` pays, since it needs fewer multiplications,
+Some shapes are faster otherwise. A transposed convolution to one channel is a product with patches. In float32 also: those for which `toom_cook` pays, since it needs fewer multiplications,
 and small maps of many channels. Those, and every strided convolution where there is no oneDNN, are matrix products
 with the `patches` of x. XLA's own strided and transposed convolutions take up to a hundred times as long on CPU. At
 stride 1 its convolution is as fast as a matrix product, and `scatter` is a `gather` with the kernel mirrored; only
@@ -142,14 +142,15 @@ def _compute(forms, first, second, g, channels, result):
         return onednn.call(forms.kind, first, second, computed, g.strides, g.padding)
 
     def on_cpu(first, second):
-        if native and first.dtype == jnp.bfloat16 and onednn.load().bfloat16:
+        thin = _is_thin(forms.kind, g, channels)
+        if native and first.dtype == jnp.bfloat16 and onednn.load().bfloat16 and not thin:
             return by_onednn(first, second, result.dtype)
         # Without instructions for bfloat16, and in XLA's own operations, float32 is faster.
         pair = first.astype(jnp.float32), rounded(second).astype(jnp.float32)
         # An export's batch is a symbol, which may or may not be large enough.
         if isinstance(first.shape[0], int) and toom_cook.pays(*g.dimensions, first.shape[0], *channels, native):
             found = forms.minimal(*pair, *g.dimensions)
-        elif native and not _is_product(g, channels):
+        elif native and not (thin or _is_product(g, channels)):
             found = by_onednn(*pair, jnp.float32)
         elif g.strides == (1, 1):
             found = forms.at_stride_1(*pair, g)
@@ -166,6 +167,11 @@ def _compute(forms, first, second, g, channels, result):
 def _is_product(g, channels):
     """Whether nearly all the work is the product of patches and kernel, which XLA does faster than oneDNN."""
     return g.strides != (1, 1) and max(g.small) <= LARGEST_PRODUCT and min(channels) >= FEWEST_PRODUCT_CHANNELS
+
+
+def _is_thin(kind, g, channels):
+    """Whether a transposed convolution gives one channel, of which oneDNN fills a vector's first place only."""
+    return kind == onednn.Kind.SCATTER and g.strides != (1, 1) and channels[0] == 1
 
 
 def _gather_xla(x, w, g):

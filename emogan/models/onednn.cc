@@ -102,6 +102,14 @@ struct Task {
   memory::dims strides, before, after;
 };
 
+// Memory of this thread, aligned, until the next call with the same purpose.
+template <int purpose>
+char* Space(size_t size) {
+  thread_local std::vector<char> space;
+  if (space.size() < size + 64) space.resize(size + 64);
+  return space.data() + (64 - reinterpret_cast<uintptr_t>(space.data()) % 64) % 64;
+}
+
 void Reorder(memory from, memory to) { dnnl::reorder(from, to).execute(Stream(), from, to); }
 
 // oneDNN's form of a task; maps stay in NHWC, and oneDNN chooses the layout of the kernel.
@@ -135,10 +143,7 @@ struct Primitive {
   }
 
   void Execute(std::unordered_map<int, memory> arguments) const {
-    thread_local std::vector<char> space;
-    if (space.size() < scratchpad.get_size() + 64) space.resize(scratchpad.get_size() + 64);
-    char* aligned = space.data() + (64 - reinterpret_cast<uintptr_t>(space.data()) % 64) % 64;
-    arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(scratchpad, Engine(), aligned));
+    arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(scratchpad, Engine(), Space<0>(scratchpad.get_size())));
     primitive.execute(Stream(), arguments);
   }
 
@@ -171,8 +176,85 @@ char* At(const ffi::AnyBuffer& map, int64_t example) {
   return static_cast<char*>(map.untyped_data()) + map.size_bytes() / map.dimensions()[0] * example;
 }
 
+// The product of a [k, m], turned, and b [k, n] in bfloat16, [m, n].
+struct Product {
+  dnnl::matmul primitive;
+  memory::desc a, b, sum, scratchpad;
+
+  Product(int64_t m, int64_t k, int64_t n, memory::data_type type)
+      : a({m, k}, memory::data_type::bf16, memory::dims{1, m}),
+        b({k, n}, memory::data_type::bf16, memory::dims{n, 1}),
+        sum({m, n}, type, memory::dims{n, 1}) {
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const dnnl::matmul::primitive_desc description(Engine(), a, b, sum, attributes);
+    primitive = dnnl::matmul(description);
+    scratchpad = description.scratchpad_desc();
+  }
+};
+
+const Product& ProductOf(int64_t m, int64_t k, int64_t n, memory::data_type type) {
+  static auto* mutex = new std::mutex;
+  static auto* made = new std::map<std::vector<int64_t>, std::unique_ptr<const Product>>;
+  std::lock_guard<std::mutex> lock(*mutex);
+  auto& found = (*made)[{m, k, n, static_cast<int64_t>(type)}];
+  if (!found) found = std::make_unique<const Product>(m, k, n, type);
+  return *found;
+}
+
+// The gradient of a kernel in bfloat16 as one product a tap, without the taps on padding: on small maps of many channels
+// several times as fast as oneDNN's own.
+bool IsProducts(const Task& task) {
+  const memory::dims &large = task.large.dims, &small = task.small.dims;
+  return task.kind == kPair && task.large.type == memory::data_type::bf16 && task.strides[0] > 1 &&
+         std::max(small[2], small[3]) <= 3 && std::min(large[1], small[1]) >= 128;
+}
+
+void RunProducts(const Task& task, const char* large, const char* small, char* result, ffi::ThreadPool& pool) {
+  const int64_t examples = task.large.dims[0], inputs = task.large.dims[1], outputs = task.small.dims[1];
+  const int64_t columns = task.kernel.dims[3], bytes = 2;
+  const int64_t of_tap = inputs * outputs * (task.kernel.type == memory::data_type::bf16 ? 2 : 4);
+  Share(pool, task.kernel.dims[2] * columns, [&](int64_t tap) {
+    int64_t first[2], end[2], shift[2];  // the places of the small map for which the tap meets the large one
+    for (int d : {0, 1}) {
+      const int64_t stride = task.strides[d], size = task.large.dims[2 + d];
+      shift[d] = (d ? tap % columns : tap / columns) - task.before[d];
+      first[d] = shift[d] < 0 ? (-shift[d] + stride - 1) / stride : 0;
+      end[d] = shift[d] >= size ? 0 : std::min(task.small.dims[2 + d], (size - 1 - shift[d]) / stride + 1);
+    }
+    char* own = result + tap * of_tap;
+    if (end[0] <= first[0] || end[1] <= first[1]) {
+      std::fill_n(own, of_tap, 0);
+      return;
+    }
+    const int64_t rows = examples * (end[0] - first[0]) * (end[1] - first[1]);
+    char *a = Space<1>(rows * inputs * bytes), *b = Space<2>(rows * outputs * bytes);
+    char *to_a = a, *to_b = b;
+    for (int64_t n = 0; n < examples; ++n) {
+      for (int64_t i = first[0]; i < end[0]; ++i) {
+        for (int64_t j = first[1]; j < end[1]; ++j) {
+          const int64_t y = i * task.strides[0] + shift[0], x = j * task.strides[1] + shift[1];
+          const int64_t from = (n * task.large.dims[2] + y) * task.large.dims[3] + x;
+          to_a = std::copy_n(large + from * inputs * bytes, inputs * bytes, to_a);
+          const int64_t place = (n * task.small.dims[2] + i) * task.small.dims[3] + j;
+          to_b = std::copy_n(small + place * outputs * bytes, outputs * bytes, to_b);
+        }
+      }
+    }
+    const Product& product = ProductOf(inputs, rows, outputs, task.kernel.type);
+    product.primitive.execute(Stream(), {{DNNL_ARG_SRC, memory(product.a, Engine(), a)},
+                                         {DNNL_ARG_WEIGHTS, memory(product.b, Engine(), b)},
+                                         {DNNL_ARG_DST, memory(product.sum, Engine(), own)},
+                                         {DNNL_ARG_SCRATCHPAD, memory(product.scratchpad, Engine(),
+                                                                      Space<0>(product.scratchpad.get_size()))}});
+  });
+}
+
 void Run(const Task& task, const ffi::AnyBuffer& first, const ffi::AnyBuffer& second, const ffi::AnyBuffer& result,
          ffi::ThreadPool& pool) {
+  if (IsProducts(task)) {
+    return RunProducts(task, At(first, 0), At(second, 0), At(result, 0), pool);
+  }
   const int64_t examples = task.large.dims[0], threads = std::max<int64_t>(pool.num_threads(), 1);
   // The gradient of the kernel is summed over the shares, so there are no more of them than threads. Elsewhere smaller
   // shares let a thread that is late have fewer.

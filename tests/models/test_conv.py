@@ -128,6 +128,27 @@ def test_any_shape_is_computed_in_both_precisions(shape, kernel, strides, channe
         np.testing.assert_allclose(np.asarray(found, np.float64), expected, rtol=limit, atol=limit * largest)
 
 
+# Of each: the size of the large map, kernel, stride, and the channels of both maps.
+SMALL_MAPS = [(6, 5, 2, 136, 128), (5, 5, 2, 128, 130), (4, 2, 2, 128, 128), (3, 4, 3, 128, 144), (2, 5, 2, 128, 128)]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("case", SMALL_MAPS, ids=str)
+def test_gradients_of_kernels_of_small_maps_with_many_channels(case, precision):
+    size, kernel, stride, inputs, outputs = case
+    g = patches.Geometry((kernel, kernel), (stride, stride), (size, size), np.dtype(precision))
+    rng = np.random.default_rng(0)
+    x, y = (
+        jnp.asarray(rng.normal(size=(3, *map_, channels)), jnp.bfloat16)
+        for map_, channels in (((size, size), inputs), (g.small, outputs))
+    )
+    found = jax.jit(lambda x, y: conv._pair(x, y, g))(x, y)
+    assert found.dtype == jnp.dtype(precision)
+    expected = exact(lambda x, y: conv._pair_xla(x, y, g), x, y)
+    limit = {"float32": 2e-6, "bfloat16": 2**-8}[precision]  # of the kernel, which may be rounded once
+    np.testing.assert_allclose(np.asarray(found, np.float64), expected, rtol=limit, atol=limit * np.abs(expected).max())
+
+
 def test_a_kernel_in_float32_is_rounded_beside_maps_in_bfloat16(form):
     x = jnp.ones((1, 1, 1, 1), jnp.bfloat16)
     kernel = jnp.full((1, 1, 1, 1), 1 + 2**-9, jnp.float32)  # bfloat16 has 8 bits
