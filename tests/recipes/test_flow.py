@@ -200,7 +200,7 @@ def test_a_run_begins_with_the_weights_of_another(tmp_path):
     first, second = (emogan.load(tmp_path / name).variables[0] for name in ("first", "second"))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), second, first)
     fresh = unet.initialise(unet.make(config.unet, 7, "float32"), jax.random.key(0))
-    assert any((np.abs(a - b) > 1e-3).any() for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(fresh)))
+    assert any((np.abs(a - b) > 1e-3).any() for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(fresh), strict=True))
 
 
 @pytest.mark.parametrize(
