@@ -18,10 +18,12 @@ def load(source: str, network: unet.UNetConfig, data: dataset.Dataset, field: st
       FileNotFoundError, ValueError: if there is none, or it does not fit.
     """
     found = loading.load(source)
-    if found.networks.kind != "flow" or found.networks.unet != network:
+    if found.networks.kind != "flow":
+        raise ValueError(f"{field}: expected a flow, found {source}, of kind {found.networks.kind}")
+    if found.networks.unet != network:
         raise ValueError(
-            f"{field}: expected a flow whose network is that of this run ({network}), found {source}, of kind "
-            f"{found.networks.kind} ({found.networks.unet})"
+            f"{field}: expected a flow whose network is that of this run ({network}), found {source} with "
+            f"{found.networks.unet}; set --config.unet.widths, blocks and attention to those"
         )
     if found.spec != data.spec or found.class_names != data.class_names:
         raise ValueError(

@@ -26,7 +26,7 @@ class Networks:
 
     Attributes:
       kind: `dcgan` (the paper's), `translator`, `flow` or `direct` (a flow's student); `loading.KINDS`.
-      model: of `dcgan`; of all, the precision.
+      model: of `dcgan`; its precision is float32 in every finished model.
       translator: of `translator`.
       unet: of `flow` and `direct`.
       flow_edit: how `flow` edits.
@@ -112,6 +112,7 @@ def _make(variables: dict[str, Any], card: dict[str, Any]) -> Model:
         parts = {field.name: values[field.name] for field in dataclasses.fields(Networks)[1:] if field.name in values}
     networks = ranges.from_dict(Networks, {"kind": kind, **parts}, "")
     networks.check()
+    networks.model.precision = "float32"  # older files say in what they were trained
     names = tuple(untrusted.escaped(name) for name in card["class_names"])
     both = weights.in_floats(variables)
     return Model(networks, names, both.get("encoder", {}), both.get("generator", {}), card)

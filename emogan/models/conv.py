@@ -17,11 +17,12 @@ them. Flax's transposed convolution is `scatter` with the kernel mirrored.
 On CPU the three are computed by oneDNN where it is installed (`emogan.models.onednn`). Maps may be float32 or bfloat16,
 and the kernel float32 with maps in bfloat16: it is then rounded, and its gradient is float32. Sums are float32.
 
-Some shapes are faster otherwise. A transposed convolution to one channel is a product with patches. In float32 also: those for which `toom_cook` pays, since it needs fewer multiplications,
-and small maps of many channels. Those, and every strided convolution where there is no oneDNN, are matrix products
-with the `patches` of x. XLA's own strided and transposed convolutions take up to a hundred times as long on CPU. At
-stride 1 its convolution is as fast as a matrix product, and `scatter` is a `gather` with the kernel mirrored; only
-`pair` needs another form there: a product a tap.
+Some shapes are faster otherwise. A strided transposed convolution to one channel is a matrix product with the `patches`
+of x, in float32 in both precisions. In float32, `toom_cook` is used where it pays, since it needs fewer
+multiplications, and products with patches for small maps of many channels. Without oneDNN, every strided convolution
+for which `toom_cook` does not pay is such a product: XLA's own strided and transposed convolutions take up to a hundred
+times as long on CPU. At stride 1 its convolution is as fast as a matrix product, and `scatter` is a `gather` with the
+kernel mirrored; only `pair` needs another form there: a product a tap.
 """
 
 import contextlib
@@ -170,7 +171,7 @@ def _is_product(g, channels):
 
 
 def _is_thin(kind, g, channels):
-    """Whether a transposed convolution gives one channel, of which oneDNN fills a vector's first place only."""
+    """Whether this is a strided transposed convolution to one channel, for which oneDNN uses one lane of a vector."""
     return kind == onednn.Kind.SCATTER and g.strides != (1, 1) and channels[0] == 1
 
 

@@ -31,7 +31,7 @@ class ModelConfig:
     batch_norm: bool = True
     critic_norm: bool = True  # whether D has it, too; a penalty on D's gradients wants none there
     resampling: str = "strided"  # strided convolutions, or pooled: what the paper says strides improve on
-    precision: str = "float32"  # in training; bfloat16: of features and products, while all that is kept is float32
+    precision: str = "float32"  # of features and products in training; parameters and the finished model are float32
 
     def check(self) -> None:
         ranges.between("model.width", self.width, 1, 1024)

@@ -1,4 +1,4 @@
-"""Biases, and dense layers with them, whose gradients are right in bfloat16, too."""
+"""Bias addition and dense layers; the gradients of biases are summed in float32, also in bfloat16."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,8 @@ def add_bias(y: jax.Array, bias: jax.Array) -> jax.Array:
     The gradient of the bias is a sum over all examples and places. XLA sums bfloat16 in bfloat16 on a CPU: with 8 bits,
     37,000 numbers whose sum is 11.2 had the sum 2.0. So this adds in float32, and the sum of the gradient is float32.
     """
-    return (y.astype(jnp.float32) + bias[(None,) * (y.ndim - 1)]).astype(y.dtype)
+    wide = jnp.promote_types(y.dtype, jnp.float32)
+    return (y.astype(wide) + bias[(None,) * (y.ndim - 1)]).astype(y.dtype)
 
 
 class Dense(nn.Module):

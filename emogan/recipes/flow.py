@@ -24,7 +24,8 @@ class FlowConfig:
     """Phase `flow`: a class-conditional rectified flow (Liu et al. 2023; Lipman et al. 2023)."""
 
     recipe: ClassVar[state_lib.Recipe]
-    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("epochs",)  # the learning rate does not depend on them
+    # The learning rate does not depend on the epochs, and `start` is read before the first step only.
+    MAY_CHANGE: ClassVar[tuple[str, ...]] = ("epochs", "start")
     start: str = ""  # a flow whose weights it begins with: one that ships, a run's folder, or a model's file
     epochs: float = 100.0
     batch_size: int = 32
@@ -218,8 +219,8 @@ def _norm(tree: Any) -> jax.Array:
 
 
 def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
-    held_out, start = run.held_out(), run.config.flow.start
-    if not start:
+    held_out = run.held_out()
+    if not run.config.flow.start.strip():
         return make(run.config, run.num_classes, held_out), {}
     return make(run.config, run.num_classes, held_out, lambda: _weights(run.config, held_out)), {}
 

@@ -2,7 +2,7 @@
 
 python experiments/lab/benchmark.py                                      everything at full width (an hour on two cores)
 python experiments/lab/benchmark.py --width=64,16 --sections=gan,matmul  the GAN's step at two widths
-python experiments/lab/benchmark.py --sections=gan --bfloat16            the same in float32 and in bfloat16
+python experiments/lab/benchmark.py --sections=gan --bfloat16            the GAN's step in float32 and in bfloat16
 python experiments/lab/benchmark.py --sections=gan,schedule              on a GPU: the step, and the paper's whole phase
 """
 

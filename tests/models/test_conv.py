@@ -128,25 +128,49 @@ def test_any_shape_is_computed_in_both_precisions(shape, kernel, strides, channe
         np.testing.assert_allclose(np.asarray(found, np.float64), expected, rtol=limit, atol=limit * largest)
 
 
-# Of each: the size of the large map, kernel, stride, and the channels of both maps.
-SMALL_MAPS = [(6, 5, 2, 136, 128), (5, 5, 2, 128, 130), (4, 2, 2, 128, 128), (3, 4, 3, 128, 144), (2, 5, 2, 128, 128)]
+# Of each: the large map, kernel, strides, and the channels of both maps.
+SMALL_MAPS = [
+    ((6, 6), (5, 5), (2, 2), 136, 128),
+    ((5, 6), (5, 3), (2, 2), 128, 130),
+    ((5, 3), (3, 5), (2, 1), 128, 128),
+    ((3, 6), (2, 3), (1, 2), 128, 144),
+    ((6, 6), (1, 1), (2, 2), 130, 128),
+    ((2, 2), (5, 5), (2, 2), 128, 128),
+]
 
 
+@pytest.mark.skipif(not onednn.load().bfloat16, reason="a CPU without instructions for bfloat16 has another way")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("case", SMALL_MAPS, ids=str)
 def test_gradients_of_kernels_of_small_maps_with_many_channels(case, precision):
-    size, kernel, stride, inputs, outputs = case
-    g = patches.Geometry((kernel, kernel), (stride, stride), (size, size), np.dtype(precision))
+    large, kernel, strides, inputs, outputs = case
+    g = patches.Geometry(kernel, strides, large, np.dtype(precision))
     rng = np.random.default_rng(0)
     x, y = (
         jnp.asarray(rng.normal(size=(3, *map_, channels)), jnp.bfloat16)
-        for map_, channels in (((size, size), inputs), (g.small, outputs))
+        for map_, channels in ((large, inputs), (g.small, outputs))
     )
     found = jax.jit(lambda x, y: conv._pair(x, y, g))(x, y)
     assert found.dtype == jnp.dtype(precision)
     expected = exact(lambda x, y: conv._pair_xla(x, y, g), x, y)
     limit = {"float32": 2e-6, "bfloat16": 2**-8}[precision]  # of the kernel, which may be rounded once
     np.testing.assert_allclose(np.asarray(found, np.float64), expected, rtol=limit, atol=limit * np.abs(expected).max())
+
+
+@pytest.mark.skipif(not onednn.load().available, reason="without oneDNN there is no choice")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_transposed_convolution_to_one_channel_is_a_product(channels, precision):
+    g = patches.Geometry((5, 5), (2, 2), (12, 12))
+    rng = np.random.default_rng(0)
+    y = jnp.asarray(rng.normal(size=(2, 6, 6, 8)), precision)
+    w = jnp.asarray(rng.normal(size=(5, 5, channels, 8)), jnp.float32).astype(precision).astype(jnp.float32)
+    scatter = jax.jit(lambda y, w: conv._scatter(y, w, g))
+    assert (onednn._TARGET in scatter.lower(y, w).as_text()) == (channels > 1)
+    expected = exact(lambda y, w: conv._scatter_xla(y, w, g), y, w)
+    limit = {"float32": 2e-6, "bfloat16": 2**-8}[precision]
+    found = np.asarray(scatter(y, w), np.float64)
+    np.testing.assert_allclose(found, expected, rtol=limit, atol=limit * np.abs(expected).max())
 
 
 def test_a_kernel_in_float32_is_rounded_beside_maps_in_bfloat16(form):

@@ -199,14 +199,22 @@ def test_a_run_begins_with_the_weights_of_another(tmp_path):
     pipeline.run(config, tmp_path / "second")
     first, second = (emogan.load(tmp_path / name).variables[0] for name in ("first", "second"))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), second, first)
-    fresh = unet.initialise(unet.make(config.unet, 7, "float32"), jax.random.key(0))
-    assert any((np.abs(a - b) > 1e-3).any() for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(fresh), strict=True))
+    config.flow.start = ""
+    pipeline.run(config, tmp_path / "fresh")
+    fresh = emogan.load(tmp_path / "fresh").variables[0]
+    assert any((np.abs(a - b) > 1e-3).any() for a, b in zip(*map(jax.tree.leaves, (first, fresh)), strict=True))
+
+
+def test_a_run_that_goes_on_needs_no_other_weights():
+    phase = flow.make(config_of(start="gone"), 7, NOBODY, lambda: pytest.fail("loaded"))
+    jax.eval_shape(phase.init, KEY)
 
 
 @pytest.mark.parametrize(
     ("start", "error", "line"),
     [
         ("fer2013-flow", ValueError, "flow.start: expected a flow whose network is that of this run .*'8'.*, found"),
+        ("fer2013", ValueError, "flow.start: expected a flow, found fer2013, of kind translator"),
         ("nowhere", FileNotFoundError, "nowhere: expected fer2013 or fer2013-flow, the folder of"),
     ],
 )
@@ -215,6 +223,8 @@ def test_weights_that_do_not_fit_are_refused(start, error, line, tmp_path):
     config.data = config_lib.DataConfig(count=8)
     with pytest.raises(error, match=line):
         pipeline.run(config, tmp_path / "run")
+    config.flow.start, config.flow.epochs = "", 1.0  # the folder is not lost
+    pipeline.run(config, tmp_path / "run")
 
 
 def test_sample_shows_generated_faces_then_held_out_ones_before_their_edits(batch):

@@ -15,7 +15,7 @@ class Settings:
       phase: `gan` or `encoder`.
       width: of the networks.
       batch_size: faces a step.
-      precision: of matrix products on an accelerator, `tf32` or `float32`; CPUs have no other than float32.
+      precision: of float32's matrix products on an accelerator, `tf32` or `float32`; no effect on CPUs.
       bfloat16: whether features, convolutions and products are bfloat16, and all that is kept float32.
       variant: which way of several an implementation has to do its task.
       exact_padding: whether PyTorch pads as Flax does, which takes it longer; for comparing results.

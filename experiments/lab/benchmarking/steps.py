@@ -95,5 +95,6 @@ def _compare(context: options_lib.Context, title: str, task: settings_lib.Settin
             found[name] = equality.differences(reference, worker.call("follow", problem), by_network=half)
         equality.check(name, found[name], equality.BFLOAT16_TOLERANCES if half else equality.TOLERANCES)
         shown = ", ".join(f"{what} {value:.1e}" for what, value in found[name].items())
-        context.say(f"{title}: {name} computes the same: largest differences: {shown}")
+        same = "nearly the same" if half else "the same"
+        context.say(f"{title}: {name} computes {same}: largest differences: {shown}")
     return found

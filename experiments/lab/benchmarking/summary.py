@@ -12,8 +12,9 @@ def add_shares(result: dict[str, Any]) -> None:
         return
     for phase in ("gan", "encoder"):
         for found in result.get(phase, {}).values():
-            for one in found["implementations"].values():
-                one["share_of_matrix_rate"] = one["gflops_per_second"] / rate
+            for name, one in found["implementations"].items():
+                if not name.endswith(" bfloat16"):  # the rate is that of float32
+                    one["share_of_matrix_rate"] = one["gflops_per_second"] / rate
 
 
 def to_markdown(result: dict[str, Any]) -> str:
@@ -42,7 +43,7 @@ def _about(result: dict[str, Any]) -> str:
     elif "torch" in about:
         lines.append(f"PyTorch {about['torch']}.")
     if about["jax"]["backend"] != "cpu":
-        lines.append(f"Precision of matrix products: {result['options']['precision']}, the same for all.")
+        lines.append(f"Precision of float32's matrix products: {result['options']['precision']}, the same for all.")
     return "\n".join(lines)
 
 
