@@ -188,6 +188,7 @@ def test_edits_stay_in_their_range_where_cubic_convolution_does_not(joint_model,
     for made in (jax_file, onnx_file):
         edits = made.from_bytes(made.to_bytes(model, {}))(stripes, labels)
         assert np.abs(edits).max() == 1
-        np.testing.assert_allclose(edits, live, atol=1e-5)
+        # Stripes of 0 and 255 make the largest values: 1.1e-5 apart on a CPU with AVX-512.
+        np.testing.assert_allclose(edits, live, atol=3e-5)
     again = model.faces(live, "sad")
     assert np.isfinite(again).all()
