@@ -160,9 +160,18 @@ struct Primitive {
   }
 };
 
-const Primitive& PrimitiveOf(Task task, int64_t examples) {
+// What was made of these arguments under this key, by the first call.
+template <typename T, typename... Arguments>
+const T& Kept(const std::vector<int64_t>& key, const Arguments&... arguments) {
   static auto* mutex = new std::mutex;
-  static auto* made = new std::map<std::vector<int64_t>, std::unique_ptr<const Primitive>>;
+  static auto* made = new std::map<std::vector<int64_t>, std::unique_ptr<const T>>;
+  std::lock_guard<std::mutex> lock(*mutex);
+  auto& found = (*made)[key];
+  if (!found) found = std::make_unique<const T>(arguments...);
+  return *found;
+}
+
+const Primitive& PrimitiveOf(Task task, int64_t examples) {
   task.large.dims[0] = task.small.dims[0] = examples;
   std::vector<int64_t> key{task.kind};
   for (const memory::dims& part : {task.strides, task.before, task.after}) key.insert(key.end(), part.begin(), part.end());
@@ -170,10 +179,7 @@ const Primitive& PrimitiveOf(Task task, int64_t examples) {
     key.insert(key.end(), shape.dims.begin(), shape.dims.end());
     key.push_back(static_cast<int64_t>(shape.type));
   }
-  std::lock_guard<std::mutex> lock(*mutex);
-  auto& found = (*made)[key];
-  if (!found) found = std::make_unique<const Primitive>(task);
-  return *found;
+  return Kept<Primitive>(key, task);
 }
 
 char* At(const ffi::AnyBuffer& map, int64_t example) {
@@ -198,23 +204,19 @@ struct Product {
 };
 
 const Product& ProductOf(int64_t m, int64_t k, int64_t n, memory::data_type type) {
-  static auto* mutex = new std::mutex;
-  static auto* made = new std::map<std::vector<int64_t>, std::unique_ptr<const Product>>;
-  std::lock_guard<std::mutex> lock(*mutex);
-  auto& found = (*made)[{m, k, n, static_cast<int64_t>(type)}];
-  if (!found) found = std::make_unique<const Product>(m, k, n, type);
-  return *found;
+  return Kept<Product>({m, k, n, static_cast<int64_t>(type)}, m, k, n, type);
 }
 
-// Whether the gradient of a kernel is computed as one matrix product for each tap, over the places where it meets data:
-// in bfloat16, on small maps of many channels, that is several times as fast as oneDNN's own (on two cores: the threads
-// share the taps).
+// Whether the gradient of a kernel is computed as one matrix product for each tap, over the places where it meets data.
+// In bfloat16, on small maps of many channels, that is several times as fast as oneDNN's own (on two cores: the threads
+// share the taps). And oneDNN 3.2 with AVX-512 gives wrong numbers, or none, where the small map is one place wide.
 bool IsProducts(const Task& task) {
   const auto half = memory::data_type::bf16;
   const memory::dims &large = task.large.dims, &small = task.small.dims;
-  return task.kind == kPair && task.large.type == half && task.small.type == half &&
-         std::max(task.strides[0], task.strides[1]) > 1 && std::max(small[2], small[3]) <= 3 &&
-         std::min(large[1], small[1]) >= 128;
+  if (task.kind != kPair || task.large.type != half || task.small.type != half) return false;
+  const bool faster = std::max(task.strides[0], task.strides[1]) > 1 && std::max(small[2], small[3]) <= 3 &&
+                      std::min(large[1], small[1]) >= 128;
+  return faster || small[3] == 1;
 }
 
 void RunProducts(const Task& task, const char* large, const char* small, char* result, ffi::ThreadPool& pool) {
