@@ -1,5 +1,3 @@
-import hashlib
-
 import numpy as np
 import PIL.Image
 import pytest
@@ -256,8 +254,17 @@ def test_a_person_is_the_same_in_every_size_and_in_colour(valid, size):
 
 
 def test_faces_of_the_usual_kind_are_drawn_as_before_there_were_others():
-    digest = hashlib.sha256(toyfaces.load("train", 3, 300).images.tobytes()).hexdigest()
-    assert digest.startswith("32ee14c546dde553")
+    images = toyfaces.load("train", 3, 300).images
+    blocks = images[::75].reshape(4, 4, 12, 4, 12).mean(axis=(2, 4))
+    expected = [
+        [[153, 69, 92, 196], [82, 66, 70, 128], [83, 70, 77, 108], [112, 60, 57, 131]],
+        [[11, 59, 62, 54], [43, 131, 117, 70], [44, 146, 125, 83], [12, 102, 105, 60]],
+        [[1, 81, 149, 74], [6, 120, 166, 109], [6, 73, 143, 91], [14, 53, 84, 76]],
+        [[134, 94, 90, 140], [98, 94, 95, 103], [86, 103, 105, 91], [76, 100, 100, 78]],
+    ]
+    np.testing.assert_allclose(blocks, expected, atol=0.51)
+    # NumPy rounds a few gray levels otherwise with AVX-512 than without.
+    assert abs(int(images.sum(dtype=np.int64)) - 76_159_889) <= 20
 
 
 @pytest.mark.parametrize(
