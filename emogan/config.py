@@ -199,13 +199,8 @@ def last_phase(config: Config) -> str:
 
 
 def networks(config: Config) -> model_file.Networks:
-    """Returns which networks the finished E and G of a run are.
-
-    They compute in float32, as their weights are: `model.precision=bfloat16` saves time in training only. Edits in it
-    would be coarser, slow on CPUs without instructions for it, and could not be exported to ONNX.
-    """
-    model = dataclasses.replace(config.model, precision="float32")
-    given = {"kind": RECIPES[last_phase(config)].editor, "image": config.data.spec, "model": model}
+    """Returns which networks the finished E and G of a run are."""
+    given = {"kind": RECIPES[last_phase(config)].editor, "image": config.data.spec}
     names = {field.name for field in dataclasses.fields(model_file.Networks)} - set(given)
     return model_file.Networks(**given, **{name: getattr(config, name) for name in names})
 

@@ -24,9 +24,12 @@ SHIPPED = {FEED_FORWARD: "emogan_fer2013.npz", DEFAULT: "emogan_fer2013_flow.npz
 class Networks:
     """Which networks E and G are: their kind, and the parts of a configuration that decide them.
 
+    They compute in float32, as their weights are: `model.precision=bfloat16` saves time in training only. Edits in it
+    would be coarser, slow on CPUs without instructions for it, and could not be exported to ONNX.
+
     Attributes:
       kind: `dcgan` (the paper's), `translator`, `flow` or `direct` (a flow's student); `loading.KINDS`.
-      model: of `dcgan`; its precision is float32 in every finished model.
+      model: of `dcgan`; its precision becomes float32.
       translator: of `translator`.
       unet: of `flow` and `direct`.
       flow_edit: how `flow` edits.
@@ -39,6 +42,9 @@ class Networks:
     unet: UNetConfig = dataclasses.field(default_factory=UNetConfig)
     flow_edit: FlowEditConfig = dataclasses.field(default_factory=FlowEditConfig)
     image: dataset.ImageSpec = dataset.FER2013
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", dataclasses.replace(self.model, precision="float32"))
 
     def check(self) -> None:
         """Raises ValueError, naming the field, if a value is out of its range."""
@@ -112,7 +118,6 @@ def _make(variables: dict[str, Any], card: dict[str, Any]) -> Model:
         parts = {field.name: values[field.name] for field in dataclasses.fields(Networks)[1:] if field.name in values}
     networks = ranges.from_dict(Networks, {"kind": kind, **parts}, "")
     networks.check()
-    networks.model.precision = "float32"  # older files say in what they were trained
     names = tuple(untrusted.escaped(name) for name in card["class_names"])
     both = weights.in_floats(variables)
     return Model(networks, names, both.get("encoder", {}), both.get("generator", {}), card)

@@ -137,11 +137,8 @@ def make(
     seeds, guidances = flow_edit.seeds(shown[0]), edits.guidances(num_classes)
 
     def init(key: jax.Array) -> FlowState:
-        # Under a trace only the shapes are wanted, as of a run that goes on from its checkpoint.
-        if start and not isinstance(key, jax.core.Tracer):
-            params = jax.tree.map(jnp.asarray, start())
-        else:
-            params = jax.jit(lambda key: unet.initialise(module, key, spec))(key)
+        fresh = jax.jit(lambda key: unet.initialise(module, key, spec))
+        params = state_lib.loaded(start, key, fresh) if start else fresh(key)
         network = state_lib.NetworkState(params, {}, jax.jit(optimizer.init)(params))
         average = jax.tree.map(jnp.copy, params) if settings.ema_decay else {}
         return FlowState(jnp.zeros((), jnp.int32), network, average)
@@ -219,15 +216,12 @@ def _norm(tree: Any) -> jax.Array:
 
 
 def _build(run: state_lib.Run, name: str) -> tuple[state_lib.Phase, dict[str, int]]:
-    held_out = run.held_out()
-    if not run.config.flow.start.strip():
-        return make(run.config, run.num_classes, held_out), {}
-    return make(run.config, run.num_classes, held_out, lambda: _weights(run.config, held_out)), {}
+    config, held_out = run.config, run.held_out()
 
+    def weights() -> types.Params:
+        return flow_models.load(config.flow.start, config.unet, held_out, "flow.start").variables[0]["params"]
 
-def _weights(config: "config_lib.Config", data: dataset.Dataset) -> types.Params:
-    """Returns the weights that `flow.start` names."""
-    return flow_models.load(config.flow.start, config.unet, data, "flow.start").variables[0]["params"]
+    return make(config, run.num_classes, held_out, weights if config.flow.start.strip() else None), {}
 
 
 def _begin(

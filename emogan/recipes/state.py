@@ -148,6 +148,16 @@ def shapes(module: nn.Module, *inputs: tuple[int, ...], dtypes: Sequence[Any] = 
     return jax.eval_shape(functools.partial(module.init, **options), jax.random.key(0), *given)["params"]
 
 
+def loaded(
+    load: Callable[[], types.Params], key: jax.Array, fresh: Callable[[jax.Array], types.Params]
+) -> types.Params:
+    """Returns trained parameters for a phase's first state, or under a trace `fresh(key)`.
+
+    Under a trace only the shapes are wanted, as of a run that goes on from its checkpoint, and nothing is loaded.
+    """
+    return fresh(key) if isinstance(key, jax.core.Tracer) else jax.tree.map(jnp.asarray, load())
+
+
 def parameter_count(variables: Any) -> int:
     """Returns how many numbers a tree of parameters holds."""
     return sum(leaf.size for leaf in jax.tree.leaves(variables))

@@ -112,9 +112,7 @@ def make(
     critic_optimizer = optax.adam(lambda step: settings.critic_rate * schedule(step), b1=settings.b1, b2=settings.b2)
 
     def init(key: jax.Array) -> StudentState:
-        # Under a trace only the shapes are wanted, as of a run that goes on from its checkpoint.
-        traced = isinstance(key, jax.core.Tracer)
-        learned = unet.initialise(network, key, spec) if traced else jax.tree.map(jnp.asarray, teacher())
+        learned = state_lib.loaded(teacher, key, lambda key: unet.initialise(network, key, spec))
         # The first edit is the face.
         first = {**learned, "velocity": jax.tree.map(jnp.zeros_like, learned["velocity"])}
         params = {"network": first}

@@ -48,14 +48,12 @@ def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict
     task = options.settings(phase=phase, width=width)
     title = f"{phase} width {width}"
     equal = _compare(context, title, task)
-    half = dataclasses.replace(task, bfloat16=True)
-    implementations = [race.Implementation("emogan", OURS, task)]
-    if options.bfloat16:
-        implementations.append(race.Implementation("emogan bfloat16", OURS, half))
+    precisions = _precisions(context, task)
+    implementations = [race.Implementation(f"emogan{suffix}", OURS, one) for suffix, one in precisions]
     if "stock" in options.peers:
         implementations.append(race.Implementation("stock Flax", STOCK, task))
     for variant in context.torch_variants:
-        for suffix, one in (("", task), (" bfloat16", half)) if options.bfloat16 else (("", task),):
+        for suffix, one in precisions:
             own = dataclasses.replace(one, variant=variant)
             implementations.append(race.Implementation(f"PyTorch {variant}{suffix}", TORCH, own, optional=True))
     found = race.race(title, implementations, options.pace, context.say)
@@ -71,30 +69,37 @@ def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict
     return {"equality": equal, **found}
 
 
+def _precisions(context: options_lib.Context, task: settings_lib.Settings) -> list[tuple[str, settings_lib.Settings]]:
+    """Returns the task in each precision that is asked for, with what the names of its implementations end in."""
+    half = [(" bfloat16", dataclasses.replace(task, bfloat16=True))] if context.options.bfloat16 else []
+    return [("", task), *half]
+
+
 def _compare(context: options_lib.Context, title: str, task: settings_lib.Settings) -> dict[str, dict[str, float]]:
     """Returns how far each implementation's results lie from emogan's.
 
     Raises:
       equality.Unequal: if they lie too far.
     """
-    others = [("stock Flax", STOCK, "")] if "stock" in context.options.peers else []
-    others += [(f"PyTorch {name}", TORCH, name) for name in context.torch_variants if name in COMPARED_VARIANTS]
-    # The bfloat16 of both is compared with the same float32.
-    halves = [(f"{name} bfloat16", *rest) for name, *rest in [("emogan", OURS, ""), *others] if name != "stock Flax"]
-    halves = halves if context.options.bfloat16 else []
-    if not others + halves:
-        return {}
-    # In float32 everywhere: TF32 has too few digits to tell a mistake from a rounding.
+    # In float32 everywhere: TF32 has too few digits to tell a mistake from a rounding. What is computed in bfloat16 is
+    # compared with the same float32.
     task = dataclasses.replace(task, precision="float32", exact_padding=True)
+    others = [("stock Flax", STOCK, task)] if "stock" in context.options.peers else []
+    for suffix, one in _precisions(context, task):
+        others += [(f"emogan{suffix}", OURS, one)] if one.bfloat16 else []
+        for variant in context.torch_variants:
+            if variant in COMPARED_VARIANTS:
+                others.append((f"PyTorch {variant}{suffix}", TORCH, dataclasses.replace(one, variant=variant)))
+    if not others:
+        return {}
     with workers.Worker(OURS, task) as worker:
         problem, reference = worker.call("reference")
     found = {}
-    for name, target, variant in [*others, *halves]:
-        half = (name, target, variant) in halves
-        with workers.Worker(target, dataclasses.replace(task, variant=variant, bfloat16=half)) as worker:
-            found[name] = equality.differences(reference, worker.call("follow", problem), by_network=half)
-        equality.check(name, found[name], equality.BFLOAT16_TOLERANCES if half else equality.TOLERANCES)
+    for name, target, own in others:
+        with workers.Worker(target, own) as worker:
+            found[name] = equality.differences(reference, worker.call("follow", problem), by_network=own.bfloat16)
+        equality.check(name, found[name], equality.BFLOAT16_TOLERANCES if own.bfloat16 else equality.TOLERANCES)
         shown = ", ".join(f"{what} {value:.1e}" for what, value in found[name].items())
-        same = "nearly the same" if half else "the same"
+        same = "nearly the same" if own.bfloat16 else "the same"
         context.say(f"{title}: {name} computes {same}: largest differences: {shown}")
     return found
