@@ -72,7 +72,7 @@ def main(argv) -> None:
 def _faces() -> np.ndarray:
     if not SHOW.value:
         return toyfaces.load("valid", 0, _SHOWN).images
-    read = face_files.read(pathlib.Path(SHOW.value))
+    read = face_files.read(pathlib.Path(SHOW.value), dataset.FER2013)
     faces = read.images
     for line in read.failed:
         writers.warn(line)

@@ -83,7 +83,7 @@ def main(_) -> None:
         for line in done.found:
             print(line)
     else:
-        faces = face_files.read(source, writers.Progress("reading"), model.spec)
+        faces = face_files.read(source, model.spec, writers.Progress("reading"))
         progress = writers.Progress("writing")
         written = transfer_files.write(model, faces, EMOTION.value, output, progress, FRAMES.value, STRENGTH.value)
         count, remarks, failed = len(faces.images), faces.remarks, faces.failed

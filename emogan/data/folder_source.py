@@ -28,12 +28,12 @@ def load(
     split: str,
     data_dir: str | pathlib.Path,
     *,
+    spec: dataset.ImageSpec,
     class_names: Sequence[str] = (),
     on_bad_row: str = "error",
     cache_dir: pathlib.Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     report: Callable[[str], None] | None = None,
-    spec: dataset.ImageSpec = dataset.FER2013,
 ) -> dataset.Dataset:
     """Returns a split of the pictures at a path: `train`, `validation`, `test`, or a name that one answers for.
 
@@ -43,12 +43,12 @@ def load(
     Args:
       split: which.
       data_dir: a folder of class folders (itself, or up to two folders below), a folder of parquet files, or a .npz.
+      spec: size and channels of the faces, which are converted to them.
       class_names: what the classes are called, in the order of their numbers or else of their names' letters.
       on_bad_row: `error`, or `skip`, which leaves out what is not valid.
       cache_dir: where the arrays are remembered; nowhere if not given.
       progress: takes (done, total) while pictures are read.
       report: takes remarks of one line.
-      spec: size and channels of the faces, which are converted to them.
 
     Raises:
       FileNotFoundError: if there is nothing of these kinds.

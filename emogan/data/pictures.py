@@ -15,7 +15,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 _MOST_BYTES = 1 << 24  # of a picture's file
 
 
-def square(picture: PIL.Image.Image, spec: dataset.ImageSpec = dataset.FER2013) -> np.ndarray:
+def square(picture: PIL.Image.Image, spec: dataset.ImageSpec) -> np.ndarray:
     """Returns a picture as uint8 [S, S] or [S, S, 3]: without its longer sides' ends, resized with antialiasing."""
     size = (spec.size, spec.size)
     picture = picture.convert("L" if spec.channels == 1 else "RGB")
@@ -31,7 +31,7 @@ def converted(faces: np.ndarray, spec: dataset.ImageSpec) -> np.ndarray:
     return np.stack(made) if made else np.zeros((0, *spec.byte_shape), np.uint8)
 
 
-def decode(data: bytes, spec: dataset.ImageSpec = dataset.FER2013) -> np.ndarray:
+def decode(data: bytes, spec: dataset.ImageSpec) -> np.ndarray:
     """Returns the bytes of a picture's file, upright, as `square` does; of an animation the first frame.
 
     Raises:

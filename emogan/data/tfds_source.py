@@ -30,8 +30,8 @@ def load(
     split: str,
     data_dir: str | pathlib.Path | None = None,
     *,
+    spec: dataset.ImageSpec,
     progress: Callable[[int, int], None] | None = None,
-    spec: dataset.ImageSpec = dataset.FER2013,
 ) -> dataset.Dataset:
     """Returns one split of the TFDS data set `name[/config][:version]` as images of a spec with its class names.
 

@@ -10,7 +10,7 @@ from emogan.data import dataset
 _ROUNDING = 1e-3  # how far beyond [-1, 1] a float image may lie, as resampling and float16 leave it
 
 
-def faces(given: Any, spec: dataset.ImageSpec = dataset.FER2013) -> np.ndarray:
+def faces(given: Any, spec: dataset.ImageSpec) -> np.ndarray:
     """Returns faces [N, S, S(, 1)], or in colour [N, S, S, 3], as uint8 or float32, in their own shape.
 
     Raises:

@@ -149,7 +149,7 @@ def smallest(spec: dataset.ImageSpec) -> int:
     return SMALLEST * spec.size // dataset.FER2013.size
 
 
-def cut(pixels: np.ndarray, square: Square, spec: dataset.ImageSpec = dataset.FER2013) -> np.ndarray:
+def cut(pixels: np.ndarray, square: Square, spec: dataset.ImageSpec) -> np.ndarray:
     """Returns the face in a square of a photograph uint8 [H, W] or [H, W, 3].
 
     It is uint8 [S, S] in gray (ITU-R 601), or [S, S, 3] in colour.

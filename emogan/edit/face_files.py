@@ -38,19 +38,15 @@ class Faces:
     failed: tuple[str, ...] = ()
 
 
-def read(
-    path: pathlib.Path,
-    progress: Callable[[int, int], None] | None = None,
-    spec: dataset.ImageSpec = dataset.FER2013,
-) -> Faces:
+def read(path: pathlib.Path, spec: dataset.ImageSpec, progress: Callable[[int, int], None] | None = None) -> Faces:
     """Returns the faces of an image, of the images in a folder (by name), or of an array in a .npy file.
 
     Each is brought to gray (`untrusted.read_gray`) or to colour, cropped about its centre to a square, and resized.
 
     Args:
       path: the file or folder.
-      progress: called with (done, total) files.
       spec: size and channels of the faces.
+      progress: called with (done, total) files.
 
     Raises:
       FileNotFoundError: if there is nothing at path, or no image in the folder.
@@ -58,7 +54,7 @@ def read(
         or, in colour, [N, H, W, 3], or anything is beyond the bounds of `untrusted` or `dataset.MOST_FACES`.
     """
     if path.is_dir():
-        return _read_folder(path, progress, spec)
+        return _read_folder(path, spec, progress)
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected an image, a folder of images or a .npy file, found nothing there")
     if not path.is_file():  # to open a pipe would wait for its writer
@@ -93,7 +89,7 @@ def all_failed(lines: Sequence[str]) -> str:
     return lines[0] + (f" (and {len(lines) - 1} more files are no better)" if len(lines) > 1 else "")
 
 
-def _read_folder(folder: pathlib.Path, progress: Callable[[int, int], None] | None, spec: dataset.ImageSpec) -> Faces:
+def _read_folder(folder: pathlib.Path, spec: dataset.ImageSpec, progress: Callable[[int, int], None] | None) -> Faces:
     paths, remarks = image_paths(folder)
     faces, read, failed, cropped = np.empty((len(paths), *spec.byte_shape), np.uint8), [], [], 0
     for i, path in enumerate(paths):

@@ -25,7 +25,7 @@ class LatentEditor(editor.Editor):
 
     def _parts(self) -> tuple[nn.Module, nn.Module, tuple[int, ...], str]:
         settings, classes = self.networks.model, len(self.class_names)
-        E, G = dcgan.make_encoder(settings, classes), dcgan.make_generator(settings, classes, spec=self.networks.image)
+        E, G = dcgan.make_encoder(settings, classes), dcgan.make_generator(settings, classes, self.networks.image)
         return E, G, (settings.latent_size,), editor.SOURCE if settings.encoder_labels else ""
 
     def sample_latents(self, count: int, seed: int = 0) -> np.ndarray:

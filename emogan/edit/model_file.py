@@ -33,7 +33,7 @@ class Networks:
       translator: of `translator`.
       unet: of `flow` and `direct`.
       flow_edit: how `flow` edits.
-      image: what the faces are; older files do not say it.
+      image: what the faces are.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class Networks:
     translator: TranslatorConfig = dataclasses.field(default_factory=TranslatorConfig)
     unet: UNetConfig = dataclasses.field(default_factory=UNetConfig)
     flow_edit: FlowEditConfig = dataclasses.field(default_factory=FlowEditConfig)
-    image: dataset.ImageSpec = dataset.FER2013
+    image: dataset.ImageSpec = dataclasses.field(kw_only=True)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", dataclasses.replace(self.model, precision="float32"))
@@ -116,7 +116,8 @@ def _make(variables: dict[str, Any], card: dict[str, Any]) -> Model:
         phases = values["phases"].split(",")
         kind = "translator" if "joint" in phases else "flow" if "flow" in phases else "dcgan"
         parts = {field.name: values[field.name] for field in dataclasses.fields(Networks)[1:] if field.name in values}
-    networks = ranges.from_dict(Networks, {"kind": kind, **parts}, "")
+    image = dataclasses.asdict(dataset.FER2013)  # of older files, which do not say it
+    networks = ranges.from_dict(Networks, {"kind": kind, "image": image, **parts}, "")
     networks.check()
     names = tuple(untrusted.escaped(name) for name in card["class_names"])
     both = weights.in_floats(variables)

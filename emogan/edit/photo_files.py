@@ -74,9 +74,9 @@ class Photo:
       alpha: uint8 [H, W], or None where nothing is transparent.
       profile: its colour profile (ICC), or None.
       squares: the N faces that are to be edited, from left to right.
+      spec: what the faces are that are cut out.
       left_out: why others are not, in a phrase a reason.
       found: a line that says where each face is and how certain the detector was; "" where none was looked for.
-      spec: what the faces are that are cut out.
     """
 
     path: pathlib.Path
@@ -84,9 +84,9 @@ class Photo:
     alpha: np.ndarray | None
     profile: bytes | None
     squares: tuple[detection.Square, ...]
+    spec: dataset.ImageSpec
     left_out: tuple[str, ...] = ()
     found: str = ""
-    spec: dataset.ImageSpec = dataset.FER2013
 
     def cut(self) -> np.ndarray:
         """Returns the faces uint8 [N, S, S(, 3)]."""
@@ -145,7 +145,7 @@ def largest_face(spec: dataset.ImageSpec) -> int:
     return max(LARGEST_FACE, spec.size)
 
 
-def holds_photos(path: pathlib.Path, crop: str, spec: dataset.ImageSpec = dataset.FER2013) -> bool:
+def holds_photos(path: pathlib.Path, crop: str, spec: dataset.ImageSpec) -> bool:
     """Returns whether faces are to be looked for in an input.
 
     Args:
@@ -175,9 +175,7 @@ def holds_photos(path: pathlib.Path, crop: str, spec: dataset.ImageSpec = datase
     return False
 
 
-def read(
-    path: pathlib.Path, crop: str, spec: dataset.ImageSpec = dataset.FER2013, chosen: Selection | None = None
-) -> Photo:
+def read(path: pathlib.Path, crop: str, spec: dataset.ImageSpec, chosen: Selection | None = None) -> Photo:
     """Returns a photograph with its faces, to be cut out as those of a spec.
 
     Under "auto" an image of at most `largest_face` pixels a side is a face as a whole.
@@ -199,7 +197,7 @@ def _found(path: pathlib.Path, image: PIL.Image.Image, crop: str, spec: dataset.
     """Returns an image as a photograph with its faces; see `read`."""
     alpha = np.asarray(image.getchannel("A")) if image.mode == "RGBA" else None
     pixels = np.asarray(image.convert("RGB") if alpha is not None else image)
-    photo = Photo(path, pixels, alpha, image.info.get("icc_profile"), (), spec=spec)
+    photo = Photo(path, pixels, alpha, image.info.get("icc_profile"), (), spec)
     if crop == AUTO and max(image.size) <= largest_face(spec):
         return dataclasses.replace(photo, squares=(detection.whole(*image.size),))
     seen = photo.opaque().pixels  # beneath what is transparent may lie anything

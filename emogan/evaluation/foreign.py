@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from emogan.data import dataset
 from emogan.evaluation import identity
 
 _BATCH = 64
@@ -99,7 +100,7 @@ def inception_features(path: str | pathlib.Path) -> Callable[[np.ndarray], np.nd
         ) from error
 
     def features(faces: np.ndarray) -> np.ndarray:
-        identity.check_faces(faces)
+        identity.check_faces(faces, dataset.FER2013)
         rows = []
         for start in range(0, len(faces), _BATCH):
             pixels = np.repeat(faces[start : start + _BATCH, None], 3, axis=1)

@@ -54,7 +54,7 @@ class HogJudge:
         Raises:
           ValueError: if the faces' shape or type is another.
         """
-        identity.check_faces(faces)
+        identity.check_faces(faces, dataset.FER2013)
         starts = range(0, len(faces), _CHUNK)
         probabilities = np.concatenate([self._probabilities(faces[start : start + _CHUNK]) for start in starts])
         return judge_lib.Opinion(probabilities, np.empty((len(faces), 0), np.float32))

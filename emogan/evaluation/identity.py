@@ -39,7 +39,7 @@ class Descriptor:
         Raises:
           ValueError: if the faces are no such array, or there is none.
         """
-        check_faces(faces)
+        check_faces(faces, dataset.FER2013)
         chunks = (self.features(faces[start : start + _CHUNK]) for start in range(0, len(faces), _CHUNK))
         rows = np.concatenate([_unit(np.asarray(chunk, np.float32)) for chunk in chunks])
         return rows if self.centre is None else _unit(rows - self.centre)
@@ -195,7 +195,7 @@ def changed_copies(faces: np.ndarray, seed: int = 0) -> np.ndarray:
     """
     import scipy.ndimage
 
-    check_faces(faces)
+    check_faces(faces, dataset.FER2013)
     limits = np.array([(-2, 2), (-2, 2), (-5, 5), (0, 0.7), (0.8, 1.2), (-20, 20)])
     draws = np.random.default_rng(seed).uniform(limits[:, 0], limits[:, 1], (len(faces), len(limits)))
     middle = np.full(2, (_SIDE - 1) / 2)
@@ -242,7 +242,7 @@ def calibrate(descriptor: Descriptor, faces: np.ndarray, seed: int = 0) -> dict[
     }
 
 
-def check_faces(faces: np.ndarray, what: str = "faces", spec: dataset.ImageSpec = dataset.FER2013) -> None:
+def check_faces(faces: np.ndarray, spec: dataset.ImageSpec, what: str = "faces") -> None:
     """Raises ValueError unless the faces are an array uint8 [N, S, S(, 3)] of the spec with at least one face."""
     faces = np.asarray(faces)
     if faces.dtype != np.uint8 or faces.shape[1:] != spec.byte_shape or not len(faces):

@@ -66,7 +66,7 @@ class Judge:
         Raises:
           ValueError: if the faces' shape or type is another.
         """
-        identity.check_faces(faces)
+        identity.check_faces(faces, dataset.FER2013)
         answers = []
         for start in range(0, len(faces), BATCH):
             part = faces[start : start + BATCH]

@@ -91,7 +91,7 @@ def of_model(name: str, about: str, transfer: Any, faces: faces_lib.Faces) -> Me
         made = np.asarray(transfer.faces(data.images, "all", data.labels))
         classes, count = made.shape[:2]
         made = made.reshape(-1, *made.shape[2:])
-        identity.check_faces(made, f"edits of {name}", data.spec)
+        identity.check_faces(made, data.spec, f"edits of {name}")
         target, source = np.divmod(np.arange(classes * count), count)
         return Edits(faces_lib.as_judged(made), np.arange(classes * count), source, target)
 
@@ -231,7 +231,7 @@ def check_edits(pictures: np.ndarray, labels: np.ndarray, sources: np.ndarray, h
 
 
 def _check_pictures(pictures: np.ndarray, labels: np.ndarray, held_out: dataset.Dataset) -> None:
-    identity.check_faces(pictures, "--images", held_out.spec)
+    identity.check_faces(pictures, held_out.spec, "--images")
     classes = len(held_out.class_names)
     if labels.shape != (len(pictures),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"--labels: expected integers [{len(pictures)}], found {labels.dtype} {list(labels.shape)}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from emogan.data import dataset
 from emogan.evaluation import identity, methods, real_faces, scores
 
 EXTRA = 'pip install "emogan[identity]"'
@@ -44,7 +45,7 @@ def describe(pictures: np.ndarray) -> np.ndarray:
     Raises:
       ValueError: if the extra is not installed, or the pictures are no such array.
     """
-    identity.check_faces(pictures)
+    identity.check_faces(pictures, dataset.FER2013)
     if missing():
         raise ValueError(missing())
     network, _ = _networks()

@@ -41,9 +41,7 @@ class Graph:
         return sum(layer.parameters for layer in self.layers)
 
 
-def networks(
-    model: config_lib.ModelConfig, num_classes: int, spec: dataset.ImageSpec = dataset.FER2013
-) -> dict[str, Graph]:
+def networks(model: config_lib.ModelConfig, num_classes: int, spec: dataset.ImageSpec) -> dict[str, Graph]:
     """Returns the graphs of `generator`, `discriminator` and `encoder` for a configuration; nothing is computed."""
     latent = jnp.zeros((1, model.latent_size))
     face = jnp.zeros((1, *spec.shape))

@@ -82,9 +82,7 @@ def choose_faces(labels: np.ndarray, count: int) -> np.ndarray:
     return chosen[np.lexsort((chosen, labels[chosen]))]
 
 
-def samples_picture(
-    samples: dict[int, np.ndarray], steps_per_epoch: int, size: int = dataset.FER2013.size
-) -> np.ndarray:
+def samples_picture(samples: dict[int, np.ndarray], steps_per_epoch: int, size: int) -> np.ndarray:
     """Returns Fig. 5, uint8 [H, W(, 3)]: pictures of fixed samples by step, those of `choose_samples` side by side."""
     panels = [
         grids.labelled_grid(

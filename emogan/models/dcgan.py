@@ -98,22 +98,22 @@ class Generator(nn.Module):
     """The paper's conditional DCGAN generator (section 2.2.1; sizes in docs/architecture.md).
 
     Attributes:
+      image: what the faces are.
       width: an eighth of the channels of the smallest map; see `Trunk`.
       num_classes: how many labels there are.
       batch_norm: whether features are normalised over the batch.
       resampling: `strided` doubles the size by stride-2 transposed convolutions, `pooled` by repeating pixels.
       axis_name: the device axis over which batch-norm statistics are averaged, if any.
       dtype: in which all but the last layer compute; the rounding of the last would be visible.
-      image: what the faces are.
     """
 
+    image: dataset.ImageSpec
     width: int = 64
     num_classes: int = 7
     batch_norm: bool = True
     resampling: str = "strided"
     axis_name: str | None = None
     dtype: types.DType = jnp.float32
-    image: dataset.ImageSpec = dataset.FER2013
 
     @nn.compact
     def __call__(self, latents: types.Latents, labels: types.Labels, train: bool) -> types.Images:
@@ -200,10 +200,10 @@ class Encoder(nn.Module):
 
 
 def make_generator(
-    model: ModelConfig, num_classes: int, axis_name: str | None = None, spec: dataset.ImageSpec = dataset.FER2013
+    model: ModelConfig, num_classes: int, spec: dataset.ImageSpec, axis_name: str | None = None
 ) -> Generator:
     """Returns the module G of a configuration, for faces of a spec."""
-    return Generator(model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision, spec)
+    return Generator(spec, model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision)
 
 
 def make_discriminator(model: ModelConfig, num_classes: int, axis_name: str | None = None) -> Discriminator:

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from emogan.data import dataset
 from emogan.models import ode
 from emogan.util import images, ranges, types
 
@@ -90,9 +89,7 @@ def seeds(faces: np.ndarray) -> np.ndarray:
     return np.array([int.from_bytes(digest[:4], "little") for digest in digests], np.uint32)
 
 
-def noise(
-    seed: int, faces: jax.Array, step: jax.Array, count: int, shape: tuple[int, int, int] = dataset.FER2013.shape
-) -> jax.Array:
+def noise(seed: int, faces: jax.Array, step: jax.Array, count: int, shape: tuple[int, int, int]) -> jax.Array:
     """Returns the noises float32 [count, B, S, S, C] of a step, which depend on nothing but the arguments.
 
     Args:

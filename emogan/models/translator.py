@@ -375,9 +375,7 @@ def make_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:
     return Encoder(settings.width, settings.blocks, labelled, settings.skip)
 
 
-def make_generator(
-    settings: TranslatorConfig, num_classes: int, spec: dataset.ImageSpec = dataset.FER2013
-) -> Generator:
+def make_generator(settings: TranslatorConfig, num_classes: int, spec: dataset.ImageSpec) -> Generator:
     """Returns the module G of a configuration, for faces of a spec."""
     labelled = num_classes if settings.labels == "generator" else 0
     return Generator(settings.width, settings.blocks, labelled, settings.skip, settings.reach, channels=spec.channels)
@@ -388,9 +386,7 @@ def make_finished_encoder(settings: TranslatorConfig, num_classes: int) -> Encod
     return make_encoder(settings, num_classes).clone(mirrored=settings.mirrored)
 
 
-def make_finished_generator(
-    settings: TranslatorConfig, num_classes: int, spec: dataset.ImageSpec = dataset.FER2013
-) -> Generator:
+def make_finished_generator(settings: TranslatorConfig, num_classes: int, spec: dataset.ImageSpec) -> Generator:
     """Returns the module G of a configuration as edits are made with it: its warp is as strong as `strength` says.
 
     Its codes are those of `make_finished_encoder`.
@@ -412,7 +408,7 @@ def make_discriminator(settings: TranslatorConfig, num_classes: int) -> Critic:
     return Critic(settings.critic_width, num_classes, settings.projection)
 
 
-def code_shape(settings: TranslatorConfig, spec: dataset.ImageSpec = dataset.FER2013) -> tuple[int, int, int]:
+def code_shape(settings: TranslatorConfig, spec: dataset.ImageSpec) -> tuple[int, int, int]:
     """Returns the shape of a code of the finished E."""
     views, size = 2 if settings.mirrored else 1, spec.size // _FOLD
     own = _FOLD**2 * spec.channels if settings.skip else 0

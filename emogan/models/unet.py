@@ -203,7 +203,7 @@ class _Attention(nn.Module):
         return x + dense.Dense(channels, self.dtype, name="out")(y)
 
 
-def initialise(module: UNet, key: jax.Array, spec: dataset.ImageSpec = dataset.FER2013) -> types.Params:
+def initialise(module: UNet, key: jax.Array, spec: dataset.ImageSpec) -> types.Params:
     """Returns first parameters: kernels are normal with variance 1 / inputs, but each block begins as its shortcut.
 
     So the first velocity is 0 everywhere. All kernels are parts of one draw, because a program that draws each by

@@ -44,8 +44,8 @@ class AutoEncoder(nn.Module):
 
     model: dcgan.ModelConfig
     num_classes: int
+    image: dataset.ImageSpec
     axis_name: str | None = None
-    image: dataset.ImageSpec = dataset.FER2013
 
     @nn.compact
     def __call__(self, faces: types.Images, labels: types.Labels, train: bool) -> types.Images:
@@ -56,19 +56,19 @@ class AutoEncoder(nn.Module):
             model.width, model.latent_size, 0, *rest, "linear", self.axis_name, model.precision, name="encoder"
         )(faces, labels, train)
         decoder = dcgan.Generator(
-            model.width, self.num_classes, *rest, self.axis_name, model.precision, self.image, name="decoder"
+            self.image, model.width, self.num_classes, *rest, self.axis_name, model.precision, name="decoder"
         )
         return decoder(latents, labels, train)
 
 
-def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec = dataset.FER2013) -> state_lib.Phase:
+def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec) -> state_lib.Phase:
     """Returns phase `gan` of a configuration whose `gan.loss` is began."""
     model, settings = config.model, config.gan
     optimizer = gan.make_optimizer(settings)
 
     def init(key: jax.Array) -> BeganState:
         first = gan.make(config, num_classes, spec).init(key)
-        critic = AutoEncoder(model, num_classes, image=spec)
+        critic = AutoEncoder(model, num_classes, spec)
         key = jax.random.fold_in(key, 1)
         face, label = jnp.zeros((1, *spec.shape)), jnp.zeros((1,), jnp.int32)
         critic = state_lib.initialise(critic, optimizer, key, face, label)
@@ -79,8 +79,8 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec 
     ) -> tuple[BeganState, types.Metrics]:
         real, labels = images.to_float(batch["image"]), batch["label"]
         norm_axis = state_lib.norm_axis(config.parallel, axis_name)
-        G = dcgan.make_generator(model, num_classes, norm_axis, spec)
-        D = AutoEncoder(model, num_classes, norm_axis, spec)
+        G = dcgan.make_generator(model, num_classes, spec, norm_axis)
+        D = AutoEncoder(model, num_classes, spec, norm_axis)
         latents = state_lib.own_share(
             lambda count: dcgan.sample_latents(key, count, model.latent_size, model.latent_distribution),
             len(labels),

@@ -69,11 +69,11 @@ def edits(
     num_classes: int,
     generator: state_lib.Variables,
     latents: types.Latents,
-    spec: dataset.ImageSpec = dataset.FER2013,
+    spec: dataset.ImageSpec,
 ) -> jax.Array:
     """Returns the faces of latents [B, Z] under every label, [num_classes, B, S, S, C] in [-1, 1]."""
     count = len(latents)
-    faces = dcgan.make_generator(model, num_classes, spec=spec).apply(
+    faces = dcgan.make_generator(model, num_classes, spec).apply(
         generator, jnp.tile(latents, (num_classes, 1)), jnp.repeat(jnp.arange(num_classes), count), train=False
     )
     return faces.reshape(num_classes, count, *spec.shape)
@@ -83,12 +83,12 @@ def make(
     config: "config_lib.Config",
     num_classes: int,
     generator: state_lib.Variables,
-    spec: dataset.ImageSpec = dataset.FER2013,
+    spec: dataset.ImageSpec,
 ) -> state_lib.Phase:
     """Returns phase `encoder` of a configuration, for the variables of a finished G."""
     model, settings = config.model, config.encoder
     optimizer = optax.adam(settings.learning_rate, b1=settings.b1)
-    G = dcgan.make_generator(model, num_classes, spec=spec)  # in inference mode it needs no axis
+    G = dcgan.make_generator(model, num_classes, spec)  # in inference mode it needs no axis
 
     def init(key: jax.Array) -> EncoderState:
         network = state_lib.initialise(
@@ -190,7 +190,7 @@ def _networks(
     config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
 ) -> dict[str, types.Params]:
     model = config.model
-    E, G = dcgan.make_encoder(model, num_classes), dcgan.make_generator(model, num_classes, spec=spec)
+    E, G = dcgan.make_encoder(model, num_classes), dcgan.make_generator(model, num_classes, spec)
     dtypes = (jnp.float32, jnp.int32)
     return {
         "generator": state_lib.shapes(G, (1, model.latent_size), (1,), dtypes=dtypes, train=False),

@@ -97,7 +97,7 @@ def make_optimizer(settings: GanConfig) -> optax.GradientTransformation:
     return optax.adam(settings.learning_rate, b1=settings.b1, b2=settings.b2)
 
 
-def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec = dataset.FER2013) -> state_lib.Phase:
+def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec) -> state_lib.Phase:
     """Returns phase `gan` of a configuration, for labels in 0..num_classes - 1 and faces of a spec."""
     model, settings, parts = config.model, config.gan, config.parallel.microbatches
     optimizer, adversarial = make_optimizer(settings), losses.ADVERSARIAL.get(settings.loss)
@@ -106,7 +106,7 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec 
         generator_key, discriminator_key = jax.random.split(key)
         labels = jnp.zeros((1,), jnp.int32)
         generator = state_lib.initialise(
-            dcgan.make_generator(model, num_classes, spec=spec),
+            dcgan.make_generator(model, num_classes, spec),
             optimizer,
             generator_key,
             jnp.zeros((1, model.latent_size)),
@@ -128,7 +128,7 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec 
     ) -> tuple[GanState, types.Metrics]:
         real, labels = images.to_float(batch["image"]), batch["label"]
         norm_axis = state_lib.norm_axis(config.parallel, axis_name)
-        G = dcgan.make_generator(model, num_classes, norm_axis, spec)
+        G = dcgan.make_generator(model, num_classes, spec, norm_axis)
         D = dcgan.make_discriminator(model, num_classes, norm_axis)
         # One batch of z, with the labels of the real batch, serves both updates, D's first.
         latents = state_lib.own_share(
@@ -231,7 +231,7 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec 
         latents = dcgan.sample_latents(key, SAMPLES, model.latent_size, model.latent_distribution)
         # The labels of the first 64 faces, over again if there are fewer.
         labels = jnp.resize(batch["label"], (SAMPLES,))
-        G = dcgan.make_generator(model, num_classes, spec=spec)
+        G = dcgan.make_generator(model, num_classes, spec)
         faces = G.apply(state.best_generator, latents, labels, train=False)
         return images.to_bytes(faces).reshape(8, 8, *spec.byte_shape), {}
 
@@ -255,9 +255,7 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec 
     return state_lib.Phase("gan", init, step, sample, (), diagnose)
 
 
-def make_by_loss(
-    config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec = dataset.FER2013
-) -> state_lib.Phase:
+def make_by_loss(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec) -> state_lib.Phase:
     """Returns phase `gan` of a configuration: that of this file or, with the loss `began`, BEGAN's."""
     from emogan.recipes import began  # here, since it builds on this file
 
@@ -268,7 +266,7 @@ def _networks(
     config: "config_lib.Config", name: str, num_classes: int, spec: dataset.ImageSpec
 ) -> dict[str, types.Params]:
     model, dtypes = config.model, (jnp.float32, jnp.int32)
-    generator = dcgan.make_generator(model, num_classes, spec=spec)
+    generator = dcgan.make_generator(model, num_classes, spec)
     discriminator = dcgan.make_discriminator(model, num_classes)
     return {
         "generator": state_lib.shapes(generator, (1, model.latent_size), (1,), dtypes=dtypes, train=False),

@@ -124,7 +124,7 @@ class JointState:
 
 
 def draw_guidance(
-    config: "config_lib.Config", num_classes: int, key: jax.Array, spec: dataset.ImageSpec = dataset.FER2013
+    config: "config_lib.Config", num_classes: int, key: jax.Array, spec: dataset.ImageSpec
 ) -> dict[str, state_lib.Variables]:
     """Returns the first variables of the guidance classifiers of a configuration."""
     begin = lambda module, key: module.init(key, jnp.zeros((1, *spec.shape)), train=False)  # noqa: E731
@@ -144,7 +144,7 @@ def make(
     total_steps: int,
     class_counts: Any,
     classifiers: Mapping[str, state_lib.Variables],
-    spec: dataset.ImageSpec = dataset.FER2013,
+    spec: dataset.ImageSpec,
 ) -> state_lib.Phase:
     """Returns phase `joint` of a configuration.
 

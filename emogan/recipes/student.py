@@ -91,7 +91,7 @@ def make(
     num_classes: int,
     total_steps: int,
     teacher: Callable[[], types.Params],
-    spec: dataset.ImageSpec = dataset.FER2013,
+    spec: dataset.ImageSpec,
 ) -> state_lib.Phase:
     """Returns phase `student` of a configuration.
 

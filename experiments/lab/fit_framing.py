@@ -17,6 +17,7 @@ import script
 from absl import flags
 
 from emogan import config as config_lib
+from emogan.data import dataset
 from emogan.edit import detection as faces
 from emogan.train import pipeline
 from emogan.util import files, untrusted
@@ -69,7 +70,7 @@ def main(_) -> None:
     crops = {}
     for name, portrait in zip(_PORTRAITS, portraits, strict=True):
         square = faces.find(portrait)[0].square
-        crops[name] = in_frame(certain(embedded(faces.cut(portrait, square))))[0]
+        crops[name] = in_frame(certain(embedded(faces.cut(portrait, square, dataset.FER2013))))[0]
         for what, value in crops[name].items():
             low, _, high = quartiles[what]
             print(f"{name:16} {what:16} {value:8.3f} {'within' if low <= value <= high else 'OUTSIDE'}")

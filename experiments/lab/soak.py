@@ -203,12 +203,13 @@ def differences(alone: pathlib.Path, killed: pathlib.Path) -> list[str]:
 def states(workdir: pathlib.Path) -> dict[str, tuple[int, str]]:
     """Returns each phase's last step, and a digest of the state that was read back."""
     run = run_folder.read(workdir)
-    first, here = gan.make(run.config, len(run.class_names)), jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    classes, spec = len(run.class_names), run.config.data.spec
+    first, here = gan.make(run.config, classes, spec), jax.sharding.SingleDeviceSharding(jax.devices()[0])
     generator = jax.eval_shape(lambda key: first.init(key).best_generator, jax.random.key(0))
     inits = {
         "gan": first.init,
         "encoder": lambda key: encoder.make(
-            run.config, len(run.class_names), jax.tree.map(lambda s: jax.numpy.zeros(s.shape, s.dtype), generator)
+            run.config, classes, jax.tree.map(lambda s: jax.numpy.zeros(s.shape, s.dtype), generator), spec
         ).init(key),
     }
     found = {}

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from emogan import config as config_lib
 from emogan import data as data_lib
-from emogan.data import folder_source
+from emogan.data import dataset, folder_source
 from emogan.util import files
 
 RANDOM = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def write(path, *options, **named):
 def load(path, split="train", **options):
     """Returns a split, and the remarks."""
     remarks = []
-    return folder_source.load(split, path, report=remarks.append, **options), remarks
+    return folder_source.load(split, path, spec=dataset.FER2013, report=remarks.append, **options), remarks
 
 
 def png(image) -> bytes:
@@ -279,4 +279,4 @@ def test_a_class_folder_without_a_name_is_refused(tmp_path):
         (tmp_path / name).mkdir()
         Image.new("L", (48, 48)).save(tmp_path / name / "a.png")
     with pytest.raises(ValueError, match="expected a folder with a class's name, found a label ' '; rename it"):
-        folder_source.load("train", tmp_path)
+        folder_source.load("train", tmp_path, spec=dataset.FER2013)

@@ -43,7 +43,7 @@ def test_images_of_another_shape_are_refused(shape):
 
 def test_pictures_keep_their_colour_where_it_is_asked_for():
     red = PIL.Image.new("RGB", (90, 70), (200, 10, 10))
-    assert pictures.square(red).shape == (48, 48)
+    assert pictures.square(red, dataset.FER2013).shape == (48, 48)
     found = pictures.square(red, dataset.ImageSpec(64, 3))
     assert found.shape == (64, 64, 3)
     assert (found == [200, 10, 10]).all()

@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from emogan import emotions
-from emogan.data import tfds_builder, tfds_source
+from emogan.data import dataset, tfds_builder, tfds_source
 
 CLASSES = ("calm", "cross", "glad")
 
@@ -45,6 +45,10 @@ def prepare(folder, name, features, splits, file_format="array_record", supervis
     return folder
 
 
+def load(name, split, folder, **options):
+    return tfds_source.load(name, split, folder, spec=dataset.FER2013, **options)
+
+
 def png(pixels):
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "png")
@@ -58,7 +62,7 @@ def tensor(*shape):
 
 def test_round_trip_gives_the_same_arrays_and_classes(prepared, faces):
     for split in ("train", "public", "private"):
-        loaded = tfds_source.load("fer2013", split, prepared)
+        loaded = load("fer2013", split, prepared)
         np.testing.assert_array_equal(loaded.images, faces.split(split)[0])
         np.testing.assert_array_equal(loaded.labels, faces.split(split)[1])
         assert loaded.class_names == emotions.EMOTIONS
@@ -85,7 +89,7 @@ def test_builder_refuses_what_the_parser_refuses_and_leaves_nothing(faces, pack,
     with pytest.raises(FileNotFoundError, match="expected FER2013"):
         tfds_builder.prepare(tmp_path / "tfds", tmp_path / "tfds")
     with pytest.raises(FileNotFoundError, match="expected TFDS data set 'fer2013', found none; prepare it with"):
-        tfds_source.load("fer2013", "train", tmp_path / "tfds")
+        load("fer2013", "train", tmp_path / "tfds")
 
 
 def test_colour_images_become_luminance_of_48_by_48_with_their_own_classes(tmp_path):
@@ -95,7 +99,7 @@ def test_colour_images_become_luminance_of_48_by_48_with_their_own_classes(tmp_p
     ]
     features = {"picture": tfds.features.Image(), "mood": tfds.features.ClassLabel(names=list(CLASSES))}
     prepare(tmp_path, "moods", features, {"train": examples})
-    loaded = tfds_source.load("moods", "train", tmp_path)
+    loaded = load("moods", "train", tmp_path)
     assert loaded.class_names == CLASSES
     assert loaded.labels.tolist() == [0, 1, 2]
     # ITU-R 601: 0.299 R + 0.587 G + 0.114 B.
@@ -108,7 +112,7 @@ def test_resizing_is_antialiased_and_keeps_the_middle(tmp_path):
     stripes[:, 48:144:2] = 255
     features = {"image": tensor(96, 192), "label": tfds.features.ClassLabel(names=list(CLASSES))}
     prepare(tmp_path, "stripes", features, {"train": [{"image": stripes, "label": 1}]})
-    (image,) = tfds_source.load("stripes", "train", tmp_path).images
+    (image,) = load("stripes", "train", tmp_path).images
     # Stripes of one pixel at half the size are gray; the black ends of the longer side are gone.
     assert image[:, 2:-2].min() > 100
     assert image[:, 2:-2].max() < 155
@@ -129,9 +133,9 @@ def test_our_split_names_find_the_data_sets_own(tmp_path):
         ("two", {"train": 1, "valid": 3, "public": 3, "private": 3, "test": 3}),
     ):
         for split, number in expected.items():
-            assert tfds_source.load(name, split, tmp_path).images.flat[0] == number
+            assert load(name, split, tmp_path).images.flat[0] == number
     with pytest.raises(ValueError, match=r"two/1.2.0: expected split 'dev', found train, test; ask for one of these"):
-        tfds_source.load("two", "dev", tmp_path)
+        load("two", "dev", tmp_path)
 
 
 def test_more_examples_than_there_is_room_for_are_refused_before_they_are_read(prepared):
@@ -141,7 +145,7 @@ def test_more_examples_than_there_is_room_for_are_refused_before_they_are_read(p
         split["shardLengths"] = ["14000000000000"]
     about.write_text(json.dumps(found))
     with pytest.raises(ValueError, match="expected at most 250,000 examples, found 14,000,000,000,000; use a smaller"):
-        tfds_source.load("fer2013", "train", prepared)
+        load("fer2013", "train", prepared)
 
 
 def test_supervised_keys_come_before_other_features(tmp_path):
@@ -154,7 +158,7 @@ def test_supervised_keys_come_before_other_features(tmp_path):
     black, white = np.zeros((48, 48, 1), np.uint8), np.full((48, 48, 1), 255, np.uint8)
     examples = [{"a_picture": black, "a_label": 0, "face": white, "mood": 2}]
     prepare(tmp_path, "both", features, {"train": examples}, supervised_keys=("face", "mood"))
-    loaded = tfds_source.load("both", "train", tmp_path)
+    loaded = load("both", "train", tmp_path)
     assert (loaded.images.min(), loaded.labels.tolist(), loaded.class_names) == (255, [2], CLASSES)
 
 
@@ -164,14 +168,14 @@ def test_config_and_version_are_found_by_name(tmp_path):
         examples = [{"image": np.full((48, 48, 1), number, np.uint8), "label": 0}]
         prepare(tmp_path, "sized", features, {"train": examples}, config=config)
     for name, number in (("sized/large", 0), ("sized/small", 1), ("sized/small:1.2.0", 1)):
-        assert tfds_source.load(name, "train", tmp_path).images.max() == number
+        assert load(name, "train", tmp_path).images.max() == number
     with pytest.raises(ValueError, match="expected one config, found large, small; name one: sized/large"):
-        tfds_source.load("sized", "train", tmp_path)
+        load("sized", "train", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"expected TFDS data set 'sized/small:2.0.0', found none"):
-        tfds_source.load("sized/small:2.0.0", "train", tmp_path)
+        load("sized/small:2.0.0", "train", tmp_path)
     for name in ("../sized", "sized/../../x", "", "a b"):
         with pytest.raises(ValueError, match="expected a TFDS name such as"):
-            tfds_source.load(name, "train", tmp_path)
+            load(name, "train", tmp_path)
 
 
 def test_other_file_format_and_missing_features_are_refused(tmp_path):
@@ -182,20 +186,20 @@ def test_other_file_format_and_missing_features_are_refused(tmp_path):
     with pytest.raises(
         ValueError, match=r"expected a feature that is an image, found label \(ClassLabel\), text \(Text\)"
     ):
-        tfds_source.load("text", "train", folder)
+        load("text", "train", folder)
     folder = prepare(
         tmp_path, "plain", {"image": tensor(48, 48, 1)}, {"train": [{"image": np.zeros((48, 48, 1), np.uint8)}]}
     )
     with pytest.raises(ValueError, match=r"expected a feature that is a ClassLabel, found image \(Tensor\)"):
-        tfds_source.load("plain", "train", folder)
+        load("plain", "train", folder)
     # Metadata is all that it takes to tell the format.
     file = folder / "plain" / "1.2.0" / "dataset_info.json"
     file.write_text(file.read_text().replace("array_record", "tfrecord"))
     with pytest.raises(ValueError, match="expected file format array_record, found tfrecord; prepare it with"):
-        tfds_source.load("plain", "train", folder)
+        load("plain", "train", folder)
     file.write_text("{")
     with pytest.raises(ValueError, match="expected a data set that TFDS can read, found"):
-        tfds_source.load("plain", "train", folder)
+        load("plain", "train", folder)
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:99] + b"?" + b[100:]])
@@ -203,7 +207,7 @@ def test_damaged_record_file_is_refused(prepared, damage):
     (file,) = prepared.rglob("*train.array_record*")
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(ValueError, match=r"1.0.0 split 'train': expected whole array_record files, found: .+; prepare"):
-        tfds_source.load("fer2013", "train", prepared)
+        load("fer2013", "train", prepared)
 
 
 def test_examples_without_label_are_refused(tmp_path):
@@ -211,10 +215,10 @@ def test_examples_without_label_are_refused(tmp_path):
     examples = [{"image": np.zeros((48, 48, 1), np.uint8), "label": label} for label in (1, -1)]
     prepare(tmp_path, "open", features, {"test": examples})
     with pytest.raises(ValueError, match=r"split 'test' example 1: expected a label in 0..2, found -1; use a split"):
-        tfds_source.load("open", "test", tmp_path)
+        load("open", "test", tmp_path)
 
 
 def test_progress_rises_to_the_whole(prepared):
     calls = []
-    tfds_source.load("fer2013", "train", prepared, progress=lambda *call: calls.append(call))
+    load("fer2013", "train", prepared, progress=lambda *call: calls.append(call))
     assert calls == [(14, 14)]

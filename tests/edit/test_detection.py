@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 import skimage
 
+from emogan.data import dataset
 from emogan.edit import detection as faces
 
 # Eileen Collins, in the public domain, ships with scikit-image; her face as found by eye: eyes, mouth.
@@ -118,13 +119,13 @@ def test_a_face_found_twice_is_one():
 
 def test_cutting_is_exact_where_the_square_fits_the_pixels():
     pixels = np.random.default_rng(0).integers(0, 256, (80, 90), dtype=np.uint8)
-    np.testing.assert_array_equal(faces.cut(pixels, faces.Square(20, 10, 48)), pixels[10:58, 20:68])
+    np.testing.assert_array_equal(faces.cut(pixels, faces.Square(20, 10, 48), dataset.FER2013), pixels[10:58, 20:68])
 
 
 def test_cutting_shrinks_by_averages_at_any_place():
     pixels = np.add.outer(np.arange(200), np.arange(250)).astype(np.uint8)
     pixels = np.minimum(pixels, 200)
-    face = faces.cut(pixels, faces.Square(3.5, 2.25, 96)).astype(float)
+    face = faces.cut(pixels, faces.Square(3.5, 2.25, 96), dataset.FER2013).astype(float)
     centres = (np.arange(48) + 0.5) * 2
     expected = np.minimum(np.add.outer(centres + 2.25 - 0.5, centres + 3.5 - 0.5), 200)
     assert np.abs(face - expected)[2:-2, 2:-2].max() <= 1.5
@@ -132,14 +133,14 @@ def test_cutting_shrinks_by_averages_at_any_place():
 
 def test_beyond_the_photograph_its_border_goes_on():
     pixels = np.full((60, 60), 200, np.uint8)
-    assert (faces.cut(pixels, faces.Square(-30.5, 40.2, 48.7)) == 200).all()
-    assert (faces.cut(pixels, faces.Square(500, 500, 10)) == 200).all()
+    assert (faces.cut(pixels, faces.Square(-30.5, 40.2, 48.7), dataset.FER2013) == 200).all()
+    assert (faces.cut(pixels, faces.Square(500, 500, 10), dataset.FER2013) == 200).all()
 
 
 @pytest.mark.parametrize(("colour", "luma"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29)])
 def test_colours_are_cut_as_the_luma_of_itu_r_601(colour, luma):
     pixels = np.broadcast_to(np.array(colour, np.uint8), (60, 60, 3))
-    assert (faces.cut(pixels, faces.Square(0, 0, 60)) == luma).all()
+    assert (faces.cut(pixels, faces.Square(0, 0, 60), dataset.FER2013) == luma).all()
 
 
 def test_without_the_extra_a_line_says_what_to_install():

@@ -15,7 +15,7 @@ from support import tiny_models
 
 import emogan
 from emogan import config as config_lib
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 from emogan.edit import compiled, previews
 from emogan.models import dcgan
 from emogan.util import grids, images
@@ -33,9 +33,9 @@ def make_model(class_names=emogan.EMOTIONS, **model) -> emogan.Editor:
             return np.full(leaf.shape, 0.0 if name == "mean" else 1.0, np.float32)
         return generator.normal(0.0, 0.2, leaf.shape).astype(np.float32)
 
-    variables = []
-    for make, x in ((dcgan.make_encoder, jnp.zeros((1, 48, 48, 1))), (dcgan.make_generator, jnp.zeros((1, 8)))):
-        module = make(config.model, len(class_names))
+    variables, classes = [], len(class_names)
+    E, G = dcgan.make_encoder(config.model, classes), dcgan.make_generator(config.model, classes, dataset.FER2013)
+    for module, x in ((E, jnp.zeros((1, 48, 48, 1))), (G, jnp.zeros((1, 8)))):
         shapes = jax.eval_shape(functools.partial(module.init, train=False), jax.random.key(0), x, labels)
         variables.append(jax.tree_util.tree_map_with_path(draw, shapes))
     return tiny_models.make(config, class_names, *variables)
@@ -108,7 +108,7 @@ def test_edit_is_a_pure_function_of_variables_faces_and_labels(model, faces):
 
 def test_networks_get_the_faces_latents_and_labels(model, floats):
     labels = jnp.array([6, 0, 2])
-    E, G = dcgan.make_encoder(model.networks.model, 7), dcgan.make_generator(model.networks.model, 7)
+    E, G = dcgan.make_encoder(model.networks.model, 7), dcgan.make_generator(model.networks.model, 7, dataset.FER2013)
     latents = jax.jit(functools.partial(E.apply, train=False))(*variables_of(model._encode), floats, labels)
     expected = jax.jit(functools.partial(G.apply, train=False))(*variables_of(model._decode), latents, labels)
     np.testing.assert_allclose(model.faces(floats, labels), expected, atol=1e-5)

@@ -17,7 +17,7 @@ def face():
 
 def read(image, path, **options):
     image.save(path, **options)
-    (face,) = face_files.read(path).images
+    (face,) = face_files.read(path, dataset.FER2013).images
     return face.astype(int)
 
 
@@ -42,7 +42,7 @@ def test_floats_up_to_1_or_255_are_gray(face, tmp_path, scale):
 def test_floats_beyond_bytes_are_refused(face, tmp_path):
     PIL.Image.fromarray(face.astype(np.float32) * 2).save(tmp_path / "face.tif")
     with pytest.raises(ValueError, match=r"face.tif: expected an image, found gray values of 0\.\.470"):
-        face_files.read(tmp_path / "face.tif")
+        face_files.read(tmp_path / "face.tif", dataset.FER2013)
 
 
 @pytest.mark.parametrize(("colour", "luma"), [("red", 76), ("lime", 150), ("blue", 29)])
@@ -64,7 +64,7 @@ def test_orientation_is_that_of_the_metadata(face, tmp_path):
 def test_the_middle_square_is_kept_and_told(face, tmp_path):
     wide = np.pad(face, ((0, 0), (30, 10)))
     PIL.Image.fromarray(wide).save(tmp_path / "face.png")
-    faces = face_files.read(tmp_path / "face.png")
+    faces = face_files.read(tmp_path / "face.png", dataset.FER2013)
     assert np.array_equal(faces.images[0], wide[:, 20:68])
     assert faces.remarks == ("cropped 1 of 1 images to the square in their middle",)
 
@@ -85,7 +85,7 @@ def test_a_folder_is_read_by_name_without_what_is_no_image(face, tmp_path):
         (tmp_path / name).write_text("litter")
     (tmp_path / "folder.png").mkdir()
     seen = []
-    faces = face_files.read(tmp_path, lambda *count: seen.append(count))
+    faces = face_files.read(tmp_path, dataset.FER2013, lambda *count: seen.append(count))
     assert faces.names == ("a.JPG", "b.png", "c.bmp")
     assert faces.images[:, 0, 0].tolist() == [1, 2, 3]
     assert faces.remarks == (f"{tmp_path}: skipped 4 of 7 entries: no images",)
@@ -94,7 +94,7 @@ def test_a_folder_is_read_by_name_without_what_is_no_image(face, tmp_path):
 
 def test_arrays_of_faces_are_kept_as_they_are(face, tmp_path):
     np.save(tmp_path / "faces.npy", np.stack([face, 255 - face]))
-    faces = face_files.read(tmp_path / "faces.npy")
+    faces = face_files.read(tmp_path / "faces.npy", dataset.FER2013)
     assert np.array_equal(faces.images, [face, 255 - face])
     assert faces.names == ("00000", "00001")
     assert faces.remarks == ()
@@ -102,7 +102,7 @@ def test_arrays_of_faces_are_kept_as_they_are(face, tmp_path):
 
 def test_arrays_of_another_size_are_resized_and_told(face, tmp_path):
     np.save(tmp_path / "faces.npy", face.repeat(2, 0).repeat(2, 1)[None])
-    faces = face_files.read(tmp_path / "faces.npy")
+    faces = face_files.read(tmp_path / "faces.npy", dataset.FER2013)
     assert faces.images.shape == (1, 48, 48)
     assert np.abs(faces.images[0, 2:-2, 2:-2].astype(int) - face[2:-2, 2:-2]).max() <= 2
     assert faces.remarks == (f"{tmp_path / 'faces.npy'}: resized 96x96 to 48x48",)
@@ -113,26 +113,26 @@ def test_files_of_a_folder_that_cannot_be_read_are_named_and_the_others_read(tmp
         PIL.Image.new("L", (48, 48), 100 + i).save(tmp_path / name)
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:50])
     (tmp_path / "d.png").write_bytes(b"")
-    faces = face_files.read(tmp_path)
+    faces = face_files.read(tmp_path, dataset.FER2013)
     assert faces.names == ("a.png", "c.png")
     assert faces.images[:, 0, 0].tolist() == [100, 101]
     assert [line.partition(": ")[0] for line in faces.failed] == [str(tmp_path / name) for name in ("b.png", "d.png")]
     for name in ("a.png", "c.png"):
         (tmp_path / name).unlink()
     with pytest.raises(ValueError, match=r"b.png: expected an image, found .* \(and 1 more files are no better\)$"):
-        face_files.read(tmp_path)
+        face_files.read(tmp_path, dataset.FER2013)
 
 
 def test_faces_are_read_in_colour_and_in_the_size_that_a_model_has(tmp_path):
     spec = dataset.ImageSpec(64, 3)
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     PIL.Image.fromarray(pixels).save(tmp_path / "face.png")
-    np.testing.assert_array_equal(face_files.read(tmp_path / "face.png", spec=spec).images[0], pixels)
+    np.testing.assert_array_equal(face_files.read(tmp_path / "face.png", spec).images[0], pixels)
     clear = PIL.Image.fromarray(np.zeros((70, 80, 4), np.uint8))
     clear.save(tmp_path / "clear.png")
-    assert (face_files.read(tmp_path / "clear.png", spec=spec).images == 255).all()
+    assert (face_files.read(tmp_path / "clear.png", spec).images == 255).all()
     np.save(tmp_path / "faces.npy", np.stack([pixels.repeat(2, 0).repeat(2, 1)] * 2))
-    assert face_files.read(tmp_path / "faces.npy", spec=spec).images.shape == (2, 64, 64, 3)
+    assert face_files.read(tmp_path / "faces.npy", spec).images.shape == (2, 64, 64, 3)
     np.save(tmp_path / "gray.npy", pixels[None, ..., 0])
     with pytest.raises(ValueError, match=r"expected faces uint8 \[N, 64, 64, 3\] \(or \[N, H, W, 3\]\), found uint8"):
-        face_files.read(tmp_path / "gray.npy", spec=spec)
+        face_files.read(tmp_path / "gray.npy", spec)

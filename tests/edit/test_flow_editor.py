@@ -11,7 +11,7 @@ from support import tiny_models
 import emogan
 from emogan import config as config_lib
 from emogan import presets
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 from emogan.edit import flow_editor, loading, model_file
 from emogan.figures import run_figures
 from emogan.models import unet
@@ -33,7 +33,7 @@ def tiny_config(**edits):
 def params(quick_compilation):
     """Of an untrained network in which everything has an effect."""
     random = np.random.default_rng(1)
-    first = unet.initialise(unet.make(tiny_config().unet, 7, "float32"), jax.random.key(0))
+    first = unet.initialise(unet.make(tiny_config().unet, 7, "float32"), jax.random.key(0), dataset.FER2013)
     return jax.tree.map(lambda leaf: leaf + random.normal(0, 0.1, leaf.shape).astype(np.float32), first)
 
 

@@ -16,7 +16,7 @@ from support import tiny_models
 import emogan
 from emogan import config as config_lib
 from emogan import presets
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 from emogan.edit import loading, model_file
 from emogan.export import card
 from emogan.recipes import joint
@@ -33,7 +33,7 @@ def model():
         translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2),
         joint=config_lib.JointConfig(guidance=0.0),
     )
-    state = joint.make(config, 7, 1, np.ones(7), {}).init(jax.random.key(0))
+    state = joint.make(config, 7, 1, np.ones(7), {}, dataset.FER2013).init(jax.random.key(0))
     return tiny_models.make(config, emogan.EMOTIONS, state.best_encoder, state.generator)
 
 

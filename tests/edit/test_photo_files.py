@@ -10,7 +10,7 @@ import pytest
 import skimage
 
 import emogan
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 from emogan.edit import detection, photo_files, photos, transfer_files
 from emogan.util import images
 
@@ -81,9 +81,9 @@ def test_what_a_photograph_hides_is_neither_found_nor_cut(portrait, tmp_path):
     hidden = portrait.copy()
     hidden.putalpha(0)
     hidden.save(tmp_path / "in.png")
-    assert photo_files.read(tmp_path / "in.png", "detect").squares == ()
+    assert photo_files.read(tmp_path / "in.png", "detect", dataset.FER2013).squares == ()
     hidden.resize((48, 48)).save(tmp_path / "small.png")
-    assert (photo_files.read(tmp_path / "small.png", "auto").cut() == 255).all()
+    assert (photo_files.read(tmp_path / "small.png", "auto", dataset.FER2013).cut() == 255).all()
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def half_hidden(tmp_path):
 
 
 def test_an_edit_bends_nothing_into_sight_that_was_hidden(half_hidden):
-    photo = photo_files.read(half_hidden, "auto")
+    photo = photo_files.read(half_hidden, "auto", dataset.FER2013)
     before, flows = photo.cut(), np.full((1, 1, 48, 48, 2), (-4, 0), np.float32)
     edited = photo_files._edited(photo, photo_files._Edits(before, before[None], flows), 0)
     np.testing.assert_array_equal(edited[:48], photo.pixels[:48])
@@ -206,7 +206,7 @@ def test_an_array_gets_what_the_networks_say_of_the_cut_faces(model, folder, tmp
     every, happy = (np.load(tmp_path / name, allow_pickle=False) for name in ("all.npy", "happy.npy"))
     assert every.shape == (7, 3, 48, 48)
     np.testing.assert_array_equal(every[3], happy)
-    seen = [photo_files.read(folder / name, "auto").seen() for name in ("a.jpg", "b.png", "c.png")]
+    seen = [photo_files.read(folder / name, "auto", dataset.FER2013).seen() for name in ("a.jpg", "b.png", "c.png")]
     expected = np.concatenate([one.back(model.faces(one.faces, "happy")) for one in seen])
     np.testing.assert_array_equal(happy, expected)
 
@@ -214,7 +214,7 @@ def test_an_array_gets_what_the_networks_say_of_the_cut_faces(model, folder, tmp
 def test_an_image_that_is_a_face_gets_no_other_contrast(tmp_path):
     dark = toyfaces.load("valid", 0, 1).images[0] // 4
     images.save_png(tmp_path / "face.png", dark)
-    seen = photo_files.read(tmp_path / "face.png", "auto").seen()
+    seen = photo_files.read(tmp_path / "face.png", "auto", dataset.FER2013).seen()
     np.testing.assert_array_equal(seen.faces[0], dark)
 
 
@@ -242,17 +242,14 @@ def test_a_folder_cannot_be_one_animation(model, folder, tmp_path):
 
 def test_crop_says_whether_faces_are_looked_for(folder, tmp_path):
     np.save(tmp_path / "faces.npy", np.zeros((1, 48, 48), np.uint8))
-    assert [photo_files.holds_photos(folder / name, "auto") for name in ("a.jpg", "c.png", "e.png")] == [
-        True,
-        False,
-        True,
-    ]
-    assert photo_files.holds_photos(folder, "auto")
-    assert photo_files.holds_photos(folder / "c.png", "detect")
-    assert not photo_files.holds_photos(folder, "none")
-    assert not photo_files.holds_photos(tmp_path / "faces.npy", "auto")
+    for name, answer in (("a.jpg", True), ("c.png", False), ("e.png", True)):
+        assert photo_files.holds_photos(folder / name, "auto", dataset.FER2013) == answer
+    assert photo_files.holds_photos(folder, "auto", dataset.FER2013)
+    assert photo_files.holds_photos(folder / "c.png", "detect", dataset.FER2013)
+    assert not photo_files.holds_photos(folder, "none", dataset.FER2013)
+    assert not photo_files.holds_photos(tmp_path / "faces.npy", "auto", dataset.FER2013)
     with pytest.raises(ValueError, match="--crop: expected images for detect, found"):
-        photo_files.holds_photos(tmp_path / "faces.npy", "detect")
+        photo_files.holds_photos(tmp_path / "faces.npy", "detect", dataset.FER2013)
 
 
 @pytest.fixture
@@ -296,7 +293,7 @@ def test_a_folder_of_nothing_but_files_that_cannot_be_read_ends_in_a_line(model,
 def large(portrait, tmp_path):
     """The portrait at 1,500 pixels a side: its face has some 570."""
     portrait.resize((1500, 1500)).save(tmp_path / "large.png")
-    return photo_files.read(tmp_path / "large.png", "detect")
+    return photo_files.read(tmp_path / "large.png", "detect", dataset.FER2013)
 
 
 def edits_of(photo, bend=0.0):
@@ -331,7 +328,7 @@ def test_animations_are_edited_at_their_own_size(model, large, tmp_path, monkeyp
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_beyond_the_photograph_close_ups_are_gray(mode):
     pixels = np.full((100, 100), 200, np.uint8) if mode == "L" else np.full((100, 100, 3), (200, 150, 100), np.uint8)
-    photo = photo_files.Photo(pathlib.Path("a"), pixels, None, None, (detection.Square(-20, 30, 100),))
+    photo = photo_files.Photo(pathlib.Path("a"), pixels, None, None, (detection.Square(-20, 30, 100),), dataset.FER2013)
     shown = photo_files._close_ups(photo, edits_of(photo))[:, 0]
     # The close-up of 192 pixels shows -50..110 to the right and 0..160 down.
     for picture in shown:
@@ -364,8 +361,8 @@ def three(portrait, tmp_path):
     ("text", "places"), [("all", [0, 1, 2]), ("largest", [1]), ("Largest ", [1]), ("1,3", [0, 2]), ("2", [1])]
 )
 def test_chosen_faces_alone_are_edited(three, text, places):
-    every = photo_files.read(three, "detect").squares
-    chosen = photo_files.read(three, "detect", chosen=photo_files.selection(text))
+    every = photo_files.read(three, "detect", dataset.FER2013).squares
+    chosen = photo_files.read(three, "detect", dataset.FER2013, chosen=photo_files.selection(text))
     assert chosen.squares == tuple(every[i] for i in places)
     assert (len(every), chosen.left_out) == (3, ())
 
@@ -408,10 +405,12 @@ def test_faces_turned_away_are_named_and_edited_when_asked(portrait, tmp_path, m
     )
     monkeypatch.setattr(detection, "find", found(front, away))
     portrait.save(tmp_path / "in.png")
-    photo = photo_files.read(tmp_path / "in.png", "detect")
+    photo = photo_files.read(tmp_path / "in.png", "detect", dataset.FER2013)
     assert photo.squares == (front.square,)
     assert photo.left_out == ("face 2 is turned away, and left out; --any_pose edits such faces",)
-    asked = photo_files.read(tmp_path / "in.png", "detect", chosen=photo_files.selection("all", any_pose=True))
+    asked = photo_files.read(
+        tmp_path / "in.png", "detect", dataset.FER2013, chosen=photo_files.selection("all", any_pose=True)
+    )
     assert (asked.squares, asked.left_out) == ((front.square, away.square), ())
 
 

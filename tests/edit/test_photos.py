@@ -101,10 +101,10 @@ def test_cutting_an_edited_photograph_gives_the_edit():
     rng = np.random.default_rng(1)
     coarse = rng.integers(60, 180, (20, 20), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
     square = detection.Square(0, 0, 240)
-    before = detection.cut(coarse, square)
+    before = detection.cut(coarse, square, dataset.FER2013)
     rows, columns = np.mgrid[:48, :48]
     after = (before + 40 * np.exp(-((rows - 30) ** 2 + (columns - 24) ** 2) / 40)).astype(np.uint8)
-    found = detection.cut(photos.put_back(coarse, square, before, after), square)
+    found = detection.cut(photos.put_back(coarse, square, before, after), square, dataset.FER2013)
     assert np.abs(found.astype(int) - after)[12:36, 12:36].max() <= 3
 
 
@@ -127,7 +127,7 @@ def test_detail_fades_with_the_edge_that_the_edit_takes_away(channels):
 
 def test_detail_stays_where_an_edit_only_shades_or_sharpens(photograph):
     square = detection.Square(0, 0, 240)
-    before = detection.cut(photograph, square)
+    before = detection.cut(photograph, square, dataset.FER2013)
     for after in (before + 30, np.clip(1.5 * before.astype(float) - 60, 0, 255).astype(np.uint8)):
         kept = photos._detail_kept(before.astype(np.float32), after.astype(np.float32))
         assert kept.min() > 0.97
@@ -136,7 +136,7 @@ def test_detail_stays_where_an_edit_only_shades_or_sharpens(photograph):
 
 def test_a_photograph_is_bent_where_the_edit_bent_the_face(photograph):
     square = detection.Square(40, 60, 144)  # three pixels of the photograph for each of the face
-    before = detection.cut(photograph, square)
+    before = detection.cut(photograph, square, dataset.FER2013)
     flow = np.full((48, 48, 2), (2, -1), np.float32)
     places = np.indices((48, 48)) + np.moveaxis(flow, -1, 0)
     after = ndimage.map_coordinates(before.astype(np.float32), places, order=1, mode="nearest")

@@ -13,7 +13,7 @@ import pytest
 import skimage
 
 import emogan
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 from emogan.edit import face_files
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "experiments" / "transfer.py"
@@ -182,7 +182,7 @@ def test_arrays_are_the_networks_answers_in_class_order(good, outputs, faces, tr
 
 def test_pictures_hold_the_originals_and_the_edits(good, inputs, outputs, faces):
     every = np.load(outputs / "all.npy")
-    original = face_files.read(inputs / "one.jpg").images[0]
+    original = face_files.read(inputs / "one.jpg", dataset.FER2013).images[0]
     for name, width in (("one", 2), ("strip", 8)):
         picture = opened(outputs / f"{name}.png")
         assert holds(picture, original)

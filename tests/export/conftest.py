@@ -54,7 +54,7 @@ def make_model(config: config_lib.Config) -> emogan.Editor:
         return random.normal(0.0, spread, leaf.shape).astype(np.float32)
 
     variables = []
-    modules = makers[0](sizes, 7), makers[1](sizes, 7, spec=spec)
+    modules = makers[0](sizes, 7), makers[1](sizes, 7, spec)
     for module, shape in zip(modules, (spec.shape, code), strict=True):
         init = functools.partial(module.init, train=False)
         shapes = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, *shape)), jnp.zeros((1,), jnp.int32))

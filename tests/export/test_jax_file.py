@@ -13,6 +13,7 @@ from support import tiny_models
 
 import emogan
 from emogan import config as config_lib
+from emogan.data import dataset
 from emogan.export import card, jax_file, onnx_file
 from emogan.models import translator
 
@@ -181,7 +182,7 @@ def test_edits_stay_in_their_range_where_cubic_convolution_does_not(joint_model,
     model, (_, labels) = joint_model, asked
     stripes = np.zeros((100, 48, 48), np.uint8)
     stripes[:, :, ::3] = 255
-    G, codes = translator.make_generator(model.networks.translator, 7), model.encode(stripes)
+    G, codes = translator.make_generator(model.networks.translator, 7, dataset.FER2013), model.encode(stripes)
     assert np.abs(G.apply(model.variables[1], codes, labels)).max() > 1.01
     live = model.decode(codes, labels)
     assert np.abs(live).max() == 1

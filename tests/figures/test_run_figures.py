@@ -6,6 +6,7 @@ import pytest
 
 from emogan import config as config_lib
 from emogan import data
+from emogan.data import dataset
 from emogan.figures import curves, graphs, run_figures
 from emogan.train import plans, writers
 from emogan.util import images
@@ -135,7 +136,7 @@ def test_smoothing_is_the_mean_of_the_neighbours():
 
 
 def test_layer_tables_add_up_to_the_papers_parameter_counts():
-    networks = graphs.networks(config_lib.ModelConfig(), 7)
+    networks = graphs.networks(config_lib.ModelConfig(), 7, dataset.FER2013)
     assert {name: graph.parameters for name, graph in networks.items()} == {
         "generator": 4_889_200,
         "discriminator": 4_477_768,
@@ -155,5 +156,5 @@ def test_layer_tables_add_up_for_every_kind_of_network(changed):
     config = config_lib.Config(data=config_lib.DataConfig(count=128))
     config.model = config_lib.ModelConfig(width=4, **changed)
     counts = plans.make(config, data.load(config.data, "train", 0)).parameters
-    networks = graphs.networks(config.model, 7)
+    networks = graphs.networks(config.model, 7, dataset.FER2013)
     assert {name: graph.parameters for name, graph in networks.items()} == counts

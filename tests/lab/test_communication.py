@@ -6,6 +6,7 @@ import pytest
 from benchmarking import communication, scaling_model, scaling_steps
 from benchmarking import settings as settings_lib
 
+from emogan.data import dataset
 from emogan.recipes import gan
 from emogan.recipes import state as state_lib
 
@@ -47,6 +48,6 @@ def test_batch_norm_of_each_device_waits_for_gradients_only():
 
 
 def test_without_averages_nothing_is_summed():
-    phase = gan.make(settings_lib.Settings(width=2).config(), 7)
+    phase = gan.make(settings_lib.Settings(width=2).config(), 7, dataset.FER2013)
     assert communication.all_reduces(phase, 4, 2)
     assert not communication.all_reduces(scaling_steps.without_averages(phase), 4, 2)

@@ -26,7 +26,7 @@ def in_a_hurry(quick_compilation):
 
 @pytest.fixture(scope="module")
 def params():
-    first = unet.initialise(unet.make(SETTINGS, 7, "float32"), KEY)
+    first = unet.initialise(unet.make(SETTINGS, 7, "float32"), KEY, dataset.FER2013)
     random = np.random.default_rng(1)
     return jax.tree.map(lambda leaf: leaf + random.normal(0, 0.1, leaf.shape).astype(np.float32), first)
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from emogan.data import dataset
 from emogan.models import flow_edit, ode
 from emogan.util import images
 
@@ -78,10 +79,11 @@ def test_noise_is_of_the_face_the_seed_and_the_step_alone():
     again = edit(wild, condition(1, 1, 1), condition(0, 0, 0))
     np.testing.assert_array_equal(again, among)
     assert np.abs(edit(wild, condition(1, 1, 1), condition(0, 0, 0), seed=1) - among).mean() > 0.01
-    noises = flow_edit.noise(0, NUMBERS, 0, 2)
+    noises = flow_edit.noise(0, NUMBERS, 0, 2, dataset.FER2013.shape)
     assert noises.shape == (2, 3, 48, 48, 1)
     assert abs(float(noises.std()) - 1) < 0.02
-    correlated = np.corrcoef([*noises.reshape(6, -1), *flow_edit.noise(0, NUMBERS, 1, 2).reshape(6, -1)])
+    others = flow_edit.noise(0, NUMBERS, 1, 2, dataset.FER2013.shape)
+    correlated = np.corrcoef([*noises.reshape(6, -1), *others.reshape(6, -1)])
     assert np.abs(correlated - np.eye(12)).max() < 0.1
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from emogan import config as config_lib
 from emogan import presets
+from emogan.data import dataset
 from emogan.models import dcgan, labeled_conv
 from emogan.recipes import state
 
@@ -27,8 +28,9 @@ def inputs(count=4):
 def network(name, width=2, classes=7, **options):
     if name == "encoder":
         return dcgan.Encoder(width=width, latent_size=LATENT, num_classes=classes, **options)
-    kind = {"generator": dcgan.Generator, "discriminator": dcgan.Discriminator}[name]
-    return kind(width=width, num_classes=classes, **options)
+    if name == "generator":
+        return dcgan.Generator(dataset.FER2013, width=width, num_classes=classes, **options)
+    return dcgan.Discriminator(width=width, num_classes=classes, **options)
 
 
 @functools.cache
@@ -59,7 +61,7 @@ def scaled(variables, factor=20.0):
 def test_parameter_counts_are_the_papers():
     model = presets.paper().model
     with_labels = config_lib.ModelConfig(encoder_labels=True)
-    assert count(dcgan.make_generator(model, 7), "generator", 100) == 4_889_200
+    assert count(dcgan.make_generator(model, 7, dataset.FER2013), "generator", 100) == 4_889_200
     assert count(dcgan.make_discriminator(model, 7), "discriminator") == 4_477_768
     assert count(dcgan.make_encoder(model, 7), "encoder") == 4_766_052
     assert count(dcgan.make_encoder(with_labels, 7), "encoder") == 4_934_752

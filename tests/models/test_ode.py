@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from emogan.data import dataset
 from emogan.models import ode, unet
 from emogan.util import images
 
@@ -69,7 +70,7 @@ def test_inverse_of_a_small_network_holds_to_40_dB(quick_compilation):
     random = np.random.default_rng(1)
     params = jax.tree.map(
         lambda leaf: leaf + random.normal(0, 0.1, leaf.shape).astype(np.float32),
-        unet.initialise(module, jax.random.key(0)),
+        unet.initialise(module, jax.random.key(0), dataset.FER2013),
     )
     velocity = lambda x, t, y: module.apply({"params": params}, x, t, y)  # noqa: E731
     solve = jax.jit(lambda x, path: ode.solve(velocity, x, path, ode.null(2, 7), "heun"))

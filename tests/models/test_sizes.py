@@ -59,7 +59,7 @@ def test_the_papers_networks_have_the_kernels_of_their_size(spec):
     model = dcgan.ModelConfig(width=8, latent_size=6)
     D = shapes_of(dcgan.make_discriminator(model, 7), faces_of(spec), LABELS, train=False)
     E = shapes_of(dcgan.make_encoder(model, 7), faces_of(spec), LABELS, train=False)
-    G = shapes_of(dcgan.make_generator(model, 7, spec=spec), jnp.zeros((2, 6)), LABELS, train=False)
+    G = shapes_of(dcgan.make_generator(model, 7, spec), jnp.zeros((2, 6)), LABELS, train=False)
     features = smallest**2 * 64
     assert D["logit/kernel"] == (features + 7, 1)
     assert E["latent/kernel"] == (features, 6)
@@ -78,7 +78,7 @@ def test_the_papers_networks_have_the_kernels_of_their_size(spec):
 def test_the_papers_networks_draw_and_see_faces_of_every_kind(spec):
     # One is computed; to compile all takes minutes.
     ask = answer if spec == dataset.ImageSpec(96, 3) else shape_of_answer
-    assert ask(dcgan.make_generator(MODEL, 7, spec=spec), jnp.zeros((2, 6)), LABELS, train=False) == (2, *spec.shape)
+    assert ask(dcgan.make_generator(MODEL, 7, spec), jnp.zeros((2, 6)), LABELS, train=False) == (2, *spec.shape)
     assert ask(dcgan.make_encoder(MODEL, 7), faces_of(spec), LABELS, train=False) == (2, 6)
     assert ask(dcgan.make_discriminator(MODEL, 7), faces_of(spec), LABELS, train=False) == (2,)
 

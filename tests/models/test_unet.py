@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from emogan.data import dataset
 from emogan.models import unet
 
 SMALL = unet.UNet((8, 16), 1)
@@ -21,7 +22,7 @@ def spread(params, size=0.2):
 
 @pytest.fixture(scope="module")
 def params(quick_compilation):
-    return spread(unet.initialise(SMALL, jax.random.key(0)))
+    return spread(unet.initialise(SMALL, jax.random.key(0), dataset.FER2013))
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +60,16 @@ def expected_count(widths, blocks, classes=7):
 
 @pytest.mark.parametrize(("widths", "blocks"), [((8, 16), 1), ((64, 128, 224), 2), ((8, 8, 16, 16), 3)], ids=str)
 def test_parameters_are_as_many_as_counted_by_hand(widths, blocks):
-    shapes = jax.eval_shape(lambda key: unet.initialise(unet.UNet(widths, blocks), key), jax.random.key(0))
+    shapes = jax.eval_shape(
+        lambda key: unet.initialise(unet.UNet(widths, blocks), key, dataset.FER2013), jax.random.key(0)
+    )
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == expected_count(widths, blocks)
     assert expected_count((64, 128, 224), 2) == 11_743_172
 
 
 def test_first_velocity_is_0_and_kernels_have_variance_1_over_their_inputs():
     module = unet.UNet((32, 64), 1)
-    params = jax.jit(lambda key: unet.initialise(module, key))(jax.random.key(0))
+    params = jax.jit(lambda key: unet.initialise(module, key, dataset.FER2013))(jax.random.key(0))
     np.testing.assert_array_equal(module.apply({"params": params}, FACES, TIMES, LABELS), 0.0)
     kernel = np.asarray(params["down1_0"]["conv0"]["kernel"])
     assert kernel.std() == pytest.approx((9 * 32) ** -0.5, rel=0.03)
@@ -136,7 +139,7 @@ def test_shrink_takes_means_and_grow_repeats():
 
 
 def test_the_first_velocity_is_the_best_linear_estimate_from_the_mixture(quick_compilation):
-    params = unet.initialise(SMALL, jax.random.key(0))
+    params = unet.initialise(SMALL, jax.random.key(0), dataset.FER2013)
     velocity = jax.jit(unet.velocity_of(SMALL, params))
     random = np.random.default_rng(0)
     for t in (0.0, 0.3, 0.8, 1.0):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
+from emogan.data import dataset
 from emogan.models import dcgan
 from emogan.recipes import encoder
 from emogan.util import images
@@ -47,7 +48,7 @@ def test_state_copies_the_generator_so_that_it_may_be_donated(encoder_phase, gen
 
 
 def test_loss_and_gradient_are_those_of_equation_14(config, encoder_state, stepped, generator_variables, batch):
-    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7)
+    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7, dataset.FER2013)
     faces = images.to_float(batch["image"])
 
     @jax.jit
@@ -76,9 +77,9 @@ def test_loss_and_gradient_are_those_of_equation_14(config, encoder_state, stepp
 
 def test_latent_loss_is_that_of_equation_13_and_weighted(config, encoder_state, generator_variables, batch):
     settings = variant(config, image_loss=0.5, latent_loss=3.0)
-    step = jax.jit(encoder.make(settings, 7, generator_variables).step)
+    step = jax.jit(encoder.make(settings, 7, generator_variables, dataset.FER2013).step)
     _, metrics = step(encoder_state, batch, KEY)
-    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7)
+    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7, dataset.FER2013)
     drawn = dcgan.sample_latents(KEY, 8, config.model.latent_size, "uniform")
     generated = G.apply(generator_variables, drawn, batch["label"], train=False)
     estimates, _ = E.apply(
@@ -93,7 +94,8 @@ def test_latent_loss_is_that_of_equation_13_and_weighted(config, encoder_state, 
 def test_running_statistics_are_those_of_real_faces_with_either_loss(
     config, encoder_state, stepped, generator_variables, batch
 ):
-    step = jax.jit(encoder.make(variant(config, image_loss=0.0, latent_loss=1.0), 7, generator_variables).step)
+    settings = variant(config, image_loss=0.0, latent_loss=1.0)
+    step = jax.jit(encoder.make(settings, 7, generator_variables, dataset.FER2013).step)
     state, metrics = step(encoder_state, batch, KEY)
     assert float(metrics["loss"]) == pytest.approx(float(metrics["latent_loss"]))
     jax.tree.map(
@@ -122,7 +124,8 @@ def test_average_follows_the_encoder_and_is_what_samples_are_made_with(encoder_p
 
 
 def test_without_average_the_encoder_itself_is_the_best(config, generator_variables):
-    state = encoder.make(variant(config, ema_decay=0.0), 7, generator_variables).init(jax.random.key(0))
+    phase = encoder.make(variant(config, ema_decay=0.0), 7, generator_variables, dataset.FER2013)
+    state = phase.init(jax.random.key(0))
     assert state.average == {}
     assert state.best_encoder["params"] is state.encoder.params
 
@@ -145,7 +148,7 @@ def test_sample_shows_faces_their_own_labels_and_all_edits(config, encoder_phase
     labels = np.asarray(batch["label"])
     np.testing.assert_array_equal(picture[:, 0], batch["image"])
     np.testing.assert_array_equal(picture[:, 1], picture[np.arange(8), 2 + labels])
-    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7)
+    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7, dataset.FER2013)
     faces = images.to_float(batch["image"])
     latents = E.apply(encoder_state.best_encoder, faces, batch["label"], train=False)
     edits = np.stack(
@@ -165,7 +168,7 @@ def test_encoder_is_never_told_sick(encoder_phase):
 
 
 def test_other_labels_than_the_seven_emotions_are_numbered(config):
-    G = dcgan.make_generator(config.model, 3)
+    G = dcgan.make_generator(config.model, 3, dataset.FER2013)
     latents, labels = jnp.zeros((1, config.model.latent_size)), jnp.zeros((1,), jnp.int32)
     shapes = jax.eval_shape(lambda: G.init(jax.random.key(0), latents, labels, train=False))
-    assert encoder.make(config, 3, shapes).sample_columns == ("face", "own label", "0", "1", "2")
+    assert encoder.make(config, 3, shapes, dataset.FER2013).sample_columns == ("face", "own label", "0", "1", "2")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
+from emogan.data import dataset
 from emogan.models import dcgan
 from emogan.recipes import gan
 from emogan.recipes import state as state_lib
@@ -33,7 +34,7 @@ def train_mode(module, params, stats, *inputs):
 @pytest.fixture(scope="module")
 def reference(config, batch):
     """Losses of D and of G as functions of their parameters, each with gradients, statistics and logits."""
-    G, D = dcgan.make_generator(config.model, 7), dcgan.make_discriminator(config.model, 7)
+    G, D = dcgan.make_generator(config.model, 7, dataset.FER2013), dcgan.make_discriminator(config.model, 7)
     real, labels = images.to_float(batch["image"]), batch["label"]
     latents = dcgan.sample_latents(KEY, len(labels), config.model.latent_size, "uniform")
 
@@ -95,7 +96,7 @@ def test_discriminator_step_leaves_generator_untouched_which_then_moves_against_
 
 def test_two_generator_steps_are_two_updates_on_the_same_latents(config, reference, gan_state, gan_step, batch):
     settings = config_lib.GanConfig(**{**vars(config.gan), "generator_steps": 2})
-    step = jax.jit(gan.make(config_lib.Config(model=config.model, gan=settings), 7).step)
+    step = jax.jit(gan.make(config_lib.Config(model=config.model, gan=settings), 7, dataset.FER2013).step)
     once, (twice, metrics) = gan_step(gan_state, batch, KEY)[0], step(gan_state, batch, KEY)
     assert_close(first_gradients(twice.discriminator), first_gradients(once.discriminator))
     D, G = once.discriminator, once.generator
@@ -128,7 +129,7 @@ def test_average_ends_at_its_decay():
 
 def test_without_average_the_generator_itself_is_the_best(config):
     settings = config_lib.GanConfig(**{**vars(config.gan), "ema_decay": 0.0})
-    state = gan.make(config_lib.Config(model=config.model, gan=settings), 7).init(jax.random.key(0))
+    state = gan.make(config_lib.Config(model=config.model, gan=settings), 7, dataset.FER2013).init(jax.random.key(0))
     assert state.average == {}
     assert state.best_generator["params"] is state.generator.params
 
@@ -153,7 +154,7 @@ def test_sample_is_64_faces_of_the_average_under_the_first_labels(config, gan_ph
     sample = jax.jit(gan_phase.sample)
     faces, metrics = sample(gan_state, batch, KEY)
     assert (faces.shape, faces.dtype, dict(metrics)) == ((8, 8, 48, 48), jnp.uint8, {})
-    G = dcgan.make_generator(config.model, 7)
+    G = dcgan.make_generator(config.model, 7, dataset.FER2013)
     latents = dcgan.sample_latents(KEY, 64, config.model.latent_size, "uniform")
     expected = G.apply(gan_state.average, latents, jnp.tile(batch["label"], 8), train=False)
     np.testing.assert_allclose(faces.reshape(64, 48, 48).astype(int), images.to_bytes(expected).astype(int), atol=1)
@@ -179,7 +180,7 @@ def test_steps_on_end_in_which_nothing_is_told_apart_are_counted(gan_state, gan_
 
 def diagnoses(collapse_steps, on_collapse="stop"):
     settings = config_lib.GanConfig(collapse_steps=collapse_steps, on_collapse=on_collapse)
-    phase = gan.make(config_lib.Config(gan=settings), 7)
+    phase = gan.make(config_lib.Config(gan=settings), 7, dataset.FER2013)
     found = {n: phase.diagnose({"collapsed_for": float(n), "logit_spread": 0.01}) for n in range(25)}
     return {n: diagnosis.stop for n, diagnosis in found.items() if diagnosis}, found
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
+from emogan.data import dataset
 from emogan.models import dcgan
 from emogan.recipes import began, gan
 from emogan.recipes import state as state_lib
@@ -22,7 +23,7 @@ def config_of(**options):
 
 
 def begin(config):
-    phase = gan.make_by_loss(config, 7)
+    phase = gan.make_by_loss(config, 7, dataset.FER2013)
     grow = lambda tree: jax.tree.map(lambda leaf: 8 * leaf if leaf.ndim > 1 else leaf, tree)  # noqa: E731
     state = phase.init(jax.random.key(0))
     networks = {name: getattr(state, name) for name in ("generator", "discriminator")}
@@ -31,7 +32,8 @@ def begin(config):
 
 def fakes(state, labels):
     latents = dcgan.sample_latents(KEY, len(labels), 6, "uniform")
-    return lambda params: dcgan.make_generator(MODEL, 7).apply({"params": params}, latents, labels, train=True)
+    G = dcgan.make_generator(MODEL, 7, dataset.FER2013)
+    return lambda params: G.apply({"params": params}, latents, labels, train=True)
 
 
 def first_gradients(network, b1=0.5):
@@ -111,7 +113,7 @@ def test_critic_steps_are_updates_on_a_part_each(batch):
 
 def test_critic_without_norm_has_none_and_generator_has():
     model = dataclasses.replace(MODEL, batch_norm=True, critic_norm=False)
-    state = gan.make(config_lib.Config(model=model), 7).init(KEY)
+    state = gan.make(config_lib.Config(model=model), 7, dataset.FER2013).init(KEY)
     assert state.generator.batch_stats
     assert not state.discriminator.batch_stats
 
@@ -122,7 +124,7 @@ def test_began_gives_real_faces_back_and_generated_ones_by_their_balance(batch):
     state = state.replace(balance=jnp.asarray(0.3))
     new, metrics = jax.jit(phase.step)(state, batch, KEY)
     real, labels = images.to_float(batch["image"]), batch["label"]
-    D, draw = began.AutoEncoder(MODEL, 7), fakes(state, labels)
+    D, draw = began.AutoEncoder(MODEL, 7, dataset.FER2013), fakes(state, labels)
     fake = draw(state.generator.params)
 
     def error(params, faces):

@@ -10,7 +10,7 @@ from support import translator_states
 
 from emogan import config as config_lib
 from emogan import losses
-from emogan.data import augment, toyfaces
+from emogan.data import augment, dataset, toyfaces
 from emogan.models import translator
 from emogan.recipes import joint
 from emogan.util import images
@@ -35,8 +35,8 @@ def config_of(guidance_features=False, guided=True, **options):
 
 
 def begin(config, total_steps=100):
-    classifiers = jax.jit(lambda key: joint.draw_guidance(config, 7, key))(jax.random.key(8))
-    phase = joint.make(config, 7, total_steps, COUNTS, classifiers)
+    classifiers = jax.jit(lambda key: joint.draw_guidance(config, 7, key, dataset.FER2013))(jax.random.key(8))
+    phase = joint.make(config, 7, total_steps, COUNTS, classifiers, dataset.FER2013)
     state = phase.init(jax.random.key(1))
     return phase, translator_states.visible(state)
 
@@ -64,7 +64,8 @@ def turned(batch):
 
 
 def draw(config, params, faces, labels):
-    E, G = translator.make_encoder(config.translator, 7), translator.make_generator(config.translator, 7)
+    sizes = config.translator
+    E, G = translator.make_encoder(sizes, 7), translator.make_generator(sizes, 7, dataset.FER2013)
     codes = E.apply({"params": params["encoder"]}, faces, labels)
     return G.apply({"params": params["generator"]}, codes, labels, method="draw")
 

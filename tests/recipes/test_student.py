@@ -9,7 +9,7 @@ import pytest
 
 import emogan
 from emogan import config as config_lib
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 from emogan.models import direct, unet
 from emogan.recipes import student
 from emogan.train import pipeline
@@ -53,13 +53,13 @@ def everywhere(params, scale=0.2):
 
 @pytest.fixture(scope="module")
 def learned():
-    return everywhere(unet.initialise(unet.make(UNET, 7, "float32"), jax.random.key(3)), 0.1)
+    return everywhere(unet.initialise(unet.make(UNET, 7, "float32"), jax.random.key(3), dataset.FER2013), 0.1)
 
 
 @pytest.fixture(scope="module")
 def stepped(batch, learned):
     config = config_of(own_share=0.4)
-    phase = student.make(config, 7, 100, lambda: learned)
+    phase = student.make(config, 7, 100, lambda: learned, dataset.FER2013)
     state = phase.init(jax.random.key(1))
     state = state.replace(network=state.network.replace(params=everywhere(state.network.params, 0.02)))
     return config, phase, state, *jax.jit(phase.step)(state, batch, KEY)
@@ -151,7 +151,8 @@ def test_it_begins_as_the_teacher_whose_first_edit_is_the_face(batch, stepped, l
     faces = images.to_float(batch["image"])
     np.testing.assert_allclose(draw(first.network.params, faces, batch["target"]), faces, atol=1e-6)
     jax.tree.map(np.testing.assert_array_equal, new.teacher, learned)  # a step changes the student alone
-    shapes = jax.eval_shape(student.make(config_of(), 7, 100, pytest.fail).init, KEY)  # needs no teacher
+    phase = student.make(config_of(), 7, 100, pytest.fail, dataset.FER2013)
+    shapes = jax.eval_shape(phase.init, KEY)  # needs no teacher
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, first)
 
 

@@ -77,13 +77,13 @@ def _image(random: Random, folder: pathlib.Path) -> Read:
     chance = random.random()
     if chance > 0.7:
         return lambda: (untrusted.read_size(path), untrusted.read_colour(path))
-    return lambda: face_files.read(folder if chance < 0.2 else path)
+    return lambda: face_files.read(folder if chance < 0.2 else path, dataset.FER2013)
 
 
 def _array(random: Random, folder: pathlib.Path) -> Read:
     path = folder / "faces.npy"
     path.write_bytes(hostile.array(random))
-    return lambda: face_files.read(path)
+    return lambda: face_files.read(path, dataset.FER2013)
 
 
 def _parquet(random: Random, folder: pathlib.Path) -> Read:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 from emogan import config as config_lib
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 from emogan.recipes import encoder, gan
 
 # What the conftest files of tests/recipes and tests/train take from here.
@@ -63,7 +63,7 @@ class Tiny:
 
     @functools.cached_property
     def gan_phase(self):
-        return gan.make(self.config, 7)
+        return gan.make(self.config, 7, dataset.FER2013)
 
     @functools.cached_property
     def gan_step(self):
@@ -84,7 +84,7 @@ class Tiny:
 
     @functools.cached_property
     def encoder_phase(self):
-        return encoder.make(self.config, 7, self.generator_variables)
+        return encoder.make(self.config, 7, self.generator_variables, dataset.FER2013)
 
     @functools.cached_property
     def encoder_step(self):

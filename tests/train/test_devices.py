@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from emogan import config as config_lib
+from emogan.data import dataset
 from emogan.recipes import gan
 from emogan.recipes import state as state_lib
 from emogan.train import layout, parallel
@@ -147,7 +148,7 @@ def test_two_processes_of_two_devices_train_as_one(name, on_one, tmp_path, quick
 
 def test_optimiser_state_is_cut_and_stays_cut_and_trains_as_a_whole_one():
     config = config_lib.Config(model=config_lib.ModelConfig(width=4), gan=config_lib.GanConfig(batch_size=8))
-    phase = gan.make(config, 7)
+    phase = gan.make(config, 7, dataset.FER2013)
     sizes, moments = {}, {}
     for optimizer in ("replicated", "sharded"):
         placing = layout.make(config_lib.ParallelConfig(devices=4, optimizer=optimizer))

@@ -146,7 +146,7 @@ def small_phase(name):
         return student.make(config, 7, 10, pytest.fail, SMALL)  # traced, it asks for no teacher
     zeros = lambda tree: jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)  # noqa: E731
     if name == "encoder":
-        G = dcgan.make_generator(config.model, 7, spec=SMALL)
+        G = dcgan.make_generator(config.model, 7, SMALL)
         shapes = jax.eval_shape(lambda: G.init(KEY, jnp.zeros((1, 6)), jnp.zeros(1, jnp.int32), train=False))
         return encoder.make(config, 7, zeros(shapes), SMALL)
     if name == "joint":
@@ -180,7 +180,7 @@ def test_the_papers_model_edits_and_draws_small_faces_in_colour():
     config = config_lib.Config(model=config_lib.ModelConfig(width=2, latent_size=6))
     config.data.size, config.data.channels = SMALL.size, SMALL.channels
     label, faces = jnp.zeros(1, jnp.int32), toyfaces.load("valid", 0, 2, spec=SMALL).images
-    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7, spec=SMALL)
+    E, G = dcgan.make_encoder(config.model, 7), dcgan.make_generator(config.model, 7, SMALL)
     variables = (
         drawn(E, jnp.zeros((1, *SMALL.shape)), label, train=False),
         drawn(G, jnp.zeros((1, 6)), label, train=False),

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import pytest
 
 from emogan import config as config_lib
+from emogan.data import dataset
 from emogan.recipes import encoder, gan
 from emogan.train import checkpoint
 from emogan.util import weights
@@ -108,13 +109,15 @@ def kill_while_saving(folder, process, log):
 
 
 def final_checksums(workdir):
-    gan_phase = gan.make(CONFIG, 7)
+    gan_phase = gan.make(CONFIG, 7, dataset.FER2013)
     found = {}
     for name, phase in (("gan", gan_phase), ("encoder", None)):
         if phase is None:
             variables = jax.eval_shape(lambda key: gan_phase.init(key).best_generator, jax.random.key(0))
             shapes = jax.eval_shape(
-                lambda key, variables: encoder.make(CONFIG, 7, variables).init(key), jax.random.key(0), variables
+                lambda key, variables: encoder.make(CONFIG, 7, variables, dataset.FER2013).init(key),
+                jax.random.key(0),
+                variables,
             )
         else:
             shapes = jax.eval_shape(phase.init, jax.random.key(0))

@@ -12,6 +12,7 @@ import pytest
 from emogan import config as config_lib
 from emogan import data as data_lib
 from emogan import presets
+from emogan.data import dataset
 from emogan.recipes import encoder, gan
 from emogan.train import checkpoint, pipeline, plans, run_folder
 from emogan.util import weights
@@ -88,11 +89,11 @@ def test_run_leaves_its_configuration_data_lines_checkpoints_and_samples(trained
 
 
 def test_encoder_learned_on_the_averaged_generator_of_the_finished_phase(trained_workdir, config):
-    phase = gan.make(config, 7)
+    phase = gan.make(config, 7, dataset.FER2013)
     blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(phase.init, jax.random.key(0)))
     with checkpoint.Checkpoints(trained_workdir / "checkpoints" / "gan") as checkpoints:
         state = checkpoints.restore(blank)
-    shapes = jax.eval_shape(encoder.make(config, 7, state.best_generator).init, jax.random.key(0))
+    shapes = jax.eval_shape(encoder.make(config, 7, state.best_generator, dataset.FER2013).init, jax.random.key(0))
     with checkpoint.Checkpoints(trained_workdir / "checkpoints" / "encoder") as checkpoints:
         learned = checkpoints.restore(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
     assert weights.checksum(learned.generator) == weights.checksum(state.average)

@@ -15,7 +15,7 @@ import optax
 from jax import lax
 
 from emogan import config as config_lib
-from emogan.data import toyfaces
+from emogan.data import dataset, toyfaces
 from emogan.recipes import classifier, encoder, gan
 from emogan.train import hosts, layout, parallel
 
@@ -44,10 +44,11 @@ def phase_of(name, config, with_adam=False):
     try:
         if name == "classifier":
             return classifier.make(config, 7, STEPS, toyfaces.load("valid", 0, 8))
-        first = gan.make(config, 7)
+        first = gan.make(config, 7, dataset.FER2013)
         if name == "gan":
             return first
-        return encoder.make(config, 7, jax.device_get(spread(first.init(KEY(0)), FACTOR[name]).best_generator))
+        generator = jax.device_get(spread(first.init(KEY(0)), FACTOR[name]).best_generator)
+        return encoder.make(config, 7, generator, dataset.FER2013)
     finally:
         optax.adam = adam
 

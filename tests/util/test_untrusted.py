@@ -12,6 +12,7 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
+from emogan.data import dataset
 from emogan.edit import face_files
 from emogan.util import untrusted
 
@@ -25,6 +26,10 @@ def refusal(read, path):
     with pytest.raises(ValueError, match="expected") as caught:
         read(path)
     return str(caught.value)
+
+
+def read_faces(path):
+    return face_files.read(path, dataset.FER2013)
 
 
 def chunk(name, content):
@@ -77,7 +82,7 @@ def test_image_is_refused_with_what_was_found(fault, tmp_path):
     make, found = IMAGES[fault]
     path = tmp_path / "a.png"
     path.write_bytes(make())
-    line = refusal(face_files.read, path)
+    line = refusal(read_faces, path)
     assert line.startswith(f"{path}: expected an image, found {found}")
     do = "make it smaller" if fault in ("gigantic", "bomb") else "save it as 8-bit PNG or JPEG"
     assert line.endswith(f"; {do}, or leave it out")
@@ -127,7 +132,7 @@ def test_image_file_beyond_the_bound_is_refused(tmp_path):
     path = tmp_path / "a.png"
     with path.open("wb") as file:
         file.truncate(untrusted.MOST_IMAGE + 1)
-    assert "found a file of more than 256 MiB; make it smaller" in refusal(face_files.read, path)
+    assert "found a file of more than 256 MiB; make it smaller" in refusal(read_faces, path)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -135,12 +140,12 @@ def test_first_frame_of_an_animation_is_read(face, tmp_path, kind):
     frames = [PIL.Image.fromarray(face), PIL.Image.fromarray(255 - face)]
     options = {"lossless": True} if kind == "WEBP" else {}
     (tmp_path / "a.gif").write_bytes(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))
-    assert np.abs(face_files.read(tmp_path / "a.gif").images[0].astype(int) - face).max() <= 1
+    assert np.abs(read_faces(tmp_path / "a.gif").images[0].astype(int) - face).max() <= 1
 
 
 def test_name_that_would_break_the_line_is_escaped(tmp_path):
     (tmp_path / "a\n\x1b[31m.png").write_bytes(b"none")
-    assert refusal(face_files.read, tmp_path).startswith(f"{tmp_path}/a\\n\\x1b[31m.png: expected an image, found ")
+    assert refusal(read_faces, tmp_path).startswith(f"{tmp_path}/a\\n\\x1b[31m.png: expected an image, found ")
 
 
 def npy(header):
@@ -169,7 +174,7 @@ def test_array_is_refused_with_what_was_found(fault, tmp_path):
     content, found = ARRAYS[fault]
     path = tmp_path / "a.npy"
     path.write_bytes(content)
-    line = refusal(face_files.read, path)
+    line = refusal(read_faces, path)
     assert line.startswith(f"{path}: expected an array that numpy.save wrote, found {found}")
     assert line.endswith("; write it again with numpy.save")
 

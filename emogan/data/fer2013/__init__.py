@@ -139,7 +139,7 @@ class _Contents:
 
 
 def _open(split, data_dir, on_bad_row, cache_dir, progress, report, votes=None) -> _Contents:
-    rows = collector.Collector(on_bad_row)
+    rows = collector.Collector(on_bad_row, dataset.FER2013)
     report = report or (lambda line: None)
 
     def find() -> sources.Source:

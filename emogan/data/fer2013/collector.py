@@ -38,7 +38,7 @@ class Collector:
       ValueError: if `on_bad_row` is neither.
     """
 
-    def __init__(self, on_bad_row: str, spec: dataset.ImageSpec = dataset.FER2013):
+    def __init__(self, on_bad_row: str, spec: dataset.ImageSpec):
         if on_bad_row not in ON_BAD_ROW:
             raise ValueError(f"expected on_bad_row out of {', '.join(ON_BAD_ROW)}, found {on_bad_row!r}")
         self.on_bad_row, self.spec = on_bad_row, spec

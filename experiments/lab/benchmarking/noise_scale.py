@@ -45,7 +45,7 @@ def measure(width: int, after: tuple[int, ...], batches: tuple[int, int], draws:
     """
     settings = settings_lib.Settings(width=width, batch_size=64, faces=4096)
     config, data = settings.config(), settings.dataset()
-    phase = gan.make(config, len(data.class_names))
+    phase = gan.make(config, len(data.class_names), data.spec)
     chunk = parallel.make_chunk(phase, len(data), settings.batch_size, ours.LONGEST)
     placed, state = layout_lib.single().place(data), phase.init(jax.random.key(ours.SEED))
     rng = np.random.default_rng(ours.SEED)

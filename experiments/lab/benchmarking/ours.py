@@ -35,9 +35,10 @@ def device_memory() -> dict[str, float]:
 def make_phase(settings: settings_lib.Settings, classes: int) -> state_lib.Phase:
     """Returns the phase of the task; an encoder's G is a fresh one."""
     config = settings.config()
-    phase = gan.make(config, classes)
+    phase = gan.make(config, classes, config.data.spec)
     if settings.phase == "encoder":
-        return encoder.make(config, classes, phase.init(jax.random.key(SEED)).best_generator)
+        generator = phase.init(jax.random.key(SEED)).best_generator
+        return encoder.make(config, classes, generator, config.data.spec)
     return phase
 
 

@@ -106,7 +106,8 @@ def all_reduces(width: int, batch_norm: str) -> tuple[communication.AllReduce, .
     """Returns the all-reduces of the GAN's step, with parallel.batch_norm `global` or `device`."""
     config = settings_lib.Settings(width=width).config()
     config.parallel.batch_norm = batch_norm
-    return tuple(communication.all_reduces(gan.make(config, CLASSES), devices=8, share=8))
+    phase = gan.make(config, CLASSES, config.data.spec)
+    return tuple(communication.all_reduces(phase, devices=8, share=8))
 
 
 def round_bytes(found: Sequence[communication.AllReduce]) -> list[int]:

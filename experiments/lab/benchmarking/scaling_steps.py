@@ -46,7 +46,8 @@ class Steps(ours.Steps):
         alone = settings.variant == ALONE
         if alone and settings.mode == "jit":
             config.parallel.batch_norm = "device"  # only so does a step see the share of one device
-        phase, layout = gan.make(config, len(data.class_names)), layout_lib.make(config.parallel)
+        phase = gan.make(config, len(data.class_names), data.spec)
+        layout = layout_lib.make(config.parallel)
         traffic = communication.traffic(
             communication.all_reduces(phase, settings.devices, settings.batch_size // settings.devices)
             if settings.devices > 1 and not alone

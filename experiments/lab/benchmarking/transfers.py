@@ -43,9 +43,10 @@ class Transfer:
     def build(self) -> None:
         """Draws weights and faces."""
         config, classes = self._settings.config(), len(emotions.EMOTIONS)
+        spec = config.data.spec
         key = jax.random.key(ours.SEED)
-        generator = gan.make(config, classes).init(key).generator.variables
-        state = encoder.make(config, classes, generator).init(key)
+        generator = gan.make(config, classes, spec).init(key).generator.variables
+        state = encoder.make(config, classes, generator, spec).init(key)
         self._variables = {"encoder": dict(state.encoder.variables), "generator": dict(generator)}
         variables = self._variables["encoder"], self._variables["generator"]
         self._transfer = loading.of(model_file.Model(config_lib.networks(config), emotions.EMOTIONS, *variables, {}))
