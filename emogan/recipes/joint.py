@@ -13,6 +13,7 @@ from flax import struct
 
 from emogan import losses
 from emogan.data import augment, dataset
+from emogan.models import critic as critic_lib
 from emogan.models import emotion_cnn, translator
 from emogan.recipes import edits as edits_lib
 from emogan.recipes import state as state_lib
@@ -158,7 +159,7 @@ def make(
     """
     settings, sizes = config.joint, config.translator
     E, G = translator.make_encoder(sizes, num_classes), translator.make_generator(sizes, num_classes, spec)
-    D = translator.make_discriminator(sizes, num_classes)
+    D = critic_lib.make_discriminator(sizes, num_classes)
     modules = _modules(config, num_classes)
     adversarial = losses.ADVERSARIAL[settings.loss]
     schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, edits_lib.LAST_RATE)
@@ -389,7 +390,7 @@ def _networks(
     # E and G as edits are made with them have the same parameters; G refuses a wrong number of strengths in time.
     E = translator.make_finished_encoder(sizes, num_classes)
     G = translator.make_finished_generator(sizes, num_classes, spec)
-    D = translator.make_discriminator(sizes, num_classes)
+    D = critic_lib.make_discriminator(sizes, num_classes)
     code = (1, *translator.code_shape(sizes, spec))
     return {
         f"{name} encoder": state_lib.shapes(E, (1, *spec.shape), (1,), dtypes=dtypes, train=False),

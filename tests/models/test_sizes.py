@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from emogan.data import dataset
-from emogan.models import dcgan, emotion_cnn, flow_edit, translator, unet
+from emogan.models import critic, dcgan, emotion_cnn, flow_edit, translator, unet
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 KEY = jax.random.key(0)
@@ -111,7 +111,7 @@ def test_a_face_in_the_code_comes_back_as_it_is_and_is_bent_in_all_its_channels(
     drawing = G.init_with_output(KEY, codes, LABELS, method="draw")[0]
     # The first mask is nearly shut, and the first flow is 0.
     np.testing.assert_allclose(drawing.faces, faces, atol=0.1)
-    assert answer(translator.make_discriminator(settings, 7), faces, LABELS) == ((2,), (2, 7))
+    assert answer(critic.make_discriminator(settings, 7), faces, LABELS) == ((2,), (2, 7))
 
 
 @pytest.mark.parametrize("spec", [dataset.ImageSpec(32, 3)], ids=str)

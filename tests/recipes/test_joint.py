@@ -11,6 +11,7 @@ from support import translator_states
 from emogan import config as config_lib
 from emogan import losses
 from emogan.data import augment, dataset, toyfaces
+from emogan.models import critic as critic_lib
 from emogan.models import translator
 from emogan.recipes import joint
 from emogan.util import images
@@ -118,7 +119,7 @@ def stepped(faces):
 
 def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces, stepped):
     config, state, new, metrics = stepped
-    D, real, labels = translator.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = critic_lib.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
     fake = edit(config, state.translator.params, real, wanted)
 
@@ -147,7 +148,7 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, gui
         phase, state = begin(config)
         new, metrics = jax.jit(phase.step)(state, faces, KEY)
     confidence = config.joint.confidence
-    D, real, labels = translator.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = critic_lib.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
     other = np.asarray(wanted != labels)
     assert 0 < other.sum() < 8
@@ -188,7 +189,7 @@ def test_several_critic_steps_see_a_part_each(faces):
     config = config_of(guided=False, critic_steps=2, r1_r2=0.0, gradient_penalty=0.0)
     phase, state = begin(config, total_steps=4)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
-    D, real, labels = translator.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = critic_lib.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted = draws(faces, config)
 
     @jax.jit
@@ -221,7 +222,7 @@ def test_critic_sees_changed_faces_and_has_its_slopes_between_them_held_at_one(f
     config = config_of(guided=False, r1_r2=0.0, gradient_penalty=10.0, augment=True)
     phase, state = begin(config)
     new, _ = jax.jit(phase.step)(state, faces, KEY)
-    D, real, labels = translator.make_discriminator(config.translator, 7), turned(faces), faces["label"]
+    D, real, labels = critic_lib.make_discriminator(config.translator, 7), turned(faces), faces["label"]
     wanted, keys = draws(faces, config), jax.random.split(KEY, 5)
     mix, looks = jax.random.uniform(keys[2], (8,)), jax.random.split(keys[3], (8, 3))
 
