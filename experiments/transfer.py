@@ -22,7 +22,7 @@ import pathlib
 import script
 from absl import flags
 
-from emogan.edit import detection, face_files, loading, model_file, photo_files, transfer_files, videos
+from emogan.edit import detection, face_files, loading, model_file, photo_files, photo_reader, transfer_files, videos
 from emogan.train import writers
 
 WORKDIR = script.define_path(
@@ -40,13 +40,13 @@ OUTPUT = script.define_path(
 )
 CROP = flags.DEFINE_enum(
     "crop",
-    photo_files.AUTO,
-    photo_files.CROPS,
+    photo_reader.AUTO,
+    photo_reader.CROPS,
     "detect: find the faces in each image; none: each image is a face already, its middle square is taken; "
-    f"auto: find them in images with a side of more than {photo_files.LARGEST_FACE} pixels",
+    f"auto: find them in images with a side of more than {photo_reader.LARGEST_FACE} pixels",
 )
 FACES = flags.DEFINE_string(
-    "faces", photo_files.ALL, "in a photograph: all, largest, or numbers from the left, such as 1,3"
+    "faces", photo_reader.ALL, "in a photograph: all, largest, or numbers from the left, such as 1,3"
 )
 MIN_CONFIDENCE = flags.DEFINE_float(
     "min_confidence",
@@ -60,7 +60,7 @@ FRAMES = flags.DEFINE_integer("frames", 24, "how many pictures an animation has"
 
 def main(_) -> None:
     source, output = pathlib.Path(INPUT.value), pathlib.Path(OUTPUT.value)
-    chosen = photo_files.selection(FACES.value, MIN_CONFIDENCE.value, ANY_POSE.value)
+    chosen = photo_reader.selection(FACES.value, MIN_CONFIDENCE.value, ANY_POSE.value)
     if videos.is_video(source):
         videos.check(EMOTION.value, output, chosen)
     model = loading.load(WORKDIR.value)
@@ -73,7 +73,7 @@ def main(_) -> None:
         )
         return
     transfer_files.check(model, EMOTION.value, output, FRAMES.value)
-    if photo_files.holds_photos(source, CROP.value, model.spec):
+    if photo_reader.holds_photos(source, CROP.value, model.spec):
         progress = writers.Progress("editing")
         done = photo_files.write(
             model, source, EMOTION.value, output, CROP.value, FRAMES.value, progress, chosen, STRENGTH.value

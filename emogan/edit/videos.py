@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from emogan.edit import checked, detection, editor, emotion_spec, exposure, photo_files, photos, tracks
+from emogan.edit import checked, detection, editor, emotion_spec, exposure, photo_reader, photos, tracks
 from emogan.util import files, images, untrusted
 
 INPUTS = (".mp4", ".webm", ".mov", ".mkv", ".m4v", ".avi")
@@ -50,7 +50,7 @@ def is_video(path: pathlib.Path) -> bool:
     return path.suffix.lower() in INPUTS
 
 
-def check(emotion: str, output: pathlib.Path, chosen: photo_files.Selection) -> None:
+def check(emotion: str, output: pathlib.Path, chosen: photo_reader.Selection) -> None:
     """Checks what can be checked before any frame is read.
 
     Raises:
@@ -71,7 +71,7 @@ def write(
     source: pathlib.Path,
     emotion: str,
     output: pathlib.Path,
-    chosen: photo_files.Selection | None = None,
+    chosen: photo_reader.Selection | None = None,
     progress: Callable[[str], Progress] | None = None,
     strength: float = 1.0,
 ) -> Written:
@@ -92,7 +92,7 @@ def write(
     Raises:
       FileNotFoundError, ValueError: if there is no video, it is damaged or too large, no face is found, or as `check`.
     """
-    chosen = chosen or photo_files.Selection()
+    chosen = chosen or photo_reader.Selection()
     check(emotion, output, chosen)
     emotion_spec.check(model, emotion, 2)
     checked.strength(strength)
@@ -111,7 +111,7 @@ def write(
         tell(len(found), len(found))
     followed = tracks.follow(found, rate, detection.smallest(model.spec), chosen.any_pose)
     followed = [one for one in followed if one.weights.any()]
-    if chosen.faces == photo_files.LARGEST:
+    if chosen.faces == photo_reader.LARGEST:
         followed = tracks.largest(followed)
     if not followed:
         raise ValueError(

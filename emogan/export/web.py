@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from emogan.data import toyfaces
-from emogan.edit import detection, editor, exposure, flow_editor, photo_files, photos
+from emogan.edit import detection, editor, exposure, flow_editor, photo_reader, photos
 from emogan.export import card, onnx_file, runtime
 from emogan.models import flow_edit, ode
 from emogan.util import files, images
@@ -125,7 +125,7 @@ def write(
         files.write_bytes(folder / DETECTOR, _detector())
         spec = {
             **{"size": model.spec.size, "channels": model.spec.channels},
-            "largestFace": photo_files.largest_face(model.spec),
+            "largestFace": photo_reader.largest_face(model.spec),
         }
         settings = {
             **{"spec": spec, "detector": _DETECTOR, "exposure": _EXPOSURE, "blending": _BLENDING},

@@ -12,7 +12,7 @@ import skimage
 
 import emogan
 from emogan.data import dataset
-from emogan.edit import photo_files, videos
+from emogan.edit import photo_reader, videos
 
 av = pytest.importorskip("av")
 
@@ -128,7 +128,7 @@ def test_a_file_without_sound_has_none(frames, tmp_path):
 def test_what_a_video_cannot_have_is_said_before_the_work(clip, tmp_path, emotion, output, faces, line):
     target = clip if output == "in.mp4" else tmp_path / output
     with pytest.raises(ValueError, match=line):
-        videos.write(Darkens(), clip, emotion, target, photo_files.selection(faces))
+        videos.write(Darkens(), clip, emotion, target, photo_reader.selection(faces))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -172,9 +172,9 @@ def test_without_the_extra_a_line_says_what_to_install():
     script = """
 import pathlib, sys
 sys.modules["av"] = None
-from emogan.edit import photo_files, videos
+from emogan.edit import photo_reader, videos
 try:
-    videos.check("sad", pathlib.Path("out.mp4"), photo_files.Selection())
+    videos.check("sad", pathlib.Path("out.mp4"), photo_reader.Selection())
 except ValueError as error:
     print(error)
 """
