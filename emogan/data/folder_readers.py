@@ -37,24 +37,33 @@ class Classes:
         self.names = tuple(names)  # by label, where the source says them
 
     def number(self, label: Any) -> int:
-        """Returns the number of what a source gives for a label: a class's name, or an index into its names.
+        """Returns the number of what a source gives for a label.
 
         Raises:
-          ValueError: if there is no such name, or the label is of no kind that can be one.
+          ValueError: as `name_of`.
         """
-        if isinstance(label, bytes):
-            label = label.decode(errors="replace")
-        text = str(label).strip() if isinstance(label, str | int | float | np.generic) else ""
-        if _INTEGER.fullmatch(text):
-            index = int(text.partition(".")[0])
-            if self.names and not 0 <= index < len(self.names):
-                raise ValueError(f"a label {index} where there are {len(self.names)} names")
-            text = self.names[index] if self.names else str(index)
-        elif isinstance(label, float):
-            text = ""  # between two numbers
-        if not text or len(text) > 100:
-            raise ValueError(f"a label {untrusted.shown(repr(label) if isinstance(label, str) else label)}")
-        return self.numbers.setdefault(text, len(self.numbers))
+        return self.numbers.setdefault(name_of(label, self.names), len(self.numbers))
+
+
+def name_of(label: Any, names: Sequence[str] = ()) -> str:
+    """Returns the name of the class that a source gives for a label: a name, or an index into `names` if there are any.
+
+    Raises:
+      ValueError: saying what was found, if there is no such name, or the label is of no kind that can be one.
+    """
+    if isinstance(label, bytes):
+        label = label.decode(errors="replace")
+    text = str(label).strip() if isinstance(label, str | int | float | np.generic) else ""
+    if _INTEGER.fullmatch(text):
+        index = int(text.partition(".")[0])
+        if names and not 0 <= index < len(names):
+            raise ValueError(f"a label {index} where there are {len(names)} names")
+        text = names[index] if names else str(index)
+    elif isinstance(label, float):
+        text = ""  # between two numbers
+    if not text or len(text) > 100:
+        raise ValueError(f"a label {untrusted.shown(repr(label) if isinstance(label, str) else label)}")
+    return text
 
 
 def image_files(root: pathlib.Path) -> list[tuple[str, str, pathlib.Path]]:
@@ -83,7 +92,7 @@ def read_images(
     for done, (split, class_name, file) in enumerate(found, start=1):
         rows.count(str(file))
         try:
-            Classes().number(class_name)  # `classes` gets it with its first picture
+            name_of(class_name)  # a check; `classes` gets it with its first picture
         except ValueError as error:
             place = untrusted.escaped(str(file.parent))
             raise ValueError(f"{place}: expected a folder with a class's name, found {error}; rename it") from error
