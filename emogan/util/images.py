@@ -29,7 +29,7 @@ def tile(images: np.ndarray) -> np.ndarray:
     return np.asarray(images).swapaxes(1, 2).reshape(rows * height, columns * width, *channels)
 
 
-def untile(picture: np.ndarray, size: int = 48) -> np.ndarray:
+def untile(picture: np.ndarray, size: int) -> np.ndarray:
     """Returns the grid uint8 [rows, columns, size, size(, 3)] that `tile` made into one picture.
 
     Raises:

@@ -247,7 +247,7 @@ def test_a_loaded_run_edits_as_it_did_in_training(trained_workdir, tiny_config):
     model = emogan.load(str(trained_workdir))
     assert config_lib.of(model.card) == tiny_config
     assert model.class_names == emogan.EMOTIONS
-    drawn = images.untile(images.load_png(trained_workdir / "figures" / "samples" / "encoder_000008.png"))
+    drawn = images.untile(images.load_png(trained_workdir / "figures" / "samples" / "encoder_000008.png"), 48)
     originals, edits = drawn[:, 0], drawn[:, 2:].swapaxes(0, 1)  # the second column has the faces' own labels
     edited = model.faces(originals, "all")
     assert np.abs(edited.astype(int) - edits).max() <= 1

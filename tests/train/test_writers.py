@@ -107,7 +107,7 @@ def test_sample_is_one_picture_of_the_grid(tmp_path):
     with open_writer(tmp_path) as writer:
         writer.sample(12, faces, {})
     picture = images.load_png(tmp_path / "figures" / "samples" / "gan_000012.png")
-    np.testing.assert_array_equal(images.untile(picture), faces)
+    np.testing.assert_array_equal(images.untile(picture, 48), faces)
     assert (tmp_path / "metrics.jsonl").read_text() == ""
 
 

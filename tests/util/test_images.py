@@ -41,7 +41,7 @@ def test_tile_puts_each_image_in_its_row_and_column():
 
 def test_untile_refuses_a_picture_that_is_no_whole_number_of_tiles():
     with pytest.raises(ValueError, match="expected a picture of 48x48 tiles, found 96x50 pixels"):
-        images.untile(np.zeros((50, 96), np.uint8))
+        images.untile(np.zeros((50, 96), np.uint8), 48)
 
 
 def test_png_is_read_back_and_replaces_the_old_one_as_a_whole(tmp_path):
