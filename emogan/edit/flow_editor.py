@@ -189,9 +189,12 @@ class FlowEditor(editor.Editor):
         settings, times = self.networks.flow_edit, len(faces) // max(len(own), 1)
         own, numbers = np.tile(own, (max(times, 1), 1))[: len(faces)], np.tile(numbers, max(times, 1))[: len(faces)]
         guidances = target @ self._guidances  # of a blend, the mean
-        guidances = np.float32(settings.guidance_source + strength * (guidances - settings.guidance_source))
+        least = settings.guidance_source
+        guidances = np.float32(least + strength * (guidances - least))
+        redraw_guidance = least + strength * (settings.redraw_guidance - least)
         target = own + np.float32(strength) * (target - own)
         path = ode.times(settings.t_max, 0.0, settings.steps)
+        back = ode.times(settings.redraw_t, 0.0, settings.redraw_steps) if settings.redraw_t else np.zeros(0)
 
         def edited(
             x: np.ndarray, target: np.ndarray, guidances: np.ndarray, own: np.ndarray, numbers: np.ndarray
@@ -209,7 +212,17 @@ class FlowEditor(editor.Editor):
                     count=settings.noises,
                     solver=settings.solver,
                 )
-            return jnp.clip(x + moved, -1.0, 1.0)
+            edits = jnp.clip(x + moved, -1.0, 1.0)
+            if not len(back):
+                return edits
+            state, again, noise = _begin_redraw(x, edits, back[0], numbers, settings.seed, settings.steps)
+            condition = _condition(target, redraw_guidance)
+            for t, after in itertools.pairwise(back):
+                state = _redraw(
+                    *(self._network, self.variables[0], state, edits, again, noise, t, after, condition),
+                    settings.guidance_t_min,
+                )
+            return jnp.clip(state, -1.0, 1.0)
 
         return compiled.in_batches(edited, faces, target, guidances, own, numbers, largest=LARGEST_BATCH)
 
@@ -303,6 +316,33 @@ def _difference(
     noises = flow_edit.noise(seed, numbers, number, count, faces.shape[1:])
     target, source = (flow_edit.guided_from(t_min, t, condition) for condition in (target, source))
     return flow_edit.step(velocity, faces, moved, t, after, noises, target, source, solver)
+
+
+@jax.jit
+def _begin_redraw(
+    faces: types.Images, edits: types.Images, t: jax.Array, numbers: jax.Array, seed: jax.Array, number: jax.Array
+) -> tuple[types.Images, jax.Array, jax.Array]:
+    """Returns what `flow_edit.redraw_step` begins with: x_t, how far each pixel is drawn again, and the noise."""
+    (noise,) = flow_edit.noise(seed, numbers, number, 1, faces.shape[1:])
+    return (1.0 - t) * edits + t * noise, flow_edit.changed(edits - faces), noise
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _redraw(
+    module: unet.UNet,
+    variables: types.Params,
+    state: types.Images,
+    edits: types.Images,
+    again: jax.Array,
+    noise: jax.Array,
+    t: jax.Array,
+    after: jax.Array,
+    target: ode.Condition,
+    t_min: jax.Array,
+) -> types.Images:
+    velocity = unet.velocity_of(module, variables["params"])
+    target = flow_edit.guided_from(t_min, t, target)
+    return flow_edit.redraw_step(velocity, state, edits, again, noise, t, after, target)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -149,10 +149,21 @@ def _flow(model: editor.Editor) -> dict[str, Any] | None:
         "guidances": how.guidances(len(model.class_names)).tolist(),
         "guidanceFrom": how.guidance_t_min,
         "guidanceSource": how.guidance_source,
+        "redraw": _redraw(how, model.spec.size) if how.redraw_t else None,
         "noises": how.noises,
         "seed": how.seed,
         "estimateTimes": np.float32(flow_edit.ESTIMATE_TIMES).tolist(),
         "estimateNoises": flow_edit.ESTIMATE_NOISES,
+    }
+
+
+def _redraw(how: flow_edit.FlowEditConfig, size: int) -> dict[str, Any]:
+    """Returns how a flow draws again what an edit changed, in the names that the page's scripts use."""
+    least, most = flow_edit.CHANGES
+    return {
+        "times": ode.times(how.redraw_t, 0.0, how.redraw_steps).tolist(),
+        "guidance": how.redraw_guidance,
+        **{"blur": flow_edit.CHANGE_BLUR * size, "least": least, "most": most},
     }
 
 

@@ -6,6 +6,10 @@ A state z begins at the face x. At each time t, from t_max down to 0, x is mixed
 
 and z moves by v(z_t, t, y) - v(z_s, t, y_s), where y is the target label and y_s that of the face. So only what the two
 labels disagree on changes.
+
+Traces of the face remain where it changed, such as teeth under closed lips. So the parts that changed are drawn again:
+z is mixed with noise up to the time `redraw_t`, and the ODE under y leads back from there, while the other parts are
+held (as in inpainting; Lugmayr et al. 2022).
 """
 
 import dataclasses
@@ -33,6 +37,9 @@ class FlowEditConfig:
     guidance_source: float = 1.0  # of the face's own label
     guidance_t_min: float = 0.15  # guidance acts at times from this on, until details appear (Kynkäänniemi et al. 2024)
     noises: int = 1  # averaged in each step of a difference
+    redraw_t: float = 0.45  # the share of noise from which the parts that changed are drawn again; 0 leaves this out
+    redraw_steps: int = 7
+    redraw_guidance: float = 2.0  # of the target label in these steps
     seed: int = 0  # of the noise; the same face and seed have the same noise
     inversion_steps: int = 12  # of E and of G, from a face to noise or back
     inversion_solver: str = "heun"
@@ -43,11 +50,12 @@ class FlowEditConfig:
         ranges.one_of("flow_edit.method", self.method, ("difference", "inversion"))
         for name in ("t_max", "inversion_t_max"):
             ranges.between(f"flow_edit.{name}", getattr(self, name), 0.01, 1.0)
-        for name in ("steps", "inversion_steps"):
+        ranges.between("flow_edit.redraw_t", self.redraw_t, 0.0, 0.99)
+        for name in ("steps", "redraw_steps", "inversion_steps"):
             ranges.between(f"flow_edit.{name}", getattr(self, name), 1, 1000)
         for name in ("solver", "inversion_solver"):
             ranges.one_of(f"flow_edit.{name}", getattr(self, name), ("euler", "heun"))
-        for name in ("guidance_source", "inversion_guidance"):
+        for name in ("guidance_source", "redraw_guidance", "inversion_guidance"):
             ranges.between(f"flow_edit.{name}", getattr(self, name), 0.0, 100.0)
         for guidance in ranges.numbers("flow_edit.guidance", self.guidance):
             ranges.between("flow_edit.guidance", guidance, 0.0, 100.0)
@@ -68,6 +76,11 @@ class FlowEditConfig:
             )
         return np.broadcast_to(np.float32(found), (num_classes,))
 
+
+# What counts as changed: the mean over the channels of the absolute change, after a Gaussian blur whose deviation is
+# this share of the size. Below the first of these values a pixel is held, above the second it is drawn again.
+CHANGE_BLUR = 1 / 24
+CHANGES = (0.10, 0.22)
 
 # Where the source emotion is estimated: at these times, with this number of noises each.
 ESTIMATE_TIMES = (0.4, 0.6, 0.8)
@@ -171,39 +184,106 @@ def step(
     return moved + (after - t) * 0.5 * (first + second)
 
 
+def changed(moved: jax.Array) -> jax.Array:
+    """Returns how far each pixel is to be drawn again, 0 to 1, [B, S, S, 1], for z - x [B, S, S, C]."""
+    size = moved.shape[1]
+    places = jnp.arange(size)
+    deviation = CHANGE_BLUR * size
+    # Each row sums to 1, so that a change at the border counts as one in the middle.
+    weights = jax.nn.softmax(-0.5 * jnp.square((places[:, None] - places[None]) / deviation))
+    change = jnp.einsum("hi,biw,vw->bhv", weights, jnp.mean(jnp.abs(moved), axis=-1), weights)
+    least, most = CHANGES
+    return jnp.clip((change - least) / (most - least), 0.0, 1.0)[..., None]
+
+
+def redraw_step(
+    velocity: ode.Velocity,
+    x: types.Images,
+    edited: types.Images,
+    again: jax.Array,
+    noise: jax.Array,
+    t: jax.Array,
+    after: jax.Array,
+    target: ode.Condition,
+) -> types.Images:
+    """Returns x_t at the time `after`, [B, S, S, C], for x_t at the time t.
+
+    Args:
+      velocity: the network.
+      x: x_t; at the first time, `edited` mixed with the noise.
+      edited: z at the time 0, [B, S, S, C].
+      again: of `changed`, [B, S, S, 1]; where it is 0, x_t stays `edited` mixed with the noise.
+      noise: [B, S, S, C].
+      t, after: times, of which `after` is the earlier.
+      target: the condition of y.
+    """
+    drawn = x + (after - t) * ode.velocities(velocity, t, [(x, target)])[0]
+    return again * drawn + (1.0 - again) * ((1.0 - after) * edited + after * noise)
+
+
 def edit(
     velocity: ode.Velocity,
     faces: types.Images,
-    path: np.ndarray,
+    settings: FlowEditConfig,
     target: ode.Condition,
     source: ode.Condition,
     numbers: jax.Array,
-    seed: int,
-    count: int,
-    solver: str,
-    t_min: float = 0.0,
 ) -> types.Images:
-    """Returns edits [B, S, S, C] of faces, which may lie a little outside of [-1, 1].
+    """Returns edits [B, S, S, C] of faces, in [-1, 1].
 
     Args:
       velocity: the network.
       faces: [B, S, S, C] in [-1, 1].
-      path: times [S + 1], from t_max to 0.
+      settings: how; the guidances of the difference are those of `target` and `source`.
       target, source: the target conditions, and those of the unedited faces.
       numbers: uint32 [B], the faces' own; see `seeds`.
-      seed: of all edits.
-      count: how many noises are averaged in each step.
-      solver: `euler` or `heun`.
-      t_min: the time below which there is no guidance.
     """
-    path = jnp.asarray(path)
+    moved = difference(velocity, faces, settings, target, source, numbers)
+    edited = jnp.clip(faces + moved, -1.0, 1.0)
+    if not settings.redraw_t:
+        return edited
+    again = ode.Condition(target.labels, jnp.full(len(faces), settings.redraw_guidance))
+    return redraw(velocity, faces, edited, settings, again, numbers)
+
+
+def difference(
+    velocity: ode.Velocity,
+    faces: types.Images,
+    settings: FlowEditConfig,
+    target: ode.Condition,
+    source: ode.Condition,
+    numbers: jax.Array,
+) -> jax.Array:
+    """Returns z - x at the time 0, [B, S, S, C], before anything is drawn again; as `edit`."""
+    path, t_min = jnp.asarray(ode.times(settings.t_max, 0.0, settings.steps)), settings.guidance_t_min
 
     def move(i: jax.Array, moved: jax.Array) -> jax.Array:
-        noises = noise(seed, numbers, i, count, faces.shape[1:])
+        noises = noise(settings.seed, numbers, i, settings.noises, faces.shape[1:])
         conditions = [guided_from(t_min, path[i], condition) for condition in (target, source)]
-        return step(velocity, faces, moved, path[i], path[i + 1], noises, *conditions, solver)
+        return step(velocity, faces, moved, path[i], path[i + 1], noises, *conditions, settings.solver)
 
-    return faces + jax.lax.fori_loop(0, len(path) - 1, move, jnp.zeros_like(faces))
+    return jax.lax.fori_loop(0, settings.steps, move, jnp.zeros_like(faces))
+
+
+def redraw(
+    velocity: ode.Velocity,
+    faces: types.Images,
+    edited: types.Images,
+    settings: FlowEditConfig,
+    target: ode.Condition,
+    numbers: jax.Array,
+) -> types.Images:
+    """Returns edits [B, S, S, C] in [-1, 1] whose parts that changed are drawn again, as of `edit`."""
+    path = jnp.asarray(ode.times(settings.redraw_t, 0.0, settings.redraw_steps))
+    (own,) = noise(settings.seed, numbers, settings.steps, 1, faces.shape[1:])
+    mask = changed(edited - faces)
+
+    def move(i: jax.Array, x: jax.Array) -> jax.Array:
+        condition = guided_from(settings.guidance_t_min, path[i], target)
+        return redraw_step(velocity, x, edited, mask, own, path[i], path[i + 1], condition)
+
+    first = (1.0 - path[0]) * edited + path[0] * own
+    return jnp.clip(jax.lax.fori_loop(0, settings.redraw_steps, move, first), -1.0, 1.0)
 
 
 def errors(velocity: ode.Velocity, faces: types.Images, t: jax.Array, noises: jax.Array, num_classes: int) -> jax.Array:

@@ -197,9 +197,7 @@ def make(
         own = jnp.repeat(jax.nn.one_hot(labels, num_classes), num_classes, axis=0)
         strength = None if edits.guidance_source == 1.0 else jnp.full(len(rows), edits.guidance_source)
         numbers = jnp.repeat(jnp.asarray(seeds), num_classes)
-        path = ode.times(edits.t_max, 0.0, edits.steps)
-        source, how = ode.Condition(own, strength), (edits.seed, edits.noises, edits.solver, edits.guidance_t_min)
-        edited = flow_edit.edit(velocity, rows, path, target, source, numbers, *how)
+        edited = flow_edit.edit(velocity, rows, edits, target, ode.Condition(own, strength), numbers)
         edited = jnp.concatenate([faces[:, None], edited.reshape(len(faces), num_classes, *spec.shape)], axis=1)
         whole = jnp.concatenate([drawn.reshape(DRAWN, -1, *spec.shape), edited])
         return images.to_bytes(whole), {}

@@ -14,7 +14,7 @@ from emogan import presets
 from emogan.data import dataset, toyfaces
 from emogan.edit import flow_editor, loading, model_file
 from emogan.figures import run_figures
-from emogan.models import unet
+from emogan.models import flow_edit, ode, unet
 from emogan.train import pipeline, plans
 from emogan.util import images, weights
 
@@ -108,10 +108,29 @@ def test_each_emotion_can_have_its_guidance(model_of, faces):
 def test_guidance_acts_from_its_time_on(model_of, faces):
     none, always, never = (model_of(guidance_t_min=t) for t in (0.0, 0.01, 1.0))
     np.testing.assert_array_equal(none.faces(faces, "sad", 0), always.faces(faces, "sad", 0))
-    np.testing.assert_array_equal(never.faces(faces, "sad", 0), model_of(guidance="1").faces(faces, "sad", 0))
+    unguided = model_of(guidance="1", redraw_guidance=1.0)
+    np.testing.assert_array_equal(never.faces(faces, "sad", 0), unguided.faces(faces, "sad", 0))
     late = model_of(guidance_t_min=0.4).faces(faces, "sad", 0).astype(int)
     for other in (none, never):
         assert np.abs(late - other.faces(faces, "sad", 0)).mean() > 0.1
+
+
+@pytest.mark.parametrize("redraw_t", [0.0, 0.45])
+def test_edits_are_those_of_the_compiled_whole(model_of, params, faces, redraw_t):
+    model = model_of(redraw_t=redraw_t, redraw_steps=3, guidance="4", noises=2)
+    own, numbers = jnp.asarray([0, 1, 2]), jnp.asarray(flow_edit.seeds(faces))
+    network = unet.make(tiny_config().unet, 7, "float32")
+    expected = flow_edit.edit(
+        unet.velocity_of(network, params),
+        jnp.asarray(images.to_float(faces)),
+        model.networks.flow_edit,
+        ode.Condition(jax.nn.one_hot(jnp.full(3, 3), 7), jnp.full(3, 4.0)),
+        ode.Condition(jax.nn.one_hot(own, 7)),
+        numbers,
+    )
+    found = model.faces(np.asarray(images.to_float(faces)), 3, labels=np.asarray(own))
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+    assert np.abs(found - model_of(redraw_t=0.7, guidance="4").faces(found, 3, labels=own)).mean() > 0.01
 
 
 def test_strength_has_no_jump(model, faces):

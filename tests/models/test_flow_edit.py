@@ -1,5 +1,7 @@
 """Edits by the difference of two flows, against ones worked out by hand."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,8 +28,11 @@ def pull(x, t, labels):
 
 
 def edit(velocity, target, source, faces=FACES, numbers=NUMBERS, seed=0, count=1, solver="euler", steps=4):
-    path = ode.times(0.8, 0.0, steps)
-    return flow_edit.edit(velocity, faces, path, target, source, numbers, seed, count, solver)
+    """Edits before anything is drawn again, which may lie outside of [-1, 1]."""
+    settings = flow_edit.FlowEditConfig(
+        t_max=0.8, steps=steps, seed=seed, noises=count, solver=solver, guidance_t_min=0.0
+    )
+    return faces + flow_edit.difference(velocity, faces, settings, target, source, numbers)
 
 
 def test_one_step_is_that_worked_out_by_hand():
@@ -115,3 +120,50 @@ def test_errors_are_least_under_the_label_that_explains_a_face():
     np.testing.assert_array_equal(found.argmin(1), [0, 1, 1, 0])
     # Of the other label, the velocity is wrong by 1 / t.
     np.testing.assert_allclose(found, 4 * (1 - EYE[[0, 1, 1, 0]]), atol=1e-4)
+
+
+def test_what_changed_is_drawn_again():
+    level = lambda value: np.full((1, 48, 48, 1), value, np.float32)  # noqa: E731
+    for value, expected in ((0.0, 0.0), (0.1, 0.0), (0.16, 0.5), (-0.16, 0.5), (0.22, 1.0), (1.5, 1.0)):
+        np.testing.assert_allclose(flow_edit.changed(level(value)), level(expected), atol=1e-5)
+    patch = level(0.0)
+    patch[0, 10:30, 14:34] = 0.5
+    again = np.asarray(flow_edit.changed(patch))[0, ..., 0]
+    assert again[14:26, 18:30].min() == 1.0  # inside of it
+    assert again[:5].max() == again[35:].max() == again[:, :9].max() == again[:, 39:].max() == 0.0
+    single = level(0.0)
+    single[0, 20, 20] = 1.0
+    assert not np.asarray(flow_edit.changed(single)).any()
+    # The blur is of the same share of a larger face; the channels count together.
+    large = np.repeat(np.repeat(np.repeat(patch, 2, 1), 2, 2), 3, 3)
+    pooled = np.asarray(flow_edit.changed(large)).reshape(48, 2, 48, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(pooled, again, atol=0.08)
+
+
+def test_parts_that_are_drawn_again_come_from_the_target_and_the_rest_is_held():
+    edited = FACES.copy()
+    edited[:, :, :24] = np.clip(edited[:, :, :24] + np.where(edited[:, :, :24] > 0, -0.9, 0.9), -1, 1)
+    settings = flow_edit.FlowEditConfig(redraw_t=0.5, redraw_steps=3)
+    target = condition(1, 0, 1, guidance=1.0)
+    found = flow_edit.redraw(pull, FACES, edited, settings, target, NUMBERS)
+    # `pull` leads to its goal from any noise.
+    goals = np.array([-0.5, 0.5, -0.5])[:, None, None, None] + 0 * FACES
+    np.testing.assert_allclose(found[:, :, :18], goals[:, :, :18], atol=1e-5)
+    np.testing.assert_array_equal(found[:, :, 32:], edited[:, :, 32:])
+
+
+def test_an_edit_is_the_difference_and_what_is_drawn_again():
+    settings = flow_edit.FlowEditConfig(steps=3, redraw_steps=2, redraw_guidance=3.0)
+    target, source = condition(1, 1, 0, guidance=4.0), condition(0, 1, 1)
+    moved = flow_edit.difference(wild, FACES, settings, target, source, NUMBERS)
+    plain = np.clip(FACES + moved, -1, 1)
+    np.testing.assert_allclose(
+        flow_edit.edit(wild, FACES, dataclasses.replace(settings, redraw_t=0.0), target, source, NUMBERS), plain
+    )
+    again = condition(1, 1, 0, guidance=3.0)
+    expected = flow_edit.redraw(wild, FACES, plain, settings, again, NUMBERS)
+    found = flow_edit.edit(wild, FACES, settings, target, source, NUMBERS)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(found - plain).mean() > 0.01
+    own = condition(0, 1, 1)
+    np.testing.assert_array_equal(flow_edit.edit(wild, FACES, settings, own, own, NUMBERS), FACES)

@@ -1,7 +1,7 @@
 // Edits by the difference of two flows, as emogan/models/flow_edit.py and emogan/edit/flow_editor.py make them.
 
 import * as noise from "./noise.js";
-import { SIZE } from "./pixels.js";
+import { CHANNELS, SIZE } from "./pixels.js";
 
 // Returns the function (face, labels, strength, cancelled) -> a drawing for each of the labels, see networks.js, or null
 // if `cancelled()` turned true.
@@ -46,9 +46,10 @@ export function editor(velocity, settings, count) {
   async function edit(face, own, number, label, strength, cancelled) {
     const [source, wanted] = [oneHot(own), oneHot(label)];
     const target = source.map((value, i) => value + strength * (wanted[i] - value));
-    const guided = settings.guidanceSource + strength * (settings.guidances[label] - settings.guidanceSource);
+    const between = (guidance) => settings.guidanceSource + strength * (guidance - settings.guidanceSource);
+    const guided = between(settings.guidances[label]);
     let moved = new Float32Array(face.length);
-    if (guided === settings.guidanceSource && (label === own || !strength)) return moved;
+    if (guided === settings.guidanceSource && (label === own || !strength)) return face;
     for (let i = 0; i + 1 < settings.times.length; i += 1) {
       const [t, after] = [settings.times[i], settings.times[i + 1]];
       // Weights of 1 need no velocity without a label.
@@ -68,7 +69,29 @@ export function editor(velocity, settings, count) {
       }
       moved = moved.map((value, p) => value + (after - t) * change[p]);
     }
-    return moved;
+    const edited = face.map((value, p) => limited(value + moved[p]));
+    if (!settings.redraw) return edited;
+    return redrawn(face, edited, number, target, between(settings.redraw.guidance), cancelled);
+  }
+
+  // The edit whose parts that changed are drawn again; as `flow_edit.redraw`.
+  async function redrawn(face, edited, number, target, guidance, cancelled) {
+    const times = settings.redraw.times;
+    const [n] = noises(number, settings.times.length - 1, 1, face.length);
+    const again = changed(edited.map((value, p) => value - face[p]), settings.redraw);
+    let x = edited.map((value, p) => (1 - times[0]) * value + times[0] * n[p]);
+    for (let i = 0; i + 1 < times.length; i += 1) {
+      if (cancelled()) return null;
+      const [t, after] = [times[i], times[i + 1]];
+      const to = t < settings.guidanceFrom ? 1 : guidance;
+      const [under, without] = to === 1 ? await ask([x], t, [target]) : await ask([x, x], t, [target, none]);
+      x = x.map((value, p) => {
+        const v = to === 1 ? under[p] : without[p] + to * (under[p] - without[p]);
+        const share = again[Math.floor(p / CHANNELS)];
+        return share * (value + (after - t) * v) + (1 - share) * ((1 - after) * edited[p] + after * n[p]);
+      });
+    }
+    return x.map(limited);
   }
 
   return async (bytes, labels, strength, cancelled = () => false) => {
@@ -81,13 +104,40 @@ export function editor(velocity, settings, count) {
     }
     const drawings = [];
     for (const label of labels) {
-      const moved = await edit(face, sources.get(number), number, label, strength, cancelled);
-      if (!moved) return null;
+      const after = await edit(face, sources.get(number), number, label, strength, cancelled);
+      if (!after) return null;
       const still = new Float32Array(SIZE ** 2); // a flow moves no pixels
-      drawings.push({ after: face.map((value, p) => Math.min(1, Math.max(-1, value + moved[p]))), down: still, right: still });
+      drawings.push({ after, down: still, right: still });
     }
     return drawings;
   };
+}
+
+function limited(value) {
+  return Math.min(1, Math.max(-1, value));
+}
+
+// How far each pixel is to be drawn again, 0 to 1, for the change of a face; as `flow_edit.changed`.
+function changed(moved, { blur, least, most }) {
+  const weights = Array.from({ length: SIZE }, (_, i) => {
+    const row = Array.from({ length: SIZE }, (_, k) => Math.exp(-0.5 * ((i - k) / blur) ** 2));
+    const sum = row.reduce((a, b) => a + b);
+    return row.map((weight) => weight / sum);
+  });
+  const places = Array.from({ length: SIZE }, (_, i) => i);
+  const change = Array.from({ length: SIZE ** 2 }, (_, p) => {
+    const channels = moved.subarray(p * CHANNELS, (p + 1) * CHANNELS);
+    return channels.reduce((sum, value) => sum + Math.abs(value), 0) / CHANNELS;
+  });
+  const down = change.map((_, p) => {
+    const [row, column] = [Math.floor(p / SIZE), p % SIZE];
+    return places.reduce((sum, i) => sum + weights[row][i] * change[i * SIZE + column], 0);
+  });
+  return down.map((_, p) => {
+    const [row, column] = [Math.floor(p / SIZE), p % SIZE];
+    const mean = places.reduce((sum, i) => sum + weights[column][i] * down[row * SIZE + i], 0);
+    return Math.min(1, Math.max(0, (mean - least) / (most - least)));
+  });
 }
 
 // The number of a face, from its pixels alone, as `flow_edit.seeds` gives it.
