@@ -55,7 +55,7 @@ def one_of(sizes: tuple[int, ...]) -> str:
     return f"{', '.join(map(str, sizes[:-1]))} or {sizes[-1]}"
 
 
-FER2013 = ImageSpec()  # what the faces are where nothing else is said
+FER2013 = ImageSpec()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Dataset:
         return digest.hexdigest()
 
 
-def no_faces(spec: ImageSpec = FER2013, class_names: tuple[str, ...] = emotions.EMOTIONS) -> Dataset:
+def no_faces(spec: ImageSpec, class_names: tuple[str, ...] = emotions.EMOTIONS) -> Dataset:
     """Returns a data set without faces, where only the shapes of what is made of it are needed."""
     return Dataset(np.zeros((0, *spec.byte_shape), np.uint8), np.zeros(0, np.int32), class_names=class_names)
 

@@ -29,7 +29,7 @@ class Networks:
 
     Attributes:
       kind: `dcgan` (the paper's), `translator`, `flow` or `direct` (a flow's student); `loading.KINDS`.
-      model: of `dcgan`; its precision becomes float32.
+      model: of `dcgan`; its precision, of all kinds, becomes float32.
       translator: of `translator`.
       unet: of `flow` and `direct`.
       flow_edit: how `flow` edits.
@@ -44,6 +44,7 @@ class Networks:
     image: dataset.ImageSpec = dataclasses.field(kw_only=True)
 
     def __post_init__(self) -> None:
+        self.model.check()
         object.__setattr__(self, "model", dataclasses.replace(self.model, precision="float32"))
 
     def check(self) -> None:

@@ -160,7 +160,7 @@ struct Primitive {
   }
 };
 
-// What was made of these arguments under this key, by the first call.
+// The T that the first call with this key made of its arguments, which the key must determine.
 template <typename T, typename... Arguments>
 const T& Kept(const std::vector<int64_t>& key, const Arguments&... arguments) {
   static auto* mutex = new std::mutex;
