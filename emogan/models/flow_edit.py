@@ -37,9 +37,9 @@ class FlowEditConfig:
     guidance_source: float = 1.0  # of the face's own label
     guidance_t_min: float = 0.15  # guidance acts at times from this on, until details appear (Kynkäänniemi et al. 2024)
     noises: int = 1  # averaged in each step of a difference
-    redraw_t: float = 0.45  # the share of noise from which the parts that changed are drawn again; 0 leaves this out
-    redraw_steps: int = 7
-    redraw_guidance: float = 2.0  # of the target label in these steps
+    redraw_t: float = 0.3  # the share of noise from which the parts that changed are drawn again; 0 leaves this out
+    redraw_steps: int = 5
+    redraw_guidance: float = 1.0  # of the target label in these steps
     seed: int = 0  # of the noise; the same face and seed have the same noise
     inversion_steps: int = 12  # of E and of G, from a face to noise or back
     inversion_solver: str = "heun"
