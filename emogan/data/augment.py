@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy import ndimage
 
+from emogan.util import images as images_lib
 from emogan.util import types
 
 Image = jax.Array  # [H, W, C]
@@ -105,12 +106,9 @@ def blur(image: Image, key: jax.Array, least: float = 0.6, most: float = 1.2) ->
     """
     deviation = jax.random.uniform(key, (), minval=least, maxval=most)
 
-    def weights(size: int) -> jax.Array:
-        places = jnp.arange(size)
-        return jax.nn.softmax(-0.5 * jnp.square((places[:, None] - places[None, :]) / deviation))
-
     # As products of matrices: XLA would compute sums of moved pictures again from the picture before for each of them.
-    return jnp.einsum("hi,iwc,vw->hvc", weights(image.shape[0]), image, weights(image.shape[1]))
+    rows, columns = (images_lib.gaussian(size, deviation) for size in image.shape[:2])
+    return jnp.einsum("hi,iwc,vw->hvc", rows, image, columns)
 
 
 def grain(image: Image, key: jax.Array, deviation: float = 0.03) -> Image:

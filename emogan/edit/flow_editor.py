@@ -201,7 +201,7 @@ class FlowEditor(editor.Editor):
         ) -> jax.Array:
             conditions = (
                 ode.Condition(jnp.asarray(target), jnp.asarray(guidances)),
-                _condition(own, settings.guidance_source),
+                ode.condition(own, settings.guidance_source),
             )
             moved = jnp.zeros_like(x)
             # A dispatch a step: XLA's convolutions in a loop run on one core of a CPU (docs/architecture.md).
@@ -215,8 +215,8 @@ class FlowEditor(editor.Editor):
             edits = jnp.clip(x + moved, -1.0, 1.0)
             if not len(back):
                 return edits
-            state, again, noise = _begin_redraw(x, edits, back[0], numbers, settings.seed, settings.steps)
-            condition = _condition(target, redraw_guidance)
+            noise, again, state = _begin_redraw(x, edits, back[0], numbers, settings.seed, settings.steps)
+            condition = ode.condition(target, redraw_guidance)
             for t, after in itertools.pairwise(back):
                 state = _redraw(
                     *(self._network, self.variables[0], state, edits, again, noise, t, after, condition),
@@ -232,7 +232,7 @@ class FlowEditor(editor.Editor):
         path = ode.times(begin, end, settings.inversion_steps)
 
         def solved(x: np.ndarray, labels: np.ndarray) -> jax.Array:
-            condition = _condition(labels, guidance)
+            condition = ode.condition(labels, guidance)
             for t, after in itertools.pairwise(path):
                 x = _step(self._network, self.variables[0], x, t, after, condition, solver=settings.inversion_solver)
             return jnp.clip(x, -1.0, 1.0) if end == 0.0 else x
@@ -275,11 +275,6 @@ def _floats(faces: np.ndarray) -> np.ndarray:
     return np.clip(faces[..., None] if faces.ndim == 3 else faces, -1.0, 1.0)
 
 
-def _condition(labels: np.ndarray, guidance: float) -> ode.Condition:
-    weights = None if guidance == 1.0 else np.full(len(labels), guidance, np.float32)
-    return ode.Condition(jnp.asarray(labels), weights)
-
-
 @functools.partial(jax.jit, static_argnums=0, static_argnames="solver")
 def _step(
     module: unet.UNet,
@@ -318,13 +313,7 @@ def _difference(
     return flow_edit.step(velocity, faces, moved, t, after, noises, target, source, solver)
 
 
-@jax.jit
-def _begin_redraw(
-    faces: types.Images, edits: types.Images, t: jax.Array, numbers: jax.Array, seed: jax.Array, number: jax.Array
-) -> tuple[types.Images, jax.Array, jax.Array]:
-    """Returns what `flow_edit.redraw_step` begins with: x_t, how far each pixel is drawn again, and the noise."""
-    (noise,) = flow_edit.noise(seed, numbers, number, 1, faces.shape[1:])
-    return (1.0 - t) * edits + t * noise, flow_edit.changed(edits - faces), noise
+_begin_redraw = jax.jit(flow_edit.begin_redraw)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -163,7 +163,9 @@ def _redraw(how: flow_edit.FlowEditConfig, size: int) -> dict[str, Any]:
     return {
         "times": ode.times(how.redraw_t, 0.0, how.redraw_steps).tolist(),
         "guidance": how.redraw_guidance,
-        **{"blur": flow_edit.CHANGE_BLUR * size, "least": least, "most": most},
+        "blur": flow_edit.CHANGE_BLUR * size,
+        "least": least,
+        "most": most,
     }
 
 

@@ -187,13 +187,25 @@ def step(
 def changed(moved: jax.Array) -> jax.Array:
     """Returns how far each pixel is to be drawn again, 0 to 1, [B, S, S, 1], for z - x [B, S, S, C]."""
     size = moved.shape[1]
-    places = jnp.arange(size)
-    deviation = CHANGE_BLUR * size
-    # Each row sums to 1, so that a change at the border counts as one in the middle.
-    weights = jax.nn.softmax(-0.5 * jnp.square((places[:, None] - places[None]) / deviation))
+    weights = images.gaussian(size, CHANGE_BLUR * size)
     change = jnp.einsum("hi,biw,vw->bhv", weights, jnp.mean(jnp.abs(moved), axis=-1), weights)
     least, most = CHANGES
     return jnp.clip((change - least) / (most - least), 0.0, 1.0)[..., None]
+
+
+def begin_redraw(
+    faces: types.Images, edited: types.Images, t: jax.Array, numbers: jax.Array, seed: int, steps: int
+) -> tuple[jax.Array, jax.Array, types.Images]:
+    """Returns the noise [B, S, S, C], how far each pixel is drawn again, and x_t at the first time; see `redraw_step`.
+
+    Args:
+      faces, edited: x and z, [B, S, S, C].
+      t: the time.
+      numbers, seed: of `noise`.
+      steps: how many steps the difference had, each with a noise of its own.
+    """
+    (own,) = noise(seed, numbers, steps, 1, faces.shape[1:])
+    return own, changed(edited - faces), (1.0 - t) * edited + t * own
 
 
 def redraw_step(
@@ -242,7 +254,7 @@ def edit(
     edited = jnp.clip(faces + moved, -1.0, 1.0)
     if not settings.redraw_t:
         return edited
-    again = ode.Condition(target.labels, jnp.full(len(faces), settings.redraw_guidance))
+    again = ode.condition(target.labels, settings.redraw_guidance)
     return redraw(velocity, faces, edited, settings, again, numbers)
 
 
@@ -275,14 +287,12 @@ def redraw(
 ) -> types.Images:
     """Returns edits [B, S, S, C] in [-1, 1] whose parts that changed are drawn again, as of `edit`."""
     path = jnp.asarray(ode.times(settings.redraw_t, 0.0, settings.redraw_steps))
-    (own,) = noise(settings.seed, numbers, settings.steps, 1, faces.shape[1:])
-    mask = changed(edited - faces)
+    own, again, first = begin_redraw(faces, edited, path[0], numbers, settings.seed, settings.steps)
 
     def move(i: jax.Array, x: jax.Array) -> jax.Array:
         condition = guided_from(settings.guidance_t_min, path[i], target)
-        return redraw_step(velocity, x, edited, mask, own, path[i], path[i + 1], condition)
+        return redraw_step(velocity, x, edited, again, own, path[i], path[i + 1], condition)
 
-    first = (1.0 - path[0]) * edited + path[0] * own
     return jnp.clip(jax.lax.fori_loop(0, settings.redraw_steps, move, first), -1.0, 1.0)
 
 

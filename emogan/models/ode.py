@@ -36,6 +36,11 @@ class Condition:
 jax.tree_util.register_dataclass(Condition, ["labels", "guidance"], [])
 
 
+def condition(labels: jax.Array, guidance: float) -> Condition:
+    """Returns the condition of labels [B, C] with one guidance for all; a weight of 1 needs no second evaluation."""
+    return Condition(jnp.asarray(labels), None if guidance == 1.0 else jnp.full(len(labels), guidance, jnp.float32))
+
+
 def null(count: int, num_classes: int) -> Condition:
     """Returns the condition without a label, for `count` faces."""
     return Condition(jnp.zeros((count, num_classes)))

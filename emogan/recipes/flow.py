@@ -195,9 +195,9 @@ def make(
         guidance = jnp.tile(jnp.asarray(guidances), len(faces))
         target = ode.Condition(jnp.tile(jnp.eye(num_classes), (len(faces), 1)), guidance)
         own = jnp.repeat(jax.nn.one_hot(labels, num_classes), num_classes, axis=0)
-        strength = None if edits.guidance_source == 1.0 else jnp.full(len(rows), edits.guidance_source)
+        source = ode.condition(own, edits.guidance_source)
         numbers = jnp.repeat(jnp.asarray(seeds), num_classes)
-        edited = flow_edit.edit(velocity, rows, edits, target, ode.Condition(own, strength), numbers)
+        edited = flow_edit.edit(velocity, rows, edits, target, source, numbers)
         edited = jnp.concatenate([faces[:, None], edited.reshape(len(faces), num_classes, *spec.shape)], axis=1)
         whole = jnp.concatenate([drawn.reshape(DRAWN, -1, *spec.shape), edited])
         return images.to_bytes(whole), {}

@@ -29,6 +29,15 @@ def tile(images: np.ndarray) -> np.ndarray:
     return np.asarray(images).swapaxes(1, 2).reshape(rows * height, columns * width, *channels)
 
 
+def gaussian(size: int, deviation: jax.Array | float) -> jax.Array:
+    """Returns the weights float32 [S, S] of a Gaussian filter along an axis of `size` pixels.
+
+    Each row sums to 1, at the border, too. A filter is a product with this matrix for each axis.
+    """
+    places = jnp.arange(size)
+    return jax.nn.softmax(-0.5 * jnp.square((places[:, None] - places[None, :]) / deviation))
+
+
 def untile(picture: np.ndarray, size: int) -> np.ndarray:
     """Returns the grid uint8 [rows, columns, size, size(, 3)] that `tile` made into one picture.
 
