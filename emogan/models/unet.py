@@ -43,10 +43,10 @@ class UNetConfig:
 
 DEVIATION = 0.5  # of the values of faces in [-1, 1], about; 0.51 in FER2013
 UNSHUFFLE = 2  # each pixel of the largest map holds 2x2 of the face
-_GROUPS = 8  # channels a group norm takes together are 1/8 of all
+GROUPS = 8  # channels a group norm takes together are 1/8 of all
 _EPSILON = 1e-5
 _BEGIN_AT_ZERO = ("conv1", "modulation", "out", "velocity")
-_HEAD = 56  # channels of an attention head, at most
+HEAD = 56  # channels of an attention head, at most
 _LONGEST, _SHORTEST = 1.0, 1e-3  # periods of the sinusoids of time, which lies in [0, 1]
 
 
@@ -143,7 +143,7 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.param("kernel", nn.initializers.lecun_normal(), (3, 3, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        return dense.add_bias(conv.conv(x.astype(self.dtype), kernel.astype(self.dtype)), bias)
+        return dense.add_bias(conv.conv(x.astype(self.dtype), kernel), bias)
 
 
 class _GroupNorm(nn.Module):
@@ -155,10 +155,10 @@ class _GroupNorm(nn.Module):
         channels = x.shape[-1]
         gain = self.param("scale", nn.initializers.ones_init(), (channels,))[None]
         bias = self.param("bias", nn.initializers.zeros_init(), (channels,))[None]
-        of_group = lambda v: jnp.mean(v.reshape(-1, _GROUPS, channels // _GROUPS), axis=2)  # noqa: E731
+        of_group = lambda v: jnp.mean(v.reshape(-1, GROUPS, channels // GROUPS), axis=2)  # noqa: E731
         mean, square = (of_group(jnp.mean(v, axis=(1, 2))) for v in (x, jnp.square(x)))
         factor = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + _EPSILON)
-        mean, factor = (jnp.repeat(v, channels // _GROUPS, axis=1) for v in (mean, factor))
+        mean, factor = (jnp.repeat(v, channels // GROUPS, axis=1) for v in (mean, factor))
         a = factor * gain
         b = bias - mean * a
         if scale is not None:
@@ -193,7 +193,7 @@ class _Attention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         batch, height, width, channels = x.shape
-        heads = max(1, channels // _HEAD)
+        heads = max(1, channels // HEAD)
         y = _GroupNorm(name="norm")(x).reshape(batch, height * width, channels)
         y = dense.Dense(3 * channels, self.dtype, name="qkv")(y)
         q, k, v = y.reshape(batch, height * width, 3, heads, -1).transpose(2, 0, 3, 1, 4)

@@ -108,6 +108,30 @@ def losses_of(
     return jnp.mean(jnp.square(answers - (noises - faces)), axis=(1, 2, 3))
 
 
+def examples(
+    settings: FlowConfig,
+    batch: state_lib.Batch,
+    key: jax.Array,
+    spec: dataset.ImageSpec,
+    num_classes: int,
+    axis_name: str | None = None,
+) -> tuple[types.Images, jax.Array, jax.Array, jax.Array]:
+    """Returns what `losses_of` takes for a batch: faces, half of them mirrored, noises, times, and labels or null."""
+    count = len(batch["label"])
+    keys = jax.random.split(key, 4)
+
+    def share(draw: Callable[[int], jax.Array]) -> jax.Array:
+        return state_lib.own_share(draw, count, axis_name)
+
+    faces = images.to_float(batch["image"])
+    faces = jax.vmap(augment.flip)(faces, share(lambda count: jax.random.split(keys[0], count)))
+    times = share(lambda count: draw_times(keys[1], count, settings))
+    noises = share(lambda count: jax.random.normal(keys[2], (count, *spec.shape)))
+    dropped = share(lambda count: jax.random.uniform(keys[3], (count,)) < settings.label_dropout)
+    labels = batch["distribution"] if "distribution" in batch else jax.nn.one_hot(batch["label"], num_classes)
+    return faces, noises, times, jnp.where(dropped[:, None], 0.0, labels)
+
+
 def make(
     config: "config_lib.Config",
     num_classes: int,
@@ -146,19 +170,7 @@ def make(
     def step(
         state: FlowState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
     ) -> tuple[FlowState, types.Metrics]:
-        count = len(batch["label"])
-        keys = jax.random.split(key, 4)
-
-        def share(draw: Any) -> jax.Array:
-            return state_lib.own_share(draw, count, axis_name)
-
-        faces = images.to_float(batch["image"])
-        faces = jax.vmap(augment.flip)(faces, share(lambda count: jax.random.split(keys[0], count)))
-        times = share(lambda count: draw_times(keys[1], count, settings))
-        noises = share(lambda count: jax.random.normal(keys[2], (count, *spec.shape)))
-        dropped = share(lambda count: jax.random.uniform(keys[3], (count,)) < settings.label_dropout)
-        labels = batch["distribution"] if "distribution" in batch else jax.nn.one_hot(batch["label"], num_classes)
-        labels = jnp.where(dropped[:, None], 0.0, labels)
+        faces, noises, times, labels = examples(settings, batch, key, spec, num_classes, axis_name)
 
         def gradients_of(faces, noises, times, labels):
             def loss(params):

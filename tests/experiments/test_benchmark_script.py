@@ -44,6 +44,7 @@ WRONG = {
     "size": (["--width=0"], "model.width: expected 1 to 1024, found 0"),
     "section": (["--sections=gan,speed"], "--sections: expected some of"),
     "peer": (["--peers=keras"], "--peers: expected some of stock, torch, found 'keras'"),
+    "U-Net": (["--width=8", "--sections=flow"], "unet.widths: expected one to four multiples of 8"),
     "rounds": (["--rounds=0"], "--rounds: expected at least 1, found 0"),
     "precision": (["--precision=half"], "half"),
     "no data": (["--data_dir=nowhere"], "--data_dir: expected a folder or file, found none at nowhere"),

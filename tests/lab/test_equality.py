@@ -17,6 +17,13 @@ def reference(request, quick_compilation):
     return task, *ours.Steps(task).reference()
 
 
+@pytest.fixture(scope="module")
+def flow_reference(quick_compilation):
+    """A task of two steps of the U-Net with 8, 24 and 40 channels, and emogan's results."""
+    task = settings.Settings(phase="flow", width=16, batch_size=4, faces=8)
+    return task, *ours.Steps(task).reference()
+
+
 def test_stock_flax_makes_the_same_step(reference):
     task, problem, expected = reference
     equality.check("stock", equality.differences(expected, stock.Steps(task).follow(problem)))
@@ -32,6 +39,34 @@ def test_pytorch_makes_the_same_step(reference, variant):
     found = peer.follow(problem)
     equality.check("torch", equality.differences(expected, found))
     assert peer.run(3) > 0
+
+
+@pytest.mark.parametrize("variant", ["eager", "channels_last"])
+def test_pytorch_makes_the_same_step_of_the_u_net(flow_reference, variant):
+    _one_thread()
+    from benchmarking import torch_flow
+
+    task, problem, expected = flow_reference
+    assert all(np.any(gradient) for gradient in expected["gradients"].values())  # nothing is hidden by zeros
+    peer = torch_flow.Steps(dataclasses.replace(task, variant=variant))
+    found = equality.differences(expected, peer.follow(problem))
+    equality.check("torch", found)
+    assert found["gradients"] < 1e-4
+    assert peer.run(3) > 0
+    half = torch_flow.Steps(dataclasses.replace(task, variant=variant, bfloat16=True)).follow(problem)
+    equality.check("torch", equality.differences(expected, half, by_network=True), equality.BFLOAT16_TOLERANCES)
+
+
+def test_a_u_net_with_another_order_of_pixels_is_caught(flow_reference, monkeypatch):
+    _one_thread()
+    from benchmarking import torch_flow, torch_unet
+
+    task, problem, expected = flow_reference
+    turned = torch_unet._unshuffle
+    monkeypatch.setattr(torch_unet, "_unshuffle", lambda faces: turned(faces).flip(1))
+    found = torch_flow.Steps(dataclasses.replace(task, variant="eager")).follow(problem)
+    with pytest.raises(equality.Unequal, match="torch: expected the results of emogan"):
+        equality.check("torch", equality.differences(expected, found))
 
 
 def test_bfloat16_makes_nearly_the_same_step():

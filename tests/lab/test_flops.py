@@ -47,3 +47,20 @@ def test_a_small_network_by_hand():
 def test_full_width_has_the_nominal_figure():
     assert flops.gan_step(64, 64) / 1e9 == pytest.approx(151.45, abs=0.01)
     assert flops.gan_step(64, 64, padding=False) / 1e9 == pytest.approx(120.6, abs=0.1)
+
+
+def test_a_small_u_net_by_hand():
+    # 24x24 and 12x12 places of 8 and 16 channels, a condition of 32 numbers.
+    dense = 8 * 32 + 32 * 32 + 8 * 32
+    large = [(4, 8, 9), (8, 8, 9), (8, 8, 9), (8, 4, 9)]  # stem, down, velocity: inputs, outputs, taps
+    large += [(16 + 8, 8, 9), (8, 8, 9), (16 + 8, 8, 1), (8 + 8, 8, 9), (8, 8, 9), (8 + 8, 8, 1)]  # up
+    small = [(8, 16, 9), (16, 16, 9), (8, 16, 1), *[(16, 16, 9)] * 4, (16, 48, 1), (16, 16, 1)]  # down, middle
+    small += [(32, 16, 9), (16, 16, 9), (32, 16, 1), (24, 16, 9), (16, 16, 9), (24, 16, 1)]  # up
+    modulations = 32 * 2 * (3 * 8 + 5 * 16)
+    attention = 2 * 144 * 144 * 16
+    maps = sum(576 * i * o * taps for i, o, taps in large) + sum(144 * i * o * taps for i, o, taps in small)
+    assert flops.forward(flops.unet((8, 16), 1), 1) == 2 * (dense + modulations + attention + maps)
+
+
+def test_taps_of_a_3x3_convolution_on_padding_can_be_left_out():
+    assert flops.Layer(3, 1, 1, 3, 1).forward(padding=False) == 2 * 7**2

@@ -5,10 +5,12 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 from benchmarking import settings as settings_lib
 
+from emogan.data import dataset
 from emogan.models import dcgan
-from emogan.recipes import encoder, gan
+from emogan.recipes import encoder, flow, gan
 from emogan.recipes import state as state_lib
 from emogan.train import layout as layout_lib
 from emogan.train import parallel
@@ -32,9 +34,11 @@ def device_memory() -> dict[str, float]:
     return {} if peak is None else {"device_peak_mib": peak / 2**20}
 
 
-def make_phase(settings: settings_lib.Settings, classes: int) -> state_lib.Phase:
+def make_phase(settings: settings_lib.Settings, data: dataset.Dataset) -> state_lib.Phase:
     """Returns the phase of the task; an encoder's G is a fresh one."""
-    config = settings.config()
+    config, classes = settings.config(), len(data.class_names)
+    if settings.phase == "flow":
+        return flow.make(config, classes, data)
     phase = gan.make(config, classes, config.data.spec)
     if settings.phase == "encoder":
         generator = phase.init(jax.random.key(SEED)).best_generator
@@ -52,7 +56,7 @@ class Steps:
     def build(self) -> None:
         """Draws weights and faces and puts them on the device; nothing of a step is compiled."""
         data = self._settings.dataset()
-        phase = make_phase(self._settings, len(data.class_names))
+        phase = make_phase(self._settings, data)
         self._data = layout_lib.single().place(data)
         self._chunk = parallel.make_chunk(phase, len(data), self._settings.batch_size, LONGEST)
         self._state = phase.init(jax.random.key(SEED))
@@ -79,35 +83,57 @@ class Steps:
     def reference(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Returns the task of the equality, and what emogan makes of it (`results`).
 
-        The task: `weights` (variables by network), and of two steps `images` uint8 [2, B, 48, 48], `labels` [2, B]
-        and `latents` float32 [2, B, Z].
+        The task: `weights` (variables by network), and the `batches` of two steps. In phase `flow` they are what
+        `flow.examples` returns; in the others images uint8 [B, 48, 48], labels [B] and latents float32 [B, Z].
         """
         settings, data = self._settings, self._settings.dataset()
-        phase = make_phase(settings, len(data.class_names))
+        phase = make_phase(settings, data)
         state = phase.init(jax.random.key(SEED))
-        model, size = settings.config().model, settings.batch_size
-        keys = [jax.random.key(SEED + 2 + i) for i in range(2)]
-        latents = [
-            np.asarray(dcgan.sample_latents(key, size, model.latent_size, model.latent_distribution)) for key in keys
+        if settings.phase == "flow":
+            state = state.replace(network=state.network.replace(params=_without_zeros(state.network.params)))
+        size, keys = settings.batch_size, [jax.random.key(SEED + 2 + i) for i in range(2)]
+        inputs = [
+            {"image": data.images[start : start + size], "label": data.labels[start : start + size]}
+            for start in (0, size)
         ]
-        images, labels = data.images[: 2 * size], data.labels[: 2 * size]
         task = {
             "weights": jax.tree.map(np.asarray, weights_of(settings.phase, state)),
-            "images": images.reshape(2, size, 48, 48),
-            "labels": labels.reshape(2, size),
-            "latents": np.stack(latents),
+            "batches": [_drawn(settings, data, *pair) for pair in zip(inputs, keys, strict=True)],
         }
         step = jax.jit(phase.step)
         states, metrics = [state], []
-        for i, key in enumerate(keys):
-            state, found = step(state, {"image": task["images"][i], "label": task["labels"][i]}, key)
+        for batch, key in zip(inputs, keys, strict=True):
+            state, found = step(state, batch, key)
             states.append(state)
             metrics.append(found)
         return task, results(settings, states, metrics)
 
 
+def _drawn(
+    settings: settings_lib.Settings, data: dataset.Dataset, batch: dict[str, np.ndarray], key: jax.Array
+) -> tuple[np.ndarray, ...]:
+    """Returns a batch with the random numbers that the step draws with this key; see `Steps.reference`."""
+    config = settings.config()
+    if settings.phase == "flow":
+        found = flow.examples(config.flow, batch, key, data.spec, len(data.class_names))
+        return tuple(np.asarray(part) for part in found)
+    model = config.model
+    latents = dcgan.sample_latents(key, settings.batch_size, model.latent_size, model.latent_distribution)
+    return batch["image"], batch["label"], np.asarray(latents)
+
+
+def _without_zeros(params: Any) -> Any:
+    """Returns parameters whose arrays of zeros are random: a fresh U-Net's last layers would hide what is before."""
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(SEED), len(leaves))
+    drawn = [0.03 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
+    return jax.tree.unflatten(tree, [leaf + noise for leaf, noise in zip(leaves, drawn, strict=True)])
+
+
 def weights_of(phase: str, state: Any) -> dict[str, Any]:
     """Returns the variables of a state, by network."""
+    if phase == "flow":
+        return {"network": dict(state.network.variables)}
     if phase == "encoder":
         return {"encoder": dict(state.encoder.variables), "generator": dict(state.generator)}
     return {"generator": dict(state.generator.variables), "discriminator": dict(state.discriminator.variables)}
@@ -119,13 +145,17 @@ def results(settings: settings_lib.Settings, states: list[Any], metrics: list[An
     The gradients are read from Adam's first moment, which after one step is (1 - b1) times as large. `states` have the
     trained networks as attributes.
     """
-    names = ("encoder",) if settings.phase == "encoder" else ("generator", "discriminator")
-    wanted = ("loss",) if settings.phase == "encoder" else ("discriminator_loss", "generator_loss")
-    share = 1 - settings.config().gan.b1
+    config = settings.config()
+    names, wanted, b1 = {
+        "gan": (("generator", "discriminator"), ("discriminator_loss", "generator_loss"), config.gan.b1),
+        "encoder": (("encoder",), ("loss",), config.encoder.b1),
+        "flow": (("network",), ("loss",), config.flow.b1),
+    }[settings.phase]
     gradients, moved = {}, {}
     for name in names:
         before, after = (getattr(state, name) for state in states[:2])
-        gradients[name] = jax.tree.map(lambda moment: np.asarray(moment) / share, after.opt_state[0].mu)
+        moments = optax.tree_utils.tree_get(after.opt_state, "mu")
+        gradients[name] = jax.tree.map(lambda moment: np.asarray(moment) / (1 - b1), moments)
         moved[name] = jax.tree.map(lambda a, b: np.asarray(a) - np.asarray(b), after.params, before.params)
     return {
         "losses": [{name: float(found[name]) for name in wanted} for found in metrics],

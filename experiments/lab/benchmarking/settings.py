@@ -12,8 +12,8 @@ class Settings:
     """The task of one implementation.
 
     Attributes:
-      phase: `gan` or `encoder`.
-      width: of the networks.
+      phase: `gan`, `encoder` or `flow`.
+      width: of the networks; of the U-Net, twice the channels of its first block, so that 64 is the preset's.
       batch_size: faces a step.
       precision: of float32's matrix products on an accelerator, `tf32` or `float32`; no effect on CPUs.
       bfloat16: whether features, convolutions and products are bfloat16, and all that is kept float32.
@@ -40,16 +40,19 @@ class Settings:
     devices: int = 1
 
     def config(self) -> config_lib.Config:
-        """Returns the paper's configuration at this width and batch size.
+        """Returns the paper's configuration, or that of `flow`, at this width and batch size.
 
         Raises:
           ValueError: if they are out of their ranges.
         """
-        config = presets.paper()
+        config = presets.flow() if self.phase == "flow" else presets.paper()
         config.data = config_lib.DataConfig(name="toyfaces", count=self.faces)
         config.model.width = self.width
         config.model.precision = "bfloat16" if self.bfloat16 else "float32"
-        config.gan.batch_size = config.encoder.batch_size = self.batch_size
+        config.gan.batch_size = config.encoder.batch_size = config.flow.batch_size = self.batch_size
+        if self.phase == "flow":
+            config.unet.widths = ",".join(str(self.width * part // 2) for part in (1, 3, 5))
+            config.flow.warm_up = 0  # the first step would not move
         config.parallel = config_lib.ParallelConfig(mode=self.mode, devices=self.devices)
         config.check()
         return config

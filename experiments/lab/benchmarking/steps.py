@@ -1,4 +1,4 @@
-"""Sections `matmul`, `gan` and `encoder`: the rate of matrix products, and the steps of all implementations."""
+"""Sections `matmul`, `gan`, `encoder` and `flow`: the rate of matrix products, and the steps of all implementations."""
 
 import dataclasses
 from typing import Any
@@ -9,7 +9,9 @@ from benchmarking import settings as settings_lib
 
 OURS = "benchmarking.ours:Steps"
 STOCK = "benchmarking.stock:Steps"
-TORCH = "benchmarking.torch_peer:Steps"
+TORCH = {phase: "benchmarking.torch_peer:Steps" for phase in ("gan", "encoder")} | {
+    "flow": "benchmarking.torch_flow:Steps"
+}
 COMPARED_VARIANTS = ("eager", "channels_last")
 
 
@@ -43,6 +45,11 @@ def encoder(context: options_lib.Context) -> dict[str, Any]:
     return {str(width): _race_of_steps(context, "encoder", width) for width in context.options.widths}
 
 
+def flow(context: options_lib.Context) -> dict[str, Any]:
+    """Returns a race of steps of the U-Net for each width, by the width's name; there is no form in stock Flax."""
+    return {str(width): _race_of_steps(context, "flow", width) for width in context.options.widths}
+
+
 def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict[str, Any]:
     options = context.options
     task = options.settings(phase=phase, width=width)
@@ -50,15 +57,15 @@ def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict
     equal = _compare(context, title, task)
     precisions = _precisions(context, task)
     implementations = [race.Implementation(f"emogan{suffix}", OURS, one) for suffix, one in precisions]
-    if "stock" in options.peers:
+    if "stock" in options.peers and phase != "flow":
         implementations.append(race.Implementation("stock Flax", STOCK, task))
     for variant in context.torch_variants:
         for suffix, one in precisions:
             own = dataclasses.replace(one, variant=variant)
-            implementations.append(race.Implementation(f"PyTorch {variant}{suffix}", TORCH, own, optional=True))
+            implementations.append(race.Implementation(f"PyTorch {variant}{suffix}", TORCH[phase], own, optional=True))
     found = race.race(title, implementations, options.pace, context.say)
     race.tell(title, found, context.say)
-    count = flops.gan_step if phase == "gan" else flops.encoder_step
+    count = {"gan": flops.gan_step, "encoder": flops.encoder_step, "flow": flops.flow_step}[phase]
     found["flops"] = {
         "nominal": count(width, options.batch_size),
         "without_padding": count(width, options.batch_size, padding=False),
@@ -84,12 +91,14 @@ def _compare(context: options_lib.Context, title: str, task: settings_lib.Settin
     # In float32 everywhere: TF32 has too few digits to tell a mistake from a rounding. What is computed in bfloat16 is
     # compared with the same float32.
     task = dataclasses.replace(task, precision="float32", exact_padding=True)
-    others = [("stock Flax", STOCK, task)] if "stock" in context.options.peers else []
+    others = [("stock Flax", STOCK, task)] if "stock" in context.options.peers and task.phase != "flow" else []
     for suffix, one in _precisions(context, task):
         others += [(f"emogan{suffix}", OURS, one)] if one.bfloat16 else []
         for variant in context.torch_variants:
             if variant in COMPARED_VARIANTS:
-                others.append((f"PyTorch {variant}{suffix}", TORCH, dataclasses.replace(one, variant=variant)))
+                others.append(
+                    (f"PyTorch {variant}{suffix}", TORCH[task.phase], dataclasses.replace(one, variant=variant))
+                )
     if not others:
         return {}
     with workers.Worker(OURS, task) as worker:

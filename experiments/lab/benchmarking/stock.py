@@ -132,7 +132,7 @@ class Steps:
         state = self._state_of(task["weights"])
         step = jax.jit(self._step)
         states, metrics = [state], []
-        for images, labels, latents in zip(task["images"], task["labels"], task["latents"], strict=True):
+        for images, labels, latents in task["batches"]:
             state, found = step(state, images_lib.to_float(jnp.asarray(images)), jnp.asarray(labels), latents)
             states.append(state)
             metrics.append(found)

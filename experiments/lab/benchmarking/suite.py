@@ -15,6 +15,7 @@ _SECTIONS: dict[str, Callable[[options_lib.Context], dict[str, Any]]] = {
     "matmul": steps.matmul,
     "gan": steps.gan,
     "encoder": steps.encoder,
+    "flow": steps.flow,
     "compile": runs.starts,
     "transfer": runs.transfers,
     "data": runs.reading,

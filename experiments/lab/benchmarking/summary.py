@@ -10,7 +10,7 @@ def add_shares(result: dict[str, Any]) -> None:
     rate = result.get("matmul", {}).get("gflops_per_second")
     if not rate:
         return
-    for phase in ("gan", "encoder"):
+    for phase in ("gan", "encoder", "flow"):
         for found in result.get(phase, {}).values():
             for name, one in found["implementations"].items():
                 if not name.endswith(" bfloat16"):  # the rate is that of float32
@@ -22,7 +22,7 @@ def to_markdown(result: dict[str, Any]) -> str:
     parts = ["# Benchmark", _about(result)]
     if "matmul" in result:
         parts += ["## Matrix products", _matmul(result["matmul"])]
-    for phase, title in (("gan", "GAN step"), ("encoder", "Encoder step")):
+    for phase, title in (("gan", "GAN step"), ("encoder", "Encoder step"), ("flow", "U-Net step of phase flow")):
         for width, found in result.get(phase, {}).items():
             parts += [f"## {title}, width {width}, batch {result['options']['batch_size']}", _steps(found)]
     parts += report_runs.parts(result)

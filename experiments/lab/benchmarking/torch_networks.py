@@ -122,7 +122,9 @@ def load(network: nn.Module, variables: Mapping[str, Mapping]) -> None:
         value = variables[group]
         for part in path.split("/"):
             value = value[part]
-        values[name] = torch.from_numpy(np.array(_to_torch(path, value)))
+        own = _to_torch(path, value, _is_transposed(network, name))
+        # A dense layer at each place of a map may be a 1x1 convolution here.
+        values[name] = torch.from_numpy(np.array(own)).reshape(target.shape if own.ndim == 2 else own.shape)
         assert values[name].shape == target.shape, (name, values[name].shape, target.shape)
     missing, unexpected = network.load_state_dict(values, strict=False)
     assert not unexpected, unexpected
@@ -133,7 +135,9 @@ def in_flax_form(network: nn.Module, values: Mapping[str, torch.Tensor]) -> Iter
     """Yields values that are shaped as the network's parameters under emogan's names and in its layout."""
     for name, _ in network.named_parameters():
         _, path = _flax_name(name)
-        yield path, _from_torch(path, values[name].detach().cpu().numpy())
+        value = values[name].detach().cpu().numpy()
+        value = value[:, :, 0, 0] if value.shape[2:] == (1, 1) else value
+        yield path, _from_torch(path, value, _is_transposed(network, name))
 
 
 _LEAVES = {
@@ -154,10 +158,14 @@ def _flax_name(name: str) -> tuple[str, str] | None:
     return group, "/".join([*modules, own])
 
 
+def _is_transposed(network: nn.Module, name: str) -> bool:
+    return isinstance(network.get_submodule(name.rpartition(".")[0]), nn.ConvTranspose2d)
+
+
 # Flax's maps are [.., 3, 3, C] where PyTorch's are [.., C, 3, 3], which the dense layers next to them see.
 
 
-def _to_torch(path: str, value: np.ndarray) -> np.ndarray:
+def _to_torch(path: str, value: np.ndarray, transposed: bool) -> np.ndarray:
     value = np.asarray(value)
     if path.startswith("project"):
         value = np.moveaxis(value.reshape(*value.shape[:-1], 3, 3, -1), -1, -3).reshape(value.shape)
@@ -169,13 +177,13 @@ def _to_torch(path: str, value: np.ndarray) -> np.ndarray:
         return value.T
     if value.ndim == 4:
         # Flax's transposed convolution has its kernel mirrored to that of PyTorch.
-        return value.transpose(3, 2, 0, 1) if path.startswith("trunk") else value[::-1, ::-1].transpose(2, 3, 0, 1)
+        return value[::-1, ::-1].transpose(2, 3, 0, 1) if transposed else value.transpose(3, 2, 0, 1)
     return value
 
 
-def _from_torch(path: str, value: np.ndarray) -> np.ndarray:
+def _from_torch(path: str, value: np.ndarray, transposed: bool) -> np.ndarray:
     if value.ndim == 4:
-        return value.transpose(2, 3, 1, 0) if path.startswith("trunk") else value.transpose(2, 3, 0, 1)[::-1, ::-1]
+        return value.transpose(2, 3, 0, 1)[::-1, ::-1] if transposed else value.transpose(2, 3, 1, 0)
     if value.ndim == 2:
         value = value.T
     if path.startswith("project"):

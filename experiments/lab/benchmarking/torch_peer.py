@@ -81,30 +81,22 @@ class Steps:
             enabled=settings.bfloat16,
             cache_enabled=settings.variant != "cuda graph",
         )
-        config = settings.config()
-        self._latent_size = config.model.latent_size
-        self._rate, self._betas = config.gan.learning_rate, (config.gan.b1, 0.999)
+        self._config = settings.config()
         torch.manual_seed(0)
 
     def build(self) -> None:
         """Makes networks and optimisers, and puts the faces on the device."""
-        width, exact, variant = self._settings.width, self._settings.exact_padding, self._settings.variant
-        G = torch_networks.Generator(width, self._latent_size, exact)
-        if self._settings.phase == "encoder":
-            other = torch_networks.Encoder(width, self._latent_size, exact)
-            G.eval().requires_grad_(False)
-            self._trained = {"encoder": other}
-        else:
-            other = torch_networks.Discriminator(width, exact)
-            self._trained = {"generator": G, "discriminator": other}
-        self._plain = {"generator": G, **self._trained}
+        variant = self._settings.variant
+        self._plain = self._make()
+        self._trained = {
+            name: network for name, network in self._plain.items() if any(p.requires_grad for p in network.parameters())
+        }
         self._format = torch.channels_last if variant == "channels_last" else torch.contiguous_format
         for network in self._plain.values():
             network.to(self._device, memory_format=self._format)
+        rate, betas = self._adam
         self._optimizers = {
-            name: torch.optim.Adam(
-                network.parameters(), self._rate, self._betas, fused=True, capturable=variant == "cuda graph"
-            )
+            name: torch.optim.Adam(network.parameters(), rate, betas, fused=True, capturable=variant == "cuda graph")
             for name, network in self._trained.items()
         }
         self._networks = self._plain
@@ -139,26 +131,47 @@ class Steps:
             torch_networks.load(network, task["weights"][name])
         before = {name: _copies(network) for name, network in self._trained.items()}
         found: dict[str, Any] = {"losses": [], "gradients": {}, "moved": {}}
-        batches = zip(task["images"], task["labels"], task["latents"], strict=True)
-        for images, labels, latents in batches:
-            batch = [torch.from_numpy(np.array(part)).to(self._device) for part in (images, labels, latents)]
-            losses = self._step(batch[0], batch[1].to(torch.int64), batch[2])
+        for batch in task["batches"]:
+            losses = self._step(*self._received(batch))
             found["losses"].append({name: float(loss) for name, loss in losses.items()})
             if len(found["losses"]) == 1:
                 for name, network in self._trained.items():
                     self._record(name, network, before[name], found)
         return found
 
+    def _make(self) -> dict[str, torch.nn.Module]:
+        """Returns the networks; those that are not trained ask for no gradient."""
+        width, latent_size, exact = self._settings.width, self._config.model.latent_size, self._settings.exact_padding
+        G = torch_networks.Generator(width, latent_size, exact)
+        if self._settings.phase == "encoder":
+            G.eval().requires_grad_(False)
+            return {"generator": G, "encoder": torch_networks.Encoder(width, latent_size, exact)}
+        return {"generator": G, "discriminator": torch_networks.Discriminator(width, exact)}
+
+    @property
+    def _adam(self) -> tuple[float, tuple[float, float]]:
+        """The learning rate, b1 and b2."""
+        return self._config.gan.learning_rate, (self._config.gan.b1, self._config.gan.b2)
+
+    def _examples(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Returns what `_step` takes for a batch of the data, with new random numbers."""
+        latents = torch.rand(len(images), self._config.model.latent_size, device=self._device) * 2 - 1
+        return images, labels, latents
+
+    def _received(self, batch: tuple[np.ndarray, ...]) -> tuple[torch.Tensor, ...]:
+        """Returns what `_step` takes for a batch of `ours.Steps.reference`."""
+        return tuple(torch.from_numpy(np.array(part)).to(self._device) for part in batch)
+
     def _record(self, name: str, network: torch.nn.Module, before: dict[str, Any], found: dict[str, Any]) -> None:
         state = self._optimizers[name].state
-        gradients = {key: state[value]["exp_avg"] / (1 - self._betas[0]) for key, value in network.named_parameters()}
+        gradients = {key: state[value]["exp_avg"] / (1 - self._adam[1][0]) for key, value in network.named_parameters()}
         moved = {key: value - before[key] for key, value in network.named_parameters()}
         for what, values in (("gradients", gradients), ("moved", moved)):
             found[what] |= {f"{name}/{path}": array for path, array in torch_networks.in_flax_form(network, values)}
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor, latents: torch.Tensor) -> dict[str, torch.Tensor]:
         real = (images.to(torch.float32) / 127.5 - 1.0)[:, None].contiguous(memory_format=self._format)
-        one_hot = F.one_hot(labels, torch_networks.CLASSES).to(torch.float32)
+        one_hot = F.one_hot(labels.to(torch.int64), torch_networks.CLASSES).to(torch.float32)
         if self._settings.phase == "encoder":
             return self._encoder_step(real, one_hot)
         return self._gan_step(real, one_hot, latents)
@@ -214,8 +227,7 @@ class Steps:
             order = torch.randperm(len(self._images), device=self._device)
             for start in range(0, len(order) - size + 1, size):
                 chosen = order[start : start + size]
-                latents = torch.rand(size, self._latent_size, device=self._device) * 2 - 1
-                yield self._images[chosen], self._labels[chosen], latents
+                yield self._examples(self._images[chosen], self._labels[chosen])
 
 
 def _cross_entropy(logits: torch.Tensor, target: float) -> torch.Tensor:

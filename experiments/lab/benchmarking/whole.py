@@ -33,7 +33,7 @@ class Start:
         times = [time.perf_counter()]
         data = _drawn_faces(self._settings.folder)
         times.append(time.perf_counter())
-        phase = ours.make_phase(self._settings, len(data.class_names))
+        phase = ours.make_phase(self._settings, data)
         batch = layout_lib.single().place(data)
         chunk = parallel.make_chunk(phase, len(data), self._settings.batch_size, ours.LONGEST)
         state = jax.block_until_ready(phase.init(jax.random.key(0)))
@@ -54,7 +54,7 @@ class Schedule:
         """Returns faces, steps and the seconds from the data in memory to the last step's end."""
         data = self._settings.dataset()
         began = time.perf_counter()
-        phase = ours.make_phase(self._settings, len(data.class_names))
+        phase = ours.make_phase(self._settings, data)
         batch = layout_lib.single().place(data)
         chunk = parallel.make_chunk(phase, len(data), self._settings.batch_size, ours.LONGEST)
         state, key = phase.init(jax.random.key(0)), jax.random.key(1)
@@ -93,7 +93,7 @@ class Training(ours.Steps):
             workdir = pathlib.Path(folder)
             with checkpoint.Checkpoints(workdir / "checkpoints" / "gan", config.run.keep_checkpoints) as checkpoints:
                 loop.train(
-                    ours.make_phase(self._settings, len(data.class_names)),
+                    ours.make_phase(self._settings, data),
                     data,
                     key=jax.random.key(0),
                     total_steps=steps,
