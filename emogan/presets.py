@@ -31,10 +31,11 @@ def quick() -> Config:
 
 
 def paper() -> Config:
-    """Returns the paper's own setting: full width, 50 epochs, batch 64, Adam(2e-4, b1 0.5), no averages."""
+    """Returns the paper's own setting: full width, 50 epochs, batch 64, Adam(2e-4, b1 0.5), no averages, float32."""
     return Config(
         preset="paper",
         data=DataConfig(name="fer2013"),
+        model=ModelConfig(precision="float32"),
         gan=GanConfig(ema_decay=0.0),
         encoder=EncoderConfig(ema_decay=0.0),
     )
@@ -45,6 +46,7 @@ def wgan() -> Config:
     return Config(
         preset="wgan",
         data=DataConfig(name="fer2013"),
+        model=ModelConfig(precision="float32"),
         gan=GanConfig(
             batch_size=320,  # 64 in each of D's five updates
             loss="wasserstein",
@@ -62,7 +64,7 @@ def wgan_gp() -> Config:
     return Config(
         preset="wgan_gp",
         data=DataConfig(name="fer2013"),
-        model=ModelConfig(critic_norm=False),
+        model=ModelConfig(critic_norm=False, precision="float32"),
         gan=GanConfig(
             batch_size=320,
             loss="wasserstein",
@@ -81,7 +83,7 @@ def began() -> Config:
     return Config(
         preset="began",
         data=DataConfig(name="fer2013"),
-        model=ModelConfig(batch_norm=False),
+        model=ModelConfig(batch_norm=False, precision="float32"),
         gan=GanConfig(loss="began", batch_size=16, learning_rate=1e-4),
     )
 

@@ -96,6 +96,7 @@ def tiny_config() -> config_lib.Config:
     config = presets.quick()
     config.data.count = 128
     config.model.width = 4
+    config.model.precision = "float32"  # the same on every machine
     config.gan.epochs = config.encoder.epochs = 1
     config.gan.batch_size = config.encoder.batch_size = 16
     config.run.tensorboard = False

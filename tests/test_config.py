@@ -286,6 +286,18 @@ def test_a_size_of_before_faces_had_several_is_how_many_faces_were_drawn():
     assert (found.count, found.size, found.channels) == (64, 48, 1)
 
 
+def test_a_run_of_before_there_was_a_precision_had_float32():
+    old = json.loads(config_lib.to_json(presets.quick()))
+    assert old["model"].pop("precision") == "auto"
+    assert config_lib.from_json(json.dumps(old)).model.precision == "float32"
+
+
+def test_presets_of_publications_compute_in_float32():
+    published = {name for name in presets.PRESETS if presets.preset(name).model.precision != "auto"}
+    assert published == {"paper", "wgan", "wgan_gp", "began"}
+    assert all(presets.preset(name).model.precision == "float32" for name in published)
+
+
 @pytest.mark.parametrize(("size", "channels", "found"), [(64, 1, "64x64 gray"), (48, 3, "48x48 colour")])
 def test_fer2013_has_but_the_faces_that_it_has(size, channels, found):
     config = presets.emogan()

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from emogan.data import dataset
-from emogan.models import dense, labeled_conv, normalisation
+from emogan.models import dense, labeled_conv, normalisation, precision
 from emogan.util import ranges, types
 
 
@@ -31,14 +31,16 @@ class ModelConfig:
     batch_norm: bool = True
     critic_norm: bool = True  # whether D has it, too; a penalty on D's gradients wants none there
     resampling: str = "strided"  # strided convolutions, or pooled: what the paper says strides improve on
-    precision: str = "float32"  # of features and products in training; parameters and the finished model are float32
+    # Of features and products in training: float32, bfloat16, or auto, which is the faster one on the machine where a
+    # run begins. Parameters and the finished model are float32.
+    precision: str = "auto"
 
     def check(self) -> None:
         ranges.between("model.width", self.width, 1, 1024)
         ranges.between("model.latent_size", self.latent_size, 1, 4096)
         ranges.one_of("model.latent_distribution", self.latent_distribution, ("uniform", "normal"))
         ranges.one_of("model.encoder_output", self.encoder_output, ("tanh", "linear"))
-        ranges.one_of("model.precision", self.precision, ("float32", "bfloat16"))
+        ranges.one_of("model.precision", self.precision, precision.CHOICES)
         ranges.one_of("model.resampling", self.resampling, ("strided", "pooled"))
 
 
@@ -203,14 +205,14 @@ def make_generator(
     model: ModelConfig, num_classes: int, spec: dataset.ImageSpec, axis_name: str | None = None
 ) -> Generator:
     """Returns the module G of a configuration, for faces of a spec."""
-    return Generator(spec, model.width, num_classes, model.batch_norm, model.resampling, axis_name, model.precision)
+    dtype = precision.dtype(model.precision)
+    return Generator(spec, model.width, num_classes, model.batch_norm, model.resampling, axis_name, dtype)
 
 
 def make_discriminator(model: ModelConfig, num_classes: int, axis_name: str | None = None) -> Discriminator:
     """Returns the module D of a configuration, for faces of every size and number of channels."""
-    return Discriminator(
-        model.width, num_classes, model.batch_norm and model.critic_norm, model.resampling, axis_name, model.precision
-    )
+    norm, dtype = model.batch_norm and model.critic_norm, precision.dtype(model.precision)
+    return Discriminator(model.width, num_classes, norm, model.resampling, axis_name, dtype)
 
 
 def make_encoder(model: ModelConfig, num_classes: int, axis_name: str | None = None) -> Encoder:
@@ -223,5 +225,5 @@ def make_encoder(model: ModelConfig, num_classes: int, axis_name: str | None = N
         model.resampling,
         model.encoder_output,
         axis_name,
-        model.precision,
+        precision.dtype(model.precision),
     )

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from emogan.data import dataset
-from emogan.models import conv, dense, ode
+from emogan.models import conv, dense, ode, precision
 from emogan.util import ranges, types
 
 
@@ -261,14 +261,14 @@ def grow(x: jax.Array) -> jax.Array:
     return x.reshape(batch, 2 * height, 2 * width, channels)
 
 
-def make(settings: UNetConfig, num_classes: int, precision: str) -> UNet:
-    """Returns the network of a configuration, for faces of every size and number of channels."""
-    return UNet(settings.channels(), settings.blocks, settings.attention, num_classes, jnp.dtype(precision))
+def make(settings: UNetConfig, num_classes: int, computed_in: str) -> UNet:
+    """Returns the network of a configuration in one of `precision.CHOICES`, for faces of every size and colour."""
+    return UNet(settings.channels(), settings.blocks, settings.attention, num_classes, precision.dtype(computed_in))
 
 
-def make_features(settings: UNetConfig, num_classes: int, precision: str) -> Features:
-    """Returns what gives the features of the network of a configuration."""
-    return Features(settings.channels(), settings.blocks, settings.attention, num_classes, jnp.dtype(precision))
+def make_features(settings: UNetConfig, num_classes: int, computed_in: str) -> Features:
+    """Returns what gives the features of the network of a configuration; else as `make`."""
+    return Features(settings.channels(), settings.blocks, settings.attention, num_classes, precision.dtype(computed_in))
 
 
 def answer_to(module: nn.Module, params: types.Params, x: types.Images, times: jax.Array, labels: jax.Array) -> Any:

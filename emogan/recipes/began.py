@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from emogan.data import dataset
-from emogan.models import dcgan
+from emogan.models import dcgan, precision
 from emogan.recipes import gan
 from emogan.recipes import state as state_lib
 from emogan.util import images, types
@@ -51,12 +51,12 @@ class AutoEncoder(nn.Module):
     def __call__(self, faces: types.Images, labels: types.Labels, train: bool) -> types.Images:
         """Returns the faces given back, [B, S, S, C]."""
         model, norm = self.model, self.model.batch_norm and self.model.critic_norm
-        rest = (norm, model.resampling)
+        rest, dtype = (norm, model.resampling), precision.dtype(model.precision)
         latents = dcgan.Encoder(
-            model.width, model.latent_size, 0, *rest, "linear", self.axis_name, model.precision, name="encoder"
+            model.width, model.latent_size, 0, *rest, "linear", self.axis_name, dtype, name="encoder"
         )(faces, labels, train)
         decoder = dcgan.Generator(
-            self.image, model.width, self.num_classes, *rest, self.axis_name, model.precision, name="decoder"
+            self.image, model.width, self.num_classes, *rest, self.axis_name, dtype, name="decoder"
         )
         return decoder(latents, labels, train)
 

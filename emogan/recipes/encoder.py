@@ -223,4 +223,5 @@ EncoderConfig.recipe = state_lib.Recipe(
     ),
     built_on=lambda config: ("gan",),
     editor="dcgan",
+    bfloat16=True,
 )

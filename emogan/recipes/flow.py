@@ -269,4 +269,5 @@ FlowConfig.recipe = state_lib.Recipe(
     ),
     editor="flow",
     whole=True,
+    bfloat16=True,
 )

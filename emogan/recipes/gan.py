@@ -304,4 +304,5 @@ GanConfig.recipe = state_lib.Recipe(
         ),
         state_lib.Panel("spread of D's logits", "standard deviation", (state_lib.Line("logit_spread", "D's logits"),)),
     ),
+    bfloat16=True,
 )

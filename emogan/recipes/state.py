@@ -128,6 +128,7 @@ class Recipe:
       editor: which kind of editor its last state is (`edit.loading.KINDS`); empty if it is none. The state then has
         `best_encoder` and `generator`, the variables of E and G.
       whole: whether it trains E and G by itself, so that a run has no other phase whose state is an editor.
+      bfloat16: whether its networks can compute in bfloat16 (`model.precision`).
     """
 
     build: Callable[[Run, str], tuple[Phase, dict[str, Any]]]
@@ -139,6 +140,7 @@ class Recipe:
     check: Callable[[Any], None] = lambda config: None
     editor: str = ""
     whole: bool = False
+    bfloat16: bool = False
 
 
 def shapes(module: nn.Module, *inputs: tuple[int, ...], dtypes: Sequence[Any] = (), **options: Any) -> types.Params:

@@ -281,4 +281,5 @@ StudentConfig.recipe = state_lib.Recipe(
     check=functools.partial(edits_lib.refuse_microbatches, name="student"),
     editor="direct",
     whole=True,
+    bfloat16=True,
 )

@@ -1,6 +1,7 @@
 """A whole run: data and phases, in one folder."""
 
 import contextlib
+import dataclasses
 import errno
 import pathlib
 import zlib
@@ -13,6 +14,7 @@ from emogan import config as config_lib
 from emogan import data as data_lib
 from emogan.data import dataset
 from emogan.edit import model_file
+from emogan.models import precision
 from emogan.recipes import state as state_lib
 from emogan.train import checkpoint, hosts, interrupt, lock, loop, plans, run_folder, writers
 from emogan.train import layout as layout_lib
@@ -61,8 +63,9 @@ def run(
     config.check()
     phases = phases_of(config, phase)
     checkpoint.place(workdir)
-    _refuse_other_run(config, workdir)
     layout = layout_lib.make(config.parallel)
+    config = _with_precision(config, workdir, layout.count)
+    _refuse_other_run(config, workdir)
     for name in phases:
         config_lib.RECIPES[name].check(config)
         settings, microbatches = getattr(config, name), config.parallel.microbatches
@@ -91,7 +94,8 @@ def _run(
         f"{data.name} {data.split}: {len(data)} faces{_kind_of(data)}{_labels_of(data)}; "
         + ", ".join(f"{name} {count:,} parameters" for name, count in sizes.parameters.items())
     )
-    writers.say(f"computing on {layout.devices}")
+    half = config.model.precision == "bfloat16" and any(config_lib.RECIPES[name].bfloat16 for name in phases)
+    writers.say(f"computing on {layout.devices}{', in bfloat16' if half else ''}")
     writers.say(f"writing to {workdir}; stop at any time, the same command continues")
     rates, building = {}, _Run(config, workdir, data, sizes, layout)
     last = config_lib.last_phase(config)
@@ -273,6 +277,19 @@ def _refuse_stale(config: config_lib.Config, workdir: pathlib.Path, sizes: plans
             now = {other + state_lib.STEP: max(sizes.steps[other], newest[other]) for other in others}
             with checkpoint.Checkpoints(folder) as checkpoints:
                 _check_built_on(workdir, name, checkpoints.about(), now)
+
+
+def _with_precision(config: config_lib.Config, workdir: pathlib.Path, devices: int) -> config_lib.Config:
+    """Returns the configuration with a precision in place of `auto`: that of the run, if it has begun."""
+    if config.model.precision != "auto":
+        return config
+    if (workdir / "config.json").exists():
+        chosen = run_folder.read_config(workdir).model.precision
+    elif any(config_lib.RECIPES[name].bfloat16 for name in config.phases.split(",")):
+        chosen = precision.fastest(devices)
+    else:
+        chosen = "float32"
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, precision=chosen))
 
 
 def _refuse_other_run(config: config_lib.Config, workdir: pathlib.Path) -> None:

@@ -13,6 +13,7 @@ from emogan import config as config_lib
 from emogan import data as data_lib
 from emogan import presets
 from emogan.data import dataset
+from emogan.models import precision
 from emogan.recipes import encoder, gan
 from emogan.train import checkpoint, pipeline, plans, run_folder
 from emogan.util import weights
@@ -195,6 +196,33 @@ def test_more_epochs_continue_a_finished_run(workdir, config):
     assert steps(workdir, "encoder") == list(range(1, 17))
     assert (workdir / "metrics.jsonl").read_text().startswith(before)
     assert config_lib.from_json((workdir / "config.json").read_text()).encoder.epochs == 2
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_auto_is_the_fastest_precision_where_a_run_begins(config, tmp_path, monkeypatch, capsys):
+    config.model.precision, config.encoder.epochs, config.parallel.devices = "auto", 0.5, 1
+    monkeypatch.setattr(precision, "fastest", lambda devices: {1: "bfloat16"}[devices])
+    pipeline.run(config, tmp_path, "gan")
+    assert "computing on 1 device: cpu, in bfloat16\n" in capsys.readouterr().out
+    assert run_folder.read_config(tmp_path).model.precision == "bfloat16"
+    assert config.model.precision == "auto"  # the caller's is left alone
+    monkeypatch.setattr(precision, "fastest", lambda devices: "float32")  # it goes on where float32 is faster
+    pipeline.run(config, tmp_path)
+    assert "computing on 1 device: cpu, in bfloat16\n" in capsys.readouterr().out
+    assert run_folder.read_config(tmp_path).model.precision == "bfloat16"
+    config.model.precision = "float32"
+    with pytest.raises(ValueError, match=r"found model\.precision: 'bfloat16' -> 'float32'; choose another --workdir"):
+        pipeline.run(config, tmp_path)
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_auto_is_float32_in_phases_that_know_no_other(config, tmp_path, monkeypatch, capsys):
+    config.model.precision, config.phases, config.parallel.devices = "auto", "classifier", 1
+    config.classifier.width, config.classifier.epochs, config.classifier.batch_size = 2, 0.25, 16
+    monkeypatch.setattr(precision, "fastest", lambda devices: "bfloat16")
+    pipeline.run(config, tmp_path)
+    assert run_folder.read_config(tmp_path).model.precision == "float32"
+    assert "computing on 1 device: cpu\n" in capsys.readouterr().out
 
 
 def test_a_folder_that_holds_something_else_is_refused_and_left_alone(config, tmp_path):
