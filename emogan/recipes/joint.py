@@ -124,6 +124,31 @@ class JointState:
         return {"params": self.best_params["generator"]}
 
 
+def examples(
+    settings: JointConfig, batch: state_lib.Batch, key: jax.Array, frequency: jax.Array, axis_name: str | None = None
+) -> tuple[types.Images, types.Labels, types.Labels, jax.Array, jax.Array]:
+    """Returns what a step needs of a batch.
+
+    That is: the faces, half of them mirrored; their labels; the labels that they are to get; where between a real and
+    an edited face a gradient penalty is taken, [B] in 0..1; and keys [B, 3] of random changes.
+
+    Args:
+      settings, batch, key: of the step.
+      frequency: of the labels in the data, [C].
+      axis_name: the device axis, if any.
+    """
+    keys = jax.random.split(key, 5)
+    share = functools.partial(state_lib.own_share, count=len(batch["label"]), axis_name=axis_name)
+    faces, labels = images.to_float(batch["image"]), batch["label"]
+    # E and G see a face or its mirror image: what is so from one side is so from the other.
+    faces = jax.vmap(augment.flip)(faces, share(lambda count: jax.random.split(keys[4], count)))
+    wanted = share(lambda count: draw_wanted(keys[0], count, len(frequency), settings.balanced, frequency))
+    own = share(lambda count: jax.random.uniform(keys[1], (count,)) < settings.own_share)
+    mix = share(lambda count: jax.random.uniform(keys[2], (count,)))
+    looks = share(lambda count: jax.random.split(keys[3], (count, 3)))
+    return faces, labels, jnp.where(own, labels, wanted), mix, looks
+
+
 def draw_guidance(
     config: "config_lib.Config", num_classes: int, key: jax.Array, spec: dataset.ImageSpec
 ) -> dict[str, state_lib.Variables]:
@@ -223,17 +248,7 @@ def make(
     def step(
         state: JointState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
     ) -> tuple[JointState, types.Metrics]:
-        count = len(batch["label"])
-        keys = jax.random.split(key, 5)
-        share = functools.partial(state_lib.own_share, count=count, axis_name=axis_name)
-        faces, labels = images.to_float(batch["image"]), batch["label"]
-        # E and G see a face or its mirror image: what is so from one side is so from the other.
-        faces = jax.vmap(augment.flip)(faces, share(lambda count: jax.random.split(keys[4], count)))
-        wanted = share(lambda count: draw_wanted(keys[0], count, num_classes, settings.balanced, frequency))
-        own = share(lambda count: jax.random.uniform(keys[1], (count,)) < settings.own_share)
-        mix = share(lambda count: jax.random.uniform(keys[2], (count,)))
-        looks = share(lambda count: jax.random.split(keys[3], (count, 3)))
-        wanted = jnp.where(own, labels, wanted)
+        whole = examples(settings, batch, key, frequency, axis_name)
         opening = (state.step >= settings.warp_first * total_steps).astype(jnp.float32)
 
         def critic_loss(params, edits, faces, labels, wanted, mix, looks):
@@ -303,7 +318,6 @@ def make(
 
         discriminator = state.discriminator
         for i in range(settings.critic_steps):
-            whole = (faces, labels, wanted, mix, looks)
             part = [x.reshape(-1, settings.critic_steps, *x.shape[1:])[:, i] for x in whole]
             # D's update does not move E and G, so the edits it sees, and the way back through them, serve theirs too.
             draw_part = functools.partial(draw, faces=part[0], labels=part[2], opening=opening)

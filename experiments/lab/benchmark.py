@@ -3,6 +3,7 @@
 python experiments/lab/benchmark.py                                      everything at full width (an hour on two cores)
 python experiments/lab/benchmark.py --width=64,16 --sections=gan,matmul  the GAN's step at two widths
 python experiments/lab/benchmark.py --sections=gan --bfloat16            the GAN's step in float32 and in bfloat16
+python experiments/lab/benchmark.py --sections=joint,flow --batch_size=32  the steps of presets emogan and flow
 python experiments/lab/benchmark.py --sections=gan,schedule              on a GPU: the step, and the paper's whole phase
 """
 
@@ -33,7 +34,7 @@ ROUNDS = flags.DEFINE_integer("rounds", DEFAULTS.rounds, "how often each impleme
 ROUND_SECONDS = flags.DEFINE_float("round_seconds", DEFAULTS.round_seconds, "about how long a turn is")
 PRECISION = flags.DEFINE_enum("precision", DEFAULTS.precision, ["tf32", "float32"], "of matrix products on a GPU")
 BFLOAT16 = flags.DEFINE_bool(
-    "bfloat16", DEFAULTS.bfloat16, "sections gan and encoder: emogan and PyTorch (autocast) in bfloat16 as well"
+    "bfloat16", DEFAULTS.bfloat16, "sections of steps: emogan and PyTorch (autocast) in bfloat16 as well"
 )
 DATA_DIR = script.define_path("data_dir", "", "FER2013, to time its reading")
 EPOCH_STEPS = flags.DEFINE_integer("epoch_steps", DEFAULTS.epoch_steps, "steps of section epoch; 0 for a minute")

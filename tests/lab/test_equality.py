@@ -3,9 +3,12 @@
 import copy
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 from benchmarking import equality, ours, settings, stock
+
+from emogan.data import augment
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -55,6 +58,42 @@ def test_pytorch_makes_the_same_step_of_the_u_net(flow_reference, variant):
     assert peer.run(3) > 0
     half = torch_flow.Steps(dataclasses.replace(task, variant=variant, bfloat16=True)).follow(problem)
     equality.check("torch", equality.differences(expected, half, by_network=True), equality.BFLOAT16_TOLERANCES)
+
+
+def test_pytorch_makes_the_same_step_of_phase_joint(quick_compilation):
+    _one_thread()
+    from benchmarking import torch_joint
+
+    task = settings.Settings(phase="joint", width=8, batch_size=8, faces=16, exact_padding=True, variant="eager")
+    problem, expected = ours.Steps(task).reference()
+    hidden = [name for name, gradient in expected["gradients"].items() if not np.any(gradient)]
+    assert hidden == ["discriminator/logit/bias"]  # of a relativistic loss
+    peer = torch_joint.Steps(task)
+    found = equality.differences(expected, peer.follow(problem))
+    equality.check("torch", found)
+    assert max(found["first_losses"], found["second_losses"]) < 1e-4
+    assert peer.run(3) > 0
+    half = torch_joint.Steps(dataclasses.replace(task, bfloat16=True)).follow(problem)
+    equality.check("torch", equality.differences(expected, half, by_network=True), equality.BFLOAT16_TOLERANCES)
+
+
+@pytest.mark.parametrize("which", range(6), ids=["mirrored", "moved", "lit", "erased", "sides", "middles"])
+def test_each_change_of_a_face_counts_in_phase_joint(quick_compilation, which):
+    _one_thread()
+    from benchmarking import torch_joint
+
+    rng = np.random.default_rng(0)
+    keys = jax.random.split(jax.random.key(0), 8)
+    faces = rng.uniform(-1, 1, (8, 48, 48, 1)).astype(np.float32)
+    changes = [np.array(part) for part in jax.vmap(ours.changes_of)(keys)]
+    expected = np.asarray(augment.all_of(faces, keys))
+    to_torch = lambda parts: [torch_joint.torch.from_numpy(part) for part in parts]  # noqa: E731
+    of_torch = torch_joint.torch.from_numpy(faces).permute(0, 3, 1, 2)
+    found = torch_joint._changed(of_torch, to_torch(changes)).permute(0, 2, 3, 1).numpy()
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+    changes[which] = ~changes[which] if changes[which].dtype == bool else changes[which] + 0.2
+    other = torch_joint._changed(of_torch, to_torch(changes)).permute(0, 2, 3, 1).numpy()
+    assert np.abs(other - expected).max() > 0.1
 
 
 def test_a_u_net_with_another_order_of_pixels_is_caught(flow_reference, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarking import machine, race, workers
 from benchmarking import settings as settings_lib
 
-SECTIONS = ("matmul", "gan", "encoder", "flow", "compile", "transfer", "data", "epoch", "schedule")
+SECTIONS = ("matmul", "gan", "encoder", "joint", "flow", "compile", "transfer", "data", "epoch", "schedule")
 PEERS = ("stock", "torch")
 
 
@@ -60,7 +60,9 @@ class Options:
         if not self.round_seconds > 0:
             raise ValueError(f"--round_seconds: expected more than 0, found {self.round_seconds}")
         for width in self.widths:
-            self.settings(width=width, phase="flow" if "flow" in self.sections else "gan").config()
+            for phase in settings_lib.PHASES:
+                if phase in self.sections:
+                    self.settings(width=width, phase=phase).config()
         if self.data_dir and not pathlib.Path(self.data_dir).exists():
             raise FileNotFoundError(f"--data_dir: expected a folder or file, found none at {self.data_dir}")
 

@@ -10,13 +10,23 @@ from benchmarking import settings as settings_lib
 
 from emogan.data import dataset
 from emogan.models import dcgan
-from emogan.recipes import encoder, flow, gan
+from emogan.recipes import encoder, flow, gan, joint
 from emogan.recipes import state as state_lib
 from emogan.train import layout as layout_lib
 from emogan.train import parallel
 
 LONGEST = 100  # training samples every 100 steps, so no chunk is longer
 SEED = 7
+_MANY_STEPS = 10**6  # of a schedule whose rate hardly falls in a benchmark
+
+
+# The networks that each phase trains, as attributes of its state.
+TRAINED = {
+    "gan": ("generator", "discriminator"),
+    "encoder": ("encoder",),
+    "joint": ("translator", "discriminator"),
+    "flow": ("network",),
+}
 
 
 def set_precision(settings: settings_lib.Settings) -> None:
@@ -39,6 +49,9 @@ def make_phase(settings: settings_lib.Settings, data: dataset.Dataset) -> state_
     config, classes = settings.config(), len(data.class_names)
     if settings.phase == "flow":
         return flow.make(config, classes, data)
+    if settings.phase == "joint":
+        guides = joint.draw_guidance(config, classes, jax.random.key(SEED), config.data.spec)
+        return joint.make(config, classes, _MANY_STEPS, data.class_counts(), guides, config.data.spec)
     phase = gan.make(config, classes, config.data.spec)
     if settings.phase == "encoder":
         generator = phase.init(jax.random.key(SEED)).best_generator
@@ -84,13 +97,16 @@ class Steps:
         """Returns the task of the equality, and what emogan makes of it (`results`).
 
         The task: `weights` (variables by network), and the `batches` of two steps. In phase `flow` they are what
-        `flow.examples` returns; in the others images uint8 [B, 48, 48], labels [B] and latents float32 [B, Z].
+        `flow.examples` returns; in `joint` faces, labels and wanted labels of `joint.examples`, and `changes_of` its
+        keys; in the others images uint8 [B, 48, 48], labels [B] and latents float32 [B, Z].
         """
         settings, data = self._settings, self._settings.dataset()
         phase = make_phase(settings, data)
         state = phase.init(jax.random.key(SEED))
-        if settings.phase == "flow":
-            state = state.replace(network=state.network.replace(params=_without_zeros(state.network.params)))
+        if settings.phase in ("joint", "flow"):
+            for name in TRAINED[settings.phase]:
+                network = getattr(state, name)
+                state = state.replace(**{name: network.replace(params=_without_zeros(network.params))})
         size, keys = settings.batch_size, [jax.random.key(SEED + 2 + i) for i in range(2)]
         inputs = [
             {"image": data.images[start : start + size], "label": data.labels[start : start + size]}
@@ -117,13 +133,37 @@ def _drawn(
     if settings.phase == "flow":
         found = flow.examples(config.flow, batch, key, data.spec, len(data.class_names))
         return tuple(np.asarray(part) for part in found)
+    if settings.phase == "joint":
+        counts = data.class_counts()
+        frequency = np.asarray(counts, np.float32) / sum(counts)
+        faces, labels, wanted, _, looks = joint.examples(config.joint, batch, key, frequency)
+        changes = [part for i in range(looks.shape[1]) for part in jax.vmap(changes_of)(looks[:, i])]
+        return tuple(np.asarray(part) for part in (faces, labels, wanted, *changes))
     model = config.model
     latents = dcgan.sample_latents(key, settings.batch_size, model.latent_size, model.latent_distribution)
     return batch["image"], batch["label"], np.asarray(latents)
 
 
+def changes_of(key: jax.Array) -> tuple[jax.Array, ...]:
+    """Returns the random numbers with which `augment.all_of` changes a face, in its order.
+
+    They are: whether it is mirrored; moves, angle and zoom [4]; contrast and brightness [2]; whether a part is erased,
+    and the sides and the middle of that [2]. But for the sides and the middle, their unit is the limit.
+    """
+    flip, warp, light, erase = jax.random.split(key, 4)
+    whether, sides, middle = jax.random.split(erase, 3)
+    return (
+        jax.random.bernoulli(flip),
+        jax.random.uniform(warp, (4,), minval=-1.0),
+        jax.random.uniform(light, (2,), minval=-1.0),
+        jax.random.bernoulli(whether, 0.3),
+        jax.random.uniform(sides, (2,), maxval=0.4),
+        jax.random.uniform(middle, (2,)),
+    )
+
+
 def _without_zeros(params: Any) -> Any:
-    """Returns parameters whose arrays of zeros are random: a fresh U-Net's last layers would hide what is before."""
+    """Returns parameters with noise: the last layers of fresh networks are 0, which would hide what is before them."""
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(SEED), len(leaves))
     drawn = [0.03 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
@@ -132,8 +172,9 @@ def _without_zeros(params: Any) -> Any:
 
 def weights_of(phase: str, state: Any) -> dict[str, Any]:
     """Returns the variables of a state, by network."""
-    if phase == "flow":
-        return {"network": dict(state.network.variables)}
+    if phase in ("joint", "flow"):
+        found = {name: {"params": getattr(state, name).params} for name in TRAINED[phase]}
+        return found | (dict(state.classifiers) if phase == "joint" else {})
     if phase == "encoder":
         return {"encoder": dict(state.encoder.variables), "generator": dict(state.generator)}
     return {"generator": dict(state.generator.variables), "discriminator": dict(state.discriminator.variables)}
@@ -146,11 +187,8 @@ def results(settings: settings_lib.Settings, states: list[Any], metrics: list[An
     trained networks as attributes.
     """
     config = settings.config()
-    names, wanted, b1 = {
-        "gan": (("generator", "discriminator"), ("discriminator_loss", "generator_loss"), config.gan.b1),
-        "encoder": (("encoder",), ("loss",), config.encoder.b1),
-        "flow": (("network",), ("loss",), config.flow.b1),
-    }[settings.phase]
+    names, b1 = TRAINED[settings.phase], getattr(config, settings.phase).b1
+    wanted = ("loss",) if len(names) == 1 else ("discriminator_loss", "generator_loss")
     gradients, moved = {}, {}
     for name in names:
         before, after = (getattr(state, name) for state in states[:2])

@@ -6,14 +6,16 @@ from emogan import config as config_lib
 from emogan import presets
 from emogan.data import dataset, toyfaces
 
+PHASES = ("gan", "encoder", "joint", "flow")
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The task of one implementation.
 
     Attributes:
-      phase: `gan`, `encoder` or `flow`.
-      width: of the networks; of the U-Net, twice the channels of its first block, so that 64 is the preset's.
+      phase: `gan`, `encoder`, `joint` (of preset `emogan`) or `flow`.
+      width: of the networks; of `joint` and `flow` in 64ths of the preset's.
       batch_size: faces a step.
       precision: of float32's matrix products on an accelerator, `tf32` or `float32`; no effect on CPUs.
       bfloat16: whether features, convolutions and products are bfloat16, and all that is kept float32.
@@ -40,19 +42,25 @@ class Settings:
     devices: int = 1
 
     def config(self) -> config_lib.Config:
-        """Returns the paper's configuration, or that of `flow`, at this width and batch size.
+        """Returns the configuration of `paper`, `emogan` or `flow`, at this width and batch size.
 
         Raises:
           ValueError: if they are out of their ranges.
         """
-        config = presets.flow() if self.phase == "flow" else presets.paper()
+        config = {"flow": presets.flow, "joint": presets.emogan}.get(self.phase, presets.paper)()
         config.data = config_lib.DataConfig(name="toyfaces", count=self.faces)
         config.model.width = self.width
         config.model.precision = "bfloat16" if self.bfloat16 else "float32"
-        config.gan.batch_size = config.encoder.batch_size = config.flow.batch_size = self.batch_size
+        for name in PHASES:
+            getattr(config, name).batch_size = self.batch_size
         if self.phase == "flow":
             config.unet.widths = ",".join(str(self.width * part // 2) for part in (1, 3, 5))
             config.flow.warm_up = 0  # the first step would not move
+        if self.phase == "joint":
+            sizes = config.translator
+            sizes.width, sizes.critic_width = 24 * self.width // 64, 32 * self.width // 64
+            config.classifier.width = config.robust.width = 16 * self.width // 64
+            config.joint.warp_first = 0.0  # else the first steps have no residual
         config.parallel = config_lib.ParallelConfig(mode=self.mode, devices=self.devices)
         config.check()
         return config

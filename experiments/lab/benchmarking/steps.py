@@ -1,4 +1,4 @@
-"""Sections `matmul`, `gan`, `encoder` and `flow`: the rate of matrix products, and the steps of all implementations."""
+"""The rate of matrix products, and the steps of all implementations in each phase."""
 
 import dataclasses
 from typing import Any
@@ -7,11 +7,16 @@ from benchmarking import equality, flops, matrix, race, workers
 from benchmarking import options as options_lib
 from benchmarking import settings as settings_lib
 
+from emogan import config as config_lib
+
 OURS = "benchmarking.ours:Steps"
 STOCK = "benchmarking.stock:Steps"
 TORCH = {phase: "benchmarking.torch_peer:Steps" for phase in ("gan", "encoder")} | {
-    "flow": "benchmarking.torch_flow:Steps"
+    "joint": "benchmarking.torch_joint:Steps",
+    "flow": "benchmarking.torch_flow:Steps",
 }
+IN_STOCK_FLAX = ("gan", "encoder")
+COUNTED = {"gan": flops.gan_step, "encoder": flops.encoder_step, "flow": flops.flow_step}
 COMPARED_VARIANTS = ("eager", "channels_last")
 
 
@@ -45,8 +50,13 @@ def encoder(context: options_lib.Context) -> dict[str, Any]:
     return {str(width): _race_of_steps(context, "encoder", width) for width in context.options.widths}
 
 
+def joint(context: options_lib.Context) -> dict[str, Any]:
+    """Returns a race of steps of preset `emogan`, phase `joint`, for each width, by the width's name."""
+    return {str(width): _race_of_steps(context, "joint", width) for width in context.options.widths}
+
+
 def flow(context: options_lib.Context) -> dict[str, Any]:
-    """Returns a race of steps of the U-Net for each width, by the width's name; there is no form in stock Flax."""
+    """Returns a race of steps of the U-Net for each width, by the width's name."""
     return {str(width): _race_of_steps(context, "flow", width) for width in context.options.widths}
 
 
@@ -56,8 +66,8 @@ def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict
     title = f"{phase} width {width}"
     equal = _compare(context, title, task)
     precisions = _precisions(context, task)
-    implementations = [race.Implementation(f"emogan{suffix}", OURS, one) for suffix, one in precisions]
-    if "stock" in options.peers and phase != "flow":
+    implementations = [race.Implementation(f"emogan{suffix}", OURS, one) for suffix, one in precisions if _is_ours(one)]
+    if "stock" in options.peers and phase in IN_STOCK_FLAX:
         implementations.append(race.Implementation("stock Flax", STOCK, task))
     for variant in context.torch_variants:
         for suffix, one in precisions:
@@ -65,14 +75,15 @@ def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict
             implementations.append(race.Implementation(f"PyTorch {variant}{suffix}", TORCH[phase], own, optional=True))
     found = race.race(title, implementations, options.pace, context.say)
     race.tell(title, found, context.say)
-    count = {"gan": flops.gan_step, "encoder": flops.encoder_step, "flow": flops.flow_step}[phase]
-    found["flops"] = {
-        "nominal": count(width, options.batch_size),
-        "without_padding": count(width, options.batch_size, padding=False),
-    }
+    if phase in COUNTED:
+        found["flops"] = {
+            "nominal": COUNTED[phase](width, options.batch_size),
+            "without_padding": COUNTED[phase](width, options.batch_size, padding=False),
+        }
     for one in found["implementations"].values():
-        one["gflops_per_second"] = found["flops"]["nominal"] / one["seconds"]["median"] / 1e9
         one["images_per_second"] = options.batch_size / one["seconds"]["median"]
+        if phase in COUNTED:
+            one["gflops_per_second"] = found["flops"]["nominal"] / one["seconds"]["median"] / 1e9
     return {"equality": equal, **found}
 
 
@@ -80,6 +91,11 @@ def _precisions(context: options_lib.Context, task: settings_lib.Settings) -> li
     """Returns the task in each precision that is asked for, with what the names of its implementations end in."""
     half = [(" bfloat16", dataclasses.replace(task, bfloat16=True))] if context.options.bfloat16 else []
     return [("", task), *half]
+
+
+def _is_ours(task: settings_lib.Settings) -> bool:
+    """Whether emogan has the task's phase in its precision."""
+    return not task.bfloat16 or config_lib.RECIPES[task.phase].bfloat16
 
 
 def _compare(context: options_lib.Context, title: str, task: settings_lib.Settings) -> dict[str, dict[str, float]]:
@@ -91,9 +107,9 @@ def _compare(context: options_lib.Context, title: str, task: settings_lib.Settin
     # In float32 everywhere: TF32 has too few digits to tell a mistake from a rounding. What is computed in bfloat16 is
     # compared with the same float32.
     task = dataclasses.replace(task, precision="float32", exact_padding=True)
-    others = [("stock Flax", STOCK, task)] if "stock" in context.options.peers and task.phase != "flow" else []
+    others = [("stock Flax", STOCK, task)] if "stock" in context.options.peers and task.phase in IN_STOCK_FLAX else []
     for suffix, one in _precisions(context, task):
-        others += [(f"emogan{suffix}", OURS, one)] if one.bfloat16 else []
+        others += [(f"emogan{suffix}", OURS, one)] if one.bfloat16 and _is_ours(one) else []
         for variant in context.torch_variants:
             if variant in COMPARED_VARIANTS:
                 others.append(

@@ -15,6 +15,7 @@ _SECTIONS: dict[str, Callable[[options_lib.Context], dict[str, Any]]] = {
     "matmul": steps.matmul,
     "gan": steps.gan,
     "encoder": steps.encoder,
+    "joint": steps.joint,
     "flow": steps.flow,
     "compile": runs.starts,
     "transfer": runs.transfers,

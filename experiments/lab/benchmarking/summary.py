@@ -22,7 +22,12 @@ def to_markdown(result: dict[str, Any]) -> str:
     parts = ["# Benchmark", _about(result)]
     if "matmul" in result:
         parts += ["## Matrix products", _matmul(result["matmul"])]
-    for phase, title in (("gan", "GAN step"), ("encoder", "Encoder step"), ("flow", "U-Net step of phase flow")):
+    for phase, title in (
+        ("gan", "GAN step"),
+        ("encoder", "Encoder step"),
+        ("joint", "Step of phase joint"),
+        ("flow", "U-Net step of phase flow"),
+    ):
         for width, found in result.get(phase, {}).items():
             parts += [f"## {title}, width {width}, batch {result['options']['batch_size']}", _steps(found)]
     parts += report_runs.parts(result)
@@ -71,7 +76,8 @@ def _steps(found: dict[str, Any]) -> str:
                 one["steps_a_turn"],
                 f"{ratio['of_medians']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})",
                 f"{one['images_per_second']:.0f}",
-                f"{one['gflops_per_second']:.4g}" + (f" ({100 * share:.0f} %)" if share else ""),
+                (f"{one['gflops_per_second']:.4g}" if "flops" in found else "")
+                + (f" ({100 * share:.0f} %)" if share else ""),
                 f"{one['first_step_seconds']:.1f} s",
                 peak,
             )
@@ -81,12 +87,13 @@ def _steps(found: dict[str, Any]) -> str:
         "images/s", "nominal GFLOP/s (of the matrix rate)", "first step", "peak memory (at the end), MiB",
     )  # fmt: skip
     text = markdown.table(head, rows) + markdown.left_out(found)
-    text += (
-        f"\n\nCounted from the shapes for a textbook step (experiments/lab/benchmarking/flops.py): "
-        f"{found['flops']['nominal'] / 1e9:.4g} GFLOP, without taps on padding "
-        f"{found['flops']['without_padding'] / 1e9:.4g}. The first step compiles, and for "
-        "some the peak of memory is that of the compiler."
-    )
+    text += "\n\nThe first step compiles, and for some the peak of memory is that of the compiler."
+    if "flops" in found:
+        text += (
+            " Counted from the shapes for a textbook step (experiments/lab/benchmarking/flops.py): "
+            f"{found['flops']['nominal'] / 1e9:.4g} GFLOP, without taps on padding "
+            f"{found['flops']['without_padding'] / 1e9:.4g}."
+        )
     if found["equality"]:
         rows = [(name, *(f"{value:.1e}" for value in one.values())) for name, one in found["equality"].items()]
         head = ("against emogan", "losses, relative", "losses of the second step", "gradients", "movement")

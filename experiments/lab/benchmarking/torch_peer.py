@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from benchmarking import settings as settings_lib
-from benchmarking import torch_networks
+from benchmarking import torch_networks, torch_weights
 
 COMPILE_MODES = {"max-autotune": "max-autotune-no-cudagraphs", "reduce-overhead": "reduce-overhead"}
 
@@ -128,7 +128,7 @@ class Steps:
         """Returns what PyTorch makes of `ours.Steps.reference`'s task."""
         self.build()
         for name, network in self._plain.items():
-            torch_networks.load(network, task["weights"][name])
+            torch_weights.load(network, task["weights"][name])
         before = {name: _copies(network) for name, network in self._trained.items()}
         found: dict[str, Any] = {"losses": [], "gradients": {}, "moved": {}}
         for batch in task["batches"]:
@@ -167,7 +167,7 @@ class Steps:
         gradients = {key: state[value]["exp_avg"] / (1 - self._adam[1][0]) for key, value in network.named_parameters()}
         moved = {key: value - before[key] for key, value in network.named_parameters()}
         for what, values in (("gradients", gradients), ("moved", moved)):
-            found[what] |= {f"{name}/{path}": array for path, array in torch_networks.in_flax_form(network, values)}
+            found[what] |= {f"{name}/{path}": array for path, array in torch_weights.in_flax_form(network, values)}
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor, latents: torch.Tensor) -> dict[str, torch.Tensor]:
         real = (images.to(torch.float32) / 127.5 - 1.0)[:, None].contiguous(memory_format=self._format)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from benchmarking import settings as settings_lib
-from benchmarking import torch_networks, torch_peer, transfers
+from benchmarking import torch_networks, torch_peer, torch_weights, transfers
 
 from emogan import emotions
 
@@ -45,7 +45,7 @@ class Transfer:
         """Returns the edited faces of emogan's weights."""
         self.build()
         for name, network in self._networks.items():
-            torch_networks.load(network, weights[name])
+            torch_weights.load(network, weights[name])
         return self._edit()
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The U-Net of phase `flow` in PyTorch, channels first; weights from emogan's by `torch_networks.load`.
+"""The U-Net of phase `flow` in PyTorch, channels first; weights from emogan's by `torch_weights.load`.
 
 Only `torch_flow` imports this file.
 """
