@@ -123,7 +123,7 @@ def _compare(context: options_lib.Context, title: str, task: settings_lib.Settin
     for name, target, own in others:
         with workers.Worker(target, own) as worker:
             found[name] = equality.differences(reference, worker.call("follow", problem), by_network=own.bfloat16)
-        equality.check(name, found[name], equality.BFLOAT16_TOLERANCES if own.bfloat16 else equality.TOLERANCES)
+        equality.check(name, found[name], equality.tolerances(own.phase, own.bfloat16))
         shown = ", ".join(f"{what} {value:.1e}" for what, value in found[name].items())
         same = "nearly the same" if own.bfloat16 else "the same"
         context.say(f"{title}: {name} computes {same}: largest differences: {shown}")

@@ -15,6 +15,8 @@ Changes = tuple[torch.Tensor, ...]  # what happens to each face; see `ours.chang
 class Steps(torch_peer.Steps):
     """PyTorch's steps of one variant."""
 
+    NOT_COMPILED = ("discriminator",)  # torch.compile has no gradients of gradients, which R1 and R2 need
+
     def _make(self) -> dict[str, torch.nn.Module]:
         sizes, exact, classes = self._config.translator, self._settings.exact_padding, torch_networks.CLASSES
         self._names = joint.guidance_phases(self._config)

@@ -70,6 +70,8 @@ class About:
 class Steps:
     """PyTorch's steps of one variant; the data lie on the device."""
 
+    NOT_COMPILED: tuple[str, ...] = ()
+
     def __init__(self, settings: settings_lib.Settings):
         self._settings = settings
         self._device = device_of(settings)
@@ -102,7 +104,10 @@ class Steps:
         self._networks = self._plain
         if variant.startswith("compile"):
             mode = COMPILE_MODES.get(variant.removeprefix("compile").strip())
-            self._networks = {name: torch.compile(network, mode=mode) for name, network in self._plain.items()}
+            self._networks = {
+                name: network if name in self.NOT_COMPILED else torch.compile(network, mode=mode)
+                for name, network in self._plain.items()
+            }
         data = self._settings.dataset()
         self._images = torch.from_numpy(data.images).to(self._device)
         self._labels = torch.from_numpy(data.labels).to(self._device, torch.int64)
