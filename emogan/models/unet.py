@@ -146,6 +146,22 @@ class Conv(nn.Module):
         return dense.add_bias(conv.conv(x.astype(self.dtype), kernel), bias)
 
 
+class _Pointwise(nn.Module):
+    """A dense layer at each place of a map, as a 1x1 convolution; its parameters are those of `dense.Dense`.
+
+    On a CPU, oneDNN is faster here than XLA's matrix product.
+    """
+
+    features: int
+    dtype: types.DType
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        return dense.add_bias(conv.conv(x.astype(self.dtype), kernel[None, None]), bias)
+
+
 class _GroupNorm(nn.Module):
     """Group normalisation (Wu and He 2018) in float32, and the modulation of `scale` and `shift` [B, C] in one pass."""
 
@@ -181,7 +197,7 @@ class _Block(nn.Module):
         y = nn.silu(_GroupNorm(name="norm1")(y, scale, shift))
         y = Conv(self.features, self.dtype, name="conv1")(y)
         if x.shape[-1] != self.features:
-            x = dense.Dense(self.features, self.dtype, name="shortcut")(x)
+            x = _Pointwise(self.features, self.dtype, name="shortcut")(x)
         return x + y
 
 
@@ -194,13 +210,12 @@ class _Attention(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         batch, height, width, channels = x.shape
         heads = max(1, channels // HEAD)
-        y = _GroupNorm(name="norm")(x).reshape(batch, height * width, channels)
-        y = dense.Dense(3 * channels, self.dtype, name="qkv")(y)
+        y = _Pointwise(3 * channels, self.dtype, name="qkv")(_GroupNorm(name="norm")(x))
         q, k, v = y.reshape(batch, height * width, 3, heads, -1).transpose(2, 0, 3, 1, 4)
         alike = jnp.matmul(q, k.swapaxes(2, 3)).astype(jnp.float32) / math.sqrt(q.shape[-1])
         y = jnp.matmul(nn.softmax(alike).astype(self.dtype), v)
         y = y.transpose(0, 2, 1, 3).reshape(batch, height, width, channels)
-        return x + dense.Dense(channels, self.dtype, name="out")(y)
+        return x + _Pointwise(channels, self.dtype, name="out")(y)
 
 
 def initialise(module: UNet, key: jax.Array, spec: dataset.ImageSpec) -> types.Params:
