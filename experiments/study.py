@@ -3,9 +3,11 @@
 python experiments/study.py --make --model=fer2013 --data_dir=PATH --output=runs/study
 python experiments/study.py --make --workdir=runs/a,runs/b --output=runs/study
 python experiments/study.py --make --images=F.npy --labels=L.npy --sources=S.npy --dataset=fer2013 --data_dir=PATH
+python experiments/study.py --make --pairs --model=a.npz,b.npz --data_dir=PATH --output=runs/pairs
 python experiments/study.py --score=answers_ann.json,answers_bob.csv --output=runs/study
 
 Viewers get OUTPUT/for_viewers: study.html, or the sheets with questions.txt and answers.csv. Keep OUTPUT/key.json.
+With --pairs they see two edits of one face side by side and choose one; there is no page then, only sheets.
 Scores go to OUTPUT/study.md and study.json, with --report=RUN also into the report that evaluate.py wrote of a run.
 """
 
@@ -18,11 +20,12 @@ from absl import flags
 from emogan import config as config_lib
 from emogan.data import dataset
 from emogan.edit import model_file
-from emogan.evaluation import studies, study_answers, study_pictures, study_tables
+from emogan.evaluation import studies, study_answers, study_pairs, study_pictures, study_tables
 from emogan.train import writers
 from emogan.util import files, untrusted
 
 MAKE = flags.DEFINE_bool("make", False, "make a study")
+PAIRS = flags.DEFINE_bool("pairs", False, "with --make: pairs of edits of one face, by two models")
 SCORE = script.define_paths("score", (), "the files of viewers' answers, .json or .csv: score them")
 OUTPUT = script.define_path("output", "runs/study", "the study's folder")
 MODEL = script.define_paths("model", (), f"with --make: {' or '.join(model_file.SHIPPED)}, or files of export_model.py")
@@ -45,6 +48,8 @@ def main(_) -> None:
     if MAKE.value == bool(SCORE.value):
         found = "both" if MAKE.value else "neither"
         raise ValueError(f"expected --make or --score=FILES, found {found}; --help says more")
+    if PAIRS.value and not MAKE.value:
+        raise ValueError("--pairs: expected with --make, found with --score, which knows by the key; leave it out")
     (_make if MAKE.value else _score)(pathlib.Path(OUTPUT.value))
 
 
@@ -63,13 +68,18 @@ def _make(folder: pathlib.Path) -> None:
     data.check()
     workdirs = [pathlib.Path(path) for path in WORKDIR.value]
     held_out, compared = studies.read(MODEL.value, workdirs, edits, data, SPLIT.value, writers.say)
-    shown = study_pictures.choose(held_out, compared, EACH.value, SEED.value)
+    kind = study_pairs if PAIRS.value else study_pictures
+    shown = kind.choose(held_out, compared, EACH.value, SEED.value)
     about = {"seed": SEED.value, "each": EACH.value, "commit": script.commit()}
-    for path in study_pictures.write(shown, held_out, folder, about):
+    for path in kind.write(shown, held_out, folder, about):
         print(f"wrote {path}")
 
 
 def _score(folder: pathlib.Path) -> None:
+    pairs = study_pairs.read_key(folder / study_pictures.KEY)
+    if pairs is not None:
+        _score_pairs(pairs, folder)
+        return
     key = study_answers.read_key(folder / study_pictures.KEY)
     result = study_answers.score(key, [study_answers.read(pathlib.Path(path), key) for path in SCORE.value])
     text = study_tables.to_markdown(result)
@@ -82,6 +92,24 @@ def _score(folder: pathlib.Path) -> None:
         files.write_text(folder / "study.md", text),
         files.write_json(folder / "study.json", result),
     ):
+        print(f"wrote {path}")
+
+
+def _score_pairs(key: study_pairs.Key, folder: pathlib.Path) -> None:
+    if REPORT.value:
+        raise ValueError("--report: expected a study of single pictures, found one of pairs; leave it out")
+    paths = [pathlib.Path(path) for path in SCORE.value]
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"--score: expected the answers of different viewers, found two files {max(names, key=names.count)}"
+        )
+    result = study_pairs.score(
+        key, {name: study_pairs.read(path, key) for name, path in zip(names, paths, strict=True)}
+    )
+    text = study_pairs.to_markdown(result)
+    print(text)
+    for path in (files.write_text(folder / "study.md", text), files.write_json(folder / "study.json", result)):
         print(f"wrote {path}")
 
 

@@ -121,8 +121,7 @@ def write(shown: Shown, held_out: dataset.Dataset, folder: pathlib.Path, about: 
     Raises:
       ValueError: if there is a study in the folder already.
     """
-    if (folder / KEY).exists():
-        raise ValueError(f"--output: expected a folder without a study, found {folder / KEY}, which answers belong to")
+    refuse_another(folder)
     viewers = folder / VIEWERS
     viewers.mkdir(parents=True, exist_ok=True)
     study, classes = identifier(shown), held_out.class_names
@@ -148,6 +147,12 @@ def write(shown: Shown, held_out: dataset.Dataset, folder: pathlib.Path, about: 
     key = {"format": FORMAT, "study": study, "classes": list(classes), "names": list(shown.names), "data": data}
     paths.append(files.write_json(folder / KEY, {**key, **about, "pictures": rows}))
     return paths
+
+
+def refuse_another(folder: pathlib.Path) -> None:
+    """Raises ValueError if there is a study in a folder."""
+    if (folder / KEY).exists():
+        raise ValueError(f"--output: expected a folder without a study, found {folder / KEY}, which answers belong to")
 
 
 def identifier(shown: Shown) -> str:

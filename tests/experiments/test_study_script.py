@@ -65,7 +65,33 @@ def test_study_is_made_answered_and_scored(call_script, made, tmp_path):
     assert "What viewers say" in report.read_text()
 
 
+def test_pairs_are_made_answered_and_scored(call_script, arrays, tmp_path):
+    brighter = tmp_path / "brighter.npy"
+    darker = np.load(arrays[0].partition("=")[2])
+    np.save(brighter, 255 - darker)
+    both = [f"{one},{brighter if i == 0 else one.partition('=')[2]}" for i, one in enumerate(arrays[:3])]
+    folder = tmp_path / "pairs"
+    made = call_script("study.py", "--make", "--pairs", "--each=2", f"--output={folder}", *both, arrays[3])
+    assert made.returncode == 0, made.stderr
+    key = json.loads((folder / "key.json").read_text())
+    assert (key["names"], len(key["pictures"])) == (["darker", "brighter"], 14)
+    lines = [f"{row['number']},{'left' if row['left'] == 'brighter' else 'R'},left" for row in key["pictures"]]
+    for viewer in ("ann", "bob"):
+        (tmp_path / f"{viewer}.csv").write_text("\n".join(["number,natural,emotion", *lines]))
+    scored = call_script("study.py", f"--score={tmp_path / 'ann.csv'},{tmp_path / 'bob.csv'}", f"--output={folder}")
+    assert scored.returncode == 0, scored.stderr
+    assert "| more natural | 28 of 28 | 100 ± 0 | 0.00012 | 14 | " in (folder / "study.md").read_text()
+    assert json.loads((folder / "study.json").read_text())["questions"]["natural"]["second"] == 28
+    refused = call_script("study.py", f"--score={tmp_path / 'ann.csv'}", f"--output={folder}", f"--report={tmp_path}")
+    assert (refused.returncode, "expected a study of single pictures" in refused.stderr) == (2, True)
+
+
 WRONG = {
+    "pairs of one model": (
+        ["--make", "--pairs", "--each=1", "--output=new", "{arrays}"],
+        "--pairs: expected two models with names of their own, found darker",
+    ),
+    "pairs to score": (["--pairs", "--score=a.json"], "--pairs: expected with --make, found with --score"),
     "nothing": ([], "expected --make or --score=FILES, found neither"),
     "both": (["--make", "--score=a.json"], "expected --make or --score=FILES, found both"),
     "nobody's edits": (["--make"], "--make: expected --model, --workdir or --images, found none"),
