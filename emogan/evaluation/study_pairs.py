@@ -291,6 +291,6 @@ def _questions(count: int) -> str:
         "emotion.\nSay two things of each pair, each with left or right:\n\n"
         "natural: which picture looks more like an ordinary photograph\n"
         "emotion: which picture shows the emotion above more clearly\n\n"
-        "Go by the first impression. If both look alike, choose one anyway. Write the answers into answers.csv, a line "
-        "for each number:\nnumber,natural,emotion\n"
+        "Go by the first impression. Where you see no difference, leave the answer empty. Write the answers into "
+        "answers.csv, a line for each number:\nnumber,natural,emotion\n"
     )
