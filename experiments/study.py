@@ -26,7 +26,7 @@ from emogan.util import files, untrusted
 
 MAKE = flags.DEFINE_bool("make", False, "make a study")
 PAIRS = flags.DEFINE_bool("pairs", False, "with --make: pairs of edits of one face, by two models")
-SCORE = script.define_paths("score", (), "the files of viewers' answers, .json or .csv: score them")
+SCORE = script.define_paths("score", (), "the files of viewers' answers, .json or .csv (of pairs, .csv): score them")
 OUTPUT = script.define_path("output", "runs/study", "the study's folder")
 MODEL = script.define_paths("model", (), f"with --make: {' or '.join(model_file.SHIPPED)}, or files of export_model.py")
 WORKDIR = script.define_paths("workdir", (), "with --make: folders of finished runs")
@@ -34,7 +34,7 @@ IMAGES = script.define_paths("images", (), "with --make: edits uint8 [M, 48, 48]
 LABELS = script.define_paths("labels", (), "with --images: the target emotions, int [M], a .npy for each")
 SOURCES = script.define_paths("sources", (), "with --images: indices in the split of the edited faces, a .npy for each")
 EACH = flags.DEFINE_integer(
-    "each", 6, "with --make: pictures of each emotion, of real faces and of each model", 1, 1000
+    "each", 6, "with --make: pictures of each emotion, of real faces and of each model; or pairs of each", 1, 1000
 )
 SPLIT = flags.DEFINE_enum("split", "valid", dataset.HELD_OUT, "the held-out faces")
 DATASET = flags.DEFINE_string("dataset", "toyfaces", "with only --images: toyfaces, fer2013 or tfds:NAME")
@@ -49,7 +49,9 @@ def main(_) -> None:
         found = "both" if MAKE.value else "neither"
         raise ValueError(f"expected --make or --score=FILES, found {found}; --help says more")
     if PAIRS.value and not MAKE.value:
-        raise ValueError("--pairs: expected with --make, found with --score, which knows by the key; leave it out")
+        raise ValueError(
+            "--pairs: expected with --make, found with --score; leave it out, the study's key says what it is of"
+        )
     (_make if MAKE.value else _score)(pathlib.Path(OUTPUT.value))
 
 
@@ -102,7 +104,8 @@ def _score_pairs(key: study_pairs.Key, folder: pathlib.Path) -> None:
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         raise ValueError(
-            f"--score: expected the answers of different viewers, found two files {max(names, key=names.count)}"
+            f"--score: expected the answers of different viewers, found several files "
+            f"{max(names, key=names.count)}.csv; rename all but one, since a file's name is the viewer's"
         )
     result = study_pairs.score(
         key, {name: study_pairs.read(path, key) for name, path in zip(names, paths, strict=True)}

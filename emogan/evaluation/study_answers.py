@@ -165,7 +165,7 @@ def _from_csv(text: str) -> tuple[str, list[Mapping[str, Any]]]:
 
 
 def _enter(row: Mapping[str, Any], answers: Answers, key: Key) -> None:
-    number, grade = (_whole(row.get(name)) for name in ("number", "naturalness"))
+    number, grade = (whole(row.get(name)) for name in ("number", "naturalness"))
     if not 1 <= number <= len(key.by):
         raise ValueError(f"number {untrusted.shown(row.get('number'))}, where 1..{len(key.by)} were shown")
     if not 1 <= grade <= GRADES:
@@ -180,7 +180,7 @@ def _enter(row: Mapping[str, Any], answers: Answers, key: Key) -> None:
     answers.emotion[number - 1], answers.naturalness[number - 1] = names.index(word), grade - 1
 
 
-def _whole(value: Any) -> int:
+def whole(value: Any) -> int:
     """Returns a whole number, or 0, which is no number of a picture and no grade, for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return 0

@@ -6,7 +6,6 @@ grades of single pictures, where the face itself, and how strict a viewer is, co
 
 import csv
 import dataclasses
-import hashlib
 import io
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ import PIL.ImageFont
 from scipy import stats
 
 from emogan.data import dataset
-from emogan.evaluation import agreement, scores, study_pictures
+from emogan.evaluation import agreement, scores, study_answers, study_pictures
 from emogan.util import files, images, untrusted
 
 KIND = "pairs"  # in a study's key
@@ -68,7 +67,10 @@ def choose(held_out: dataset.Dataset, methods: Sequence[study_pictures.Method], 
     """
     names = tuple(one.name for one in methods)
     if len(names) != 2 or names[0] == names[1]:
-        raise ValueError(f"--pairs: expected two models with names of their own, found {', '.join(names) or 'none'}")
+        raise ValueError(
+            f"--pairs: expected two models with names of their own, found {', '.join(names) or 'none'}; give two in "
+            "all by --model, --workdir and --images"
+        )
     random, free = np.random.default_rng(seed), np.ones(len(held_out), bool)
     may = methods[0].may & methods[1].may
     rows: list[tuple[int, int]] = []
@@ -118,7 +120,7 @@ def write(pairs: Pairs, held_out: dataset.Dataset, folder: pathlib.Path, about: 
         | {"labelled": classes[held_out.labels[face]]}
         for i, (left, emotion, face) in enumerate(zip(pairs.left, pairs.emotion, pairs.face, strict=True))
     ]
-    study = hashlib.sha256(pairs.pictures.tobytes()).hexdigest()[:12]
+    study = study_pictures.identifier(pairs.pictures)
     data = {"name": held_out.name, "split": held_out.split, "fingerprint": held_out.fingerprint()}
     key = {"format": study_pictures.FORMAT, "kind": KIND, "study": study, "classes": list(classes)}
     key |= {"names": list(pairs.names), "data": data}
@@ -267,7 +269,7 @@ def to_markdown(result: Mapping[str, Any]) -> str:
 
 def _enter(row: Mapping[str, str], found: np.ndarray, key: Key) -> None:
     text = row["number"]
-    number = int(text) if len(text) < 7 and text.isascii() and text.isdigit() else 0
+    number = study_answers.whole(text)
     if not 1 <= number <= len(key.left):
         raise ValueError(f"number {untrusted.shown(text)}, where 1..{len(key.left)} were shown")
     if (found[:, number - 1] >= 0).any():

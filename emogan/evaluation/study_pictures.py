@@ -124,7 +124,7 @@ def write(shown: Shown, held_out: dataset.Dataset, folder: pathlib.Path, about: 
     refuse_another(folder)
     viewers = folder / VIEWERS
     viewers.mkdir(parents=True, exist_ok=True)
-    study, classes = identifier(shown), held_out.class_names
+    study, classes = identifier(shown.pictures), held_out.class_names
     data = {"id": study, "emotions": list(classes), "pictures": [_data_url(picture) for picture in shown.pictures]}
     template = (resources.files("emogan") / "assets" / "study" / "page.html").read_text("utf-8")
     # "<" could end the script element that holds the data.
@@ -155,9 +155,9 @@ def refuse_another(folder: pathlib.Path) -> None:
         raise ValueError(f"--output: expected a folder without a study, found {folder / KEY}, which answers belong to")
 
 
-def identifier(shown: Shown) -> str:
+def identifier(pictures: np.ndarray) -> str:
     """Returns what distinguishes a study's answers from others: the first digits of a SHA-256 of its pictures."""
-    return hashlib.sha256(shown.pictures.tobytes()).hexdigest()[:12]
+    return hashlib.sha256(pictures.tobytes()).hexdigest()[:12]
 
 
 def sheet(pictures: np.ndarray, first: int) -> np.ndarray:

@@ -31,8 +31,8 @@ class ModelConfig:
     batch_norm: bool = True
     critic_norm: bool = True  # whether D has it, too; a penalty on D's gradients wants none there
     resampling: str = "strided"  # strided convolutions, or pooled: what the paper says strides improve on
-    # Of features and products in training: float32, bfloat16, or auto, which is the faster one on the machine where a
-    # run begins. Parameters and the finished model are float32.
+    # Of features and products in training: float32, bfloat16, or auto, which is bfloat16 where a run begins on hardware
+    # for it. Parameters and the finished model are float32.
     precision: str = "auto"
 
     def check(self) -> None:

@@ -382,8 +382,11 @@ extern "C" int EmoganBfloat16() {
     OneThread one_thread;
     for (Kind kind : {kGather, kScatter, kPair}) PrimitiveOf({kind, large, kernel, small, {2, 2}, {1, 1}, {2, 2}}, 1);
     for (auto type : {memory::data_type::f32, memory::data_type::bf16}) ProductOf(128, 9, 128, type);
-    const int amx = static_cast<int>(dnnl::cpu_isa::avx512_core_amx);
-    return (static_cast<int>(dnnl::get_effective_cpu_isa()) & amx) == amx ? 2 : 1;
+    const auto has = [](dnnl::cpu_isa isa) {
+      return (static_cast<int>(dnnl::get_effective_cpu_isa()) & static_cast<int>(isa)) == static_cast<int>(isa);
+    };
+    if (!has(dnnl::cpu_isa::avx512_core_bf16)) return 0;  // oneDNN emulates it on other CPUs, slower than float32
+    return has(dnnl::cpu_isa::avx512_core_amx) ? 2 : 1;
   } catch (const std::exception&) {
     return 0;
   }

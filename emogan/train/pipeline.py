@@ -5,7 +5,7 @@ import dataclasses
 import errno
 import pathlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -64,7 +64,7 @@ def run(
     phases = phases_of(config, phase)
     checkpoint.place(workdir)
     layout = layout_lib.make(config.parallel)
-    config = _with_precision(config, workdir, layout.count)
+    config = _with_precision(config, workdir, {*config.phases.split(","), *phases}, layout.count)
     _refuse_other_run(config, workdir)
     for name in phases:
         config_lib.RECIPES[name].check(config)
@@ -94,8 +94,8 @@ def _run(
         f"{data.name} {data.split}: {len(data)} faces{_kind_of(data)}{_labels_of(data)}; "
         + ", ".join(f"{name} {count:,} parameters" for name, count in sizes.parameters.items())
     )
-    half = config.model.precision == "bfloat16" and any(config_lib.RECIPES[name].bfloat16 for name in phases)
-    writers.say(f"computing on {layout.devices}{', in bfloat16' if half else ''}")
+    in_bfloat16 = config.model.precision == "bfloat16" and any(config_lib.RECIPES[name].bfloat16 for name in phases)
+    writers.say(f"computing on {layout.devices}{', in bfloat16' if in_bfloat16 else ''}")
     writers.say(f"writing to {workdir}; stop at any time, the same command continues")
     rates, building = {}, _Run(config, workdir, data, sizes, layout)
     last = config_lib.last_phase(config)
@@ -279,14 +279,16 @@ def _refuse_stale(config: config_lib.Config, workdir: pathlib.Path, sizes: plans
                 _check_built_on(workdir, name, checkpoints.about(), now)
 
 
-def _with_precision(config: config_lib.Config, workdir: pathlib.Path, devices: int) -> config_lib.Config:
+def _with_precision(
+    config: config_lib.Config, workdir: pathlib.Path, phases: Iterable[str], devices: int
+) -> config_lib.Config:
     """Returns the configuration with a precision in place of `auto`: that of the run, if it has begun."""
     if config.model.precision != "auto":
         return config
     if (workdir / "config.json").exists():
         chosen = run_folder.read_config(workdir).model.precision
-    elif any(config_lib.RECIPES[name].bfloat16 for name in config.phases.split(",")):
-        chosen = precision.fastest(devices)
+    elif any(config_lib.RECIPES[name].bfloat16 for name in phases):
+        chosen = precision.of_machine(devices)
     else:
         chosen = "float32"
     return dataclasses.replace(config, model=dataclasses.replace(config.model, precision=chosen))

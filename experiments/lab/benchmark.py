@@ -1,6 +1,6 @@
 """Compares emogan with the same networks in stock Flax and in PyTorch: OUTPUT/benchmark.json and benchmark.md.
 
-python experiments/lab/benchmark.py                                      everything at full width (an hour on two cores)
+python experiments/lab/benchmark.py                                      everything at full width (more than an hour)
 python experiments/lab/benchmark.py --width=64,16 --sections=gan,matmul  the GAN's step at two widths
 python experiments/lab/benchmark.py --sections=gan --bfloat16            the GAN's step in float32 and in bfloat16
 python experiments/lab/benchmark.py --sections=joint,flow --batch_size=32  the steps of presets emogan and flow

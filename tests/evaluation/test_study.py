@@ -105,7 +105,7 @@ def test_a_sheet_shows_each_picture_beneath_its_number():
 
 def test_key_is_read_as_it_was_written(folder, shown):
     key = study_answers.read_key(folder / "key.json")
-    assert key.study == study_pictures.identifier(shown)
+    assert key.study == study_pictures.identifier(shown.pictures)
     assert key.names == shown.names
     np.testing.assert_array_equal(key.by, shown.by)
     np.testing.assert_array_equal(key.emotion, shown.emotion)

@@ -20,7 +20,8 @@ README = (REPOSITORY / "README.md").read_text()
 BLOCK = re.compile(r"^```\w*\n(.*?)^```$|((?:^ {4}[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
 
 TINY = (
-    "--config.data.count=32 --config.model.width=2 --config.gan.epochs=1 --config.encoder.epochs=1 "
+    "--config.data.count=32 --config.model.width=2 --config.model.precision=float32 --config.gan.epochs=1 "
+    "--config.encoder.epochs=1 "
     "--config.gan.batch_size=16 --config.encoder.batch_size=16 --config.run.tensorboard=False"
 )
 # What is added to the commands of a pattern (the last of two equal flags holds), and what they then must say.

@@ -16,6 +16,7 @@ from emogan.train import checkpoint, interrupt, lock
 
 TINY = (
     *("--config.data.count=64", "--config.model.width=2", "--config.model.latent_size=6", "--phase=gan"),
+    "--config.model.precision=float32",
     *("--config.gan.batch_size=16", "--config.gan.epochs=500", "--config.gan.on_collapse=warn"),
     *("--config.run.tensorboard=False", "--config.run.checkpoint_every=100", "--workdir=run"),
 )

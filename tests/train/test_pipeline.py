@@ -201,12 +201,12 @@ def test_more_epochs_continue_a_finished_run(workdir, config):
 @pytest.mark.usefixtures("quick_compilation")
 def test_auto_is_the_fastest_precision_where_a_run_begins(config, tmp_path, monkeypatch, capsys):
     config.model.precision, config.encoder.epochs, config.parallel.devices = "auto", 0.5, 1
-    monkeypatch.setattr(precision, "fastest", lambda devices: {1: "bfloat16"}[devices])
+    monkeypatch.setattr(precision, "of_machine", lambda devices: {1: "bfloat16"}[devices])
     pipeline.run(config, tmp_path, "gan")
     assert "computing on 1 device: cpu, in bfloat16\n" in capsys.readouterr().out
     assert run_folder.read_config(tmp_path).model.precision == "bfloat16"
     assert config.model.precision == "auto"  # the caller's is left alone
-    monkeypatch.setattr(precision, "fastest", lambda devices: "float32")  # it goes on where float32 is faster
+    monkeypatch.setattr(precision, "of_machine", lambda devices: "float32")  # it goes on where float32 is faster
     pipeline.run(config, tmp_path)
     assert "computing on 1 device: cpu, in bfloat16\n" in capsys.readouterr().out
     assert run_folder.read_config(tmp_path).model.precision == "bfloat16"
@@ -219,7 +219,7 @@ def test_auto_is_the_fastest_precision_where_a_run_begins(config, tmp_path, monk
 def test_auto_is_float32_in_phases_that_know_no_other(config, tmp_path, monkeypatch, capsys):
     config.model.precision, config.phases, config.parallel.devices = "auto", "classifier", 1
     config.classifier.width, config.classifier.epochs, config.classifier.batch_size = 2, 0.25, 16
-    monkeypatch.setattr(precision, "fastest", lambda devices: "bfloat16")
+    monkeypatch.setattr(precision, "of_machine", lambda devices: "bfloat16")
     pipeline.run(config, tmp_path)
     assert run_folder.read_config(tmp_path).model.precision == "float32"
     assert "computing on 1 device: cpu\n" in capsys.readouterr().out

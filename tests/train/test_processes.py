@@ -14,6 +14,7 @@ from emogan.train import checkpoint, interrupt
 REPOSITORY = pathlib.Path(__file__).parents[2]
 TINY = (
     *("--config.data.count=64", "--config.model.width=2", "--config.model.latent_size=8"),
+    "--config.model.precision=float32",
     *("--config.gan.batch_size=16", "--config.gan.on_collapse=warn", "--config.encoder.batch_size=16"),
     *("--config.encoder.epochs=1", "--config.run.tensorboard=False", "--config.run.checkpoint_every=50"),
     *("--config.parallel.optimizer=sharded", "--num_processes=2", "--workdir=run"),

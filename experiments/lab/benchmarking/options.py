@@ -60,9 +60,14 @@ class Options:
         if not self.round_seconds > 0:
             raise ValueError(f"--round_seconds: expected more than 0, found {self.round_seconds}")
         for width in self.widths:
-            for phase in settings_lib.PHASES:
-                if phase in self.sections:
-                    self.settings(width=width, phase=phase).config()
+            self.settings(width=width).config()
+            if width % 16 and "flow" in self.sections:
+                raise ValueError(
+                    f"--width: expected multiples of 16 for section flow, found {width}; choose another, or leave flow "
+                    "out of --sections"
+                )
+            for phase in set(self.sections) & set(settings_lib.PHASES):
+                self.settings(width=width, phase=phase).config()
         if self.data_dir and not pathlib.Path(self.data_dir).exists():
             raise FileNotFoundError(f"--data_dir: expected a folder or file, found none at {self.data_dir}")
 

@@ -1,6 +1,6 @@
 """The paper's networks in PyTorch, channels first, the label maps joined to every input.
 
-Only `torch_peer` imports this file: PyTorch is no requirement of emogan.
+Only the other files torch_*.py import this one: PyTorch is no requirement of emogan.
 
 PyTorch pads a convolution alike on both sides, by 2; Flax, for SAME, by 1 before and 2 after. With `exact` the
 networks here pad as Flax does, in a step of its own, and then give the same numbers.
