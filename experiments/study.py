@@ -102,14 +102,9 @@ def _score_pairs(key: study_pairs.Key, folder: pathlib.Path) -> None:
         raise ValueError("--report: expected a study of single pictures, found one of pairs; leave it out")
     paths = [pathlib.Path(path) for path in SCORE.value]
     names = [path.stem for path in paths]
-    if len(set(names)) < len(names):
-        raise ValueError(
-            f"--score: expected the answers of different viewers, found several files "
-            f"{max(names, key=names.count)}.csv; rename all but one, since a file's name is the viewer's"
-        )
-    result = study_pairs.score(
-        key, {name: study_pairs.read(path, key) for name, path in zip(names, paths, strict=True)}
-    )
+    study_answers.check_viewers(names)
+    answers = {name: study_pairs.read(path, key) for name, path in zip(names, paths, strict=True)}
+    result = study_pairs.score(key, answers)
     text = study_pairs.to_markdown(result)
     print(text)
     for path in (files.write_text(folder / "study.md", text), files.write_json(folder / "study.json", result)):

@@ -15,6 +15,7 @@ from emogan.evaluation import agreement, scores, study_pictures
 from emogan.util import untrusted
 
 GRADES = 5
+QUESTIONS = ("emotion", "naturalness")
 MOST_PICTURES = 100_000
 
 
@@ -47,6 +48,21 @@ def read_key(path: pathlib.Path) -> Key:
     """
     if not path.is_file():
         raise FileNotFoundError(f"expected a study's key, found no file {path}; make a study with --make")
+    return Key(*entries_of_key(path, "by"))
+
+
+def entries_of_key(
+    path: pathlib.Path, named: str
+) -> tuple[str, tuple[str, ...], tuple[str, ...], np.ndarray, np.ndarray]:
+    """Returns a key's study, classes and names, and of each numbered entry the places in names and in classes, int [N].
+
+    Args:
+      path: of the key, of single pictures or of pairs.
+      named: what of each entry is one of the names.
+
+    Raises:
+      ValueError: if it is no key of this kind.
+    """
     try:
         found = untrusted.from_json(untrusted.read_text(path))
         if not isinstance(found, dict) or found.get("format") != study_pictures.FORMAT:
@@ -56,11 +72,11 @@ def read_key(path: pathlib.Path) -> Key:
             raise ValueError("names that are no text")
         if [row["number"] for row in rows] != list(range(1, len(rows) + 1)) or not rows:
             raise ValueError("pictures that are not numbered from 1 on")
-        by = np.array([names.index(row["by"]) for row in rows])
+        places = np.array([names.index(row[named]) for row in rows])
         emotion = np.array([classes.index(row["emotion"]) for row in rows])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"expected a study's key, found {path} with {untrusted.reason(error)}") from error
-    return Key(found["study"], tuple(classes), tuple(names), by, emotion)
+    return found["study"], tuple(classes), tuple(names), places, emotion
 
 
 def read(path: pathlib.Path, key: Key) -> Answers:
@@ -76,7 +92,7 @@ def read(path: pathlib.Path, key: Key) -> Answers:
         raise FileNotFoundError(f"expected a viewer's answers, found no file {path}")
     try:
         text = untrusted.read_text(path)
-        viewer, rows = _from_json(text, key) if text.lstrip().startswith("{") else _from_csv(text)
+        viewer, rows = _from_json(text, key) if text.lstrip().startswith("{") else ("", rows_of_csv(text, QUESTIONS))
         answers = Answers(viewer or path.stem, *(np.full(len(key.by), -1) for _ in range(2)))
         for row in rows:
             _enter(row, answers, key)
@@ -96,9 +112,7 @@ def score(key: Key, answers: Sequence[Answers]) -> dict[str, Any]:
       ValueError: if there are no answers, or two of one viewer.
     """
     viewers = [one.viewer for one in answers]
-    if not answers or len(set(viewers)) < len(viewers):
-        found = f"two of {untrusted.shown(max(viewers, key=viewers.count))}" if answers else "none"
-        raise ValueError(f"--score: expected the answers of different viewers, found {found}")
+    check_viewers(viewers)
     named = np.stack([one.emotion for one in answers])
     grades = np.stack([one.naturalness for one in answers])
     groups, by_viewer = [], []
@@ -138,6 +152,13 @@ def score(key: Key, answers: Sequence[Answers]) -> dict[str, Any]:
     }
 
 
+def check_viewers(viewers: Sequence[str]) -> None:
+    """Raises ValueError if there is no viewer, or one twice."""
+    if not viewers or len(set(viewers)) < len(viewers):
+        found = f"two of {untrusted.shown(max(viewers, key=viewers.count))}" if viewers else "none"
+        raise ValueError(f"--score: expected the answers of different viewers, found {found}")
+
+
 def _from_json(text: str, key: Key) -> tuple[str, list[Mapping[str, Any]]]:
     found = untrusted.from_json(text)
     if found.get("study") != key.study:
@@ -149,19 +170,24 @@ def _from_json(text: str, key: Key) -> tuple[str, list[Mapping[str, Any]]]:
     return untrusted.shown(viewer) if isinstance(viewer, str) else "", rows
 
 
-def _from_csv(text: str) -> tuple[str, list[Mapping[str, Any]]]:
+def rows_of_csv(text: str, questions: Sequence[str]) -> list[dict[str, str]]:
+    """Returns the lines of a CSV with answers to one question or more, by the names of the columns in small letters.
+
+    Raises:
+      ValueError: if it is no CSV, or lacks the column number or one of the questions.
+    """
     lines = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), skipinitialspace=True)
     try:
         names = {name.strip().lower() for name in lines.fieldnames or () if name}
-        if not {"number", "emotion", "naturalness"} <= names:
-            raise ValueError("a first line without number, emotion and naturalness")
+        if not {"number", *questions} <= names:
+            raise ValueError(f"a first line without number, {' and '.join(questions)}")
         rows = [
             {name.strip().lower(): (value or "").strip() for name, value in row.items() if isinstance(name, str)}
             for row in lines
         ]
     except csv.Error as error:
         raise ValueError(f"no CSV ({error})") from error
-    return "", [row for row in rows if row["emotion"] or row["naturalness"]]
+    return [row for row in rows if any(row[question] for question in questions)]
 
 
 def _enter(row: Mapping[str, Any], answers: Answers, key: Key) -> None:

@@ -4,9 +4,7 @@ Viewers say which of the two looks more natural and which shows the emotion more
 grades of single pictures, where the face itself, and how strict a viewer is, count as much as the edit.
 """
 
-import csv
 import dataclasses
-import io
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -115,16 +113,8 @@ def write(pairs: Pairs, held_out: dataset.Dataset, folder: pathlib.Path, about: 
     paths.append(files.write_text(viewers / "questions.txt", _questions(count)))
     form = "number,natural,emotion\n" + "".join(f"{i + 1},,\n" for i in range(count))
     paths.append(files.write_text(viewers / "answers.csv", form))
-    rows = [
-        {"number": i + 1, "left": pairs.names[left], "emotion": classes[emotion], "face": int(face)}
-        | {"labelled": classes[held_out.labels[face]]}
-        for i, (left, emotion, face) in enumerate(zip(pairs.left, pairs.emotion, pairs.face, strict=True))
-    ]
-    study = study_pictures.identifier(pairs.pictures)
-    data = {"name": held_out.name, "split": held_out.split, "fingerprint": held_out.fingerprint()}
-    key = {"format": study_pictures.FORMAT, "kind": KIND, "study": study, "classes": list(classes)}
-    key |= {"names": list(pairs.names), "data": data}
-    paths.append(files.write_json(folder / study_pictures.KEY, {**key, **about, "pictures": rows}))
+    own = [{"left": pairs.names[left]} for left in pairs.left]
+    paths.append(study_pictures.write_key(folder, pairs, held_out, own, {"kind": KIND, **about}))
     return paths
 
 
@@ -156,17 +146,10 @@ def read_key(path: pathlib.Path) -> Key | None:
         return None
     if not isinstance(found, dict) or found.get("kind") != KIND:
         return None
-    try:
-        classes, names, rows = (found[name] for name in ("classes", "names", "pictures"))
-        if not all(isinstance(name, str) for name in (*classes, *names, found["study"])) or len(names) != 2:
-            raise ValueError("no names of two models")
-        if [row["number"] for row in rows] != list(range(1, len(rows) + 1)) or not rows:
-            raise ValueError("pairs that are not numbered from 1 on")
-        left = np.array([names.index(row["left"]) for row in rows])
-        emotion = np.array([classes.index(row["emotion"]) for row in rows])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"expected a study's key, found {path} with {untrusted.reason(error)}") from error
-    return Key(found["study"], tuple(classes), tuple(names), left, emotion)
+    key = Key(*study_answers.entries_of_key(path, "left"))
+    if len(key.names) != 2:
+        raise ValueError(f"expected a study's key, found {path} with names of {len(key.names)} models, not of two")
+    return key
 
 
 def read(path: pathlib.Path, key: Key) -> np.ndarray:
@@ -180,17 +163,11 @@ def read(path: pathlib.Path, key: Key) -> np.ndarray:
         raise FileNotFoundError(f"expected a viewer's answers, found no file {path}")
     found = np.full((len(QUESTIONS), len(key.left)), -1)
     try:
-        lines = csv.DictReader(io.StringIO(untrusted.read_text(path).lstrip("\ufeff")), skipinitialspace=True)
-        heads = {name.strip().lower(): name for name in lines.fieldnames or () if name}
-        if not {"number", *QUESTIONS} <= set(heads):
-            raise ValueError(f"a first line without number, {' and '.join(QUESTIONS)}")
-        for line in lines:
-            row = {name: (line[head] or "").strip().lower() for name, head in heads.items()}
-            if any(row[question] for question in QUESTIONS):
-                _enter(row, found, key)
+        for row in study_answers.rows_of_csv(untrusted.read_text(path), QUESTIONS):
+            _enter(row, found, key)
         if not (found >= 0).any():
             raise ValueError("no answer")
-    except (ValueError, csv.Error) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: expected a viewer's answers, found {untrusted.reason(error)}") from error
     return found
 
@@ -275,7 +252,8 @@ def _enter(row: Mapping[str, str], found: np.ndarray, key: Key) -> None:
     if (found[:, number - 1] >= 0).any():
         raise ValueError(f"two answers to {number}")
     for place, question in enumerate(QUESTIONS):
-        side = {"l": "left", "r": "right"}.get(row[question], row[question])
+        side = row[question].lower()
+        side = {"l": "left", "r": "right"}.get(side, side)
         if side and side not in SIDES:
             raise ValueError(f"{question} {untrusted.shown(side)} of {number}, where left or right may be given")
         if side:

@@ -138,15 +138,32 @@ def write(shown: Shown, held_out: dataset.Dataset, folder: pathlib.Path, about: 
     paths.append(files.write_text(viewers / "questions.txt", _questions(classes, len(shown.pictures))))
     form = "number,emotion,naturalness\n" + "".join(f"{i + 1},,\n" for i in range(len(shown.pictures)))
     paths.append(files.write_text(viewers / "answers.csv", form))
+    own = [{"by": shown.names[by]} for by in shown.by]
+    paths.append(write_key(folder, shown, held_out, own, about))
+    return paths
+
+
+def write_key(
+    folder: pathlib.Path, shown: Any, held_out: dataset.Dataset, own: Sequence[dict[str, Any]], about: dict[str, Any]
+) -> pathlib.Path:
+    """Writes a study's key and returns its path.
+
+    Args:
+      folder: of the study.
+      shown: `Shown`, or `study_pairs.Pairs`.
+      held_out: the faces that the pictures were made from.
+      own: of each picture or pair, what only studies of its kind have.
+      about: further entries of the key.
+    """
+    classes = held_out.class_names
     rows = [
-        {"number": i + 1, "by": shown.names[by], "emotion": classes[emotion], "face": int(face)}
+        {"number": i + 1, **one, "emotion": classes[emotion], "face": int(face)}
         | {"labelled": classes[held_out.labels[face]]}
-        for i, (by, emotion, face) in enumerate(zip(shown.by, shown.emotion, shown.face, strict=True))
+        for i, (one, emotion, face) in enumerate(zip(own, shown.emotion, shown.face, strict=True))
     ]
     data = {"name": held_out.name, "split": held_out.split, "fingerprint": held_out.fingerprint()}
-    key = {"format": FORMAT, "study": study, "classes": list(classes), "names": list(shown.names), "data": data}
-    paths.append(files.write_json(folder / KEY, {**key, **about, "pictures": rows}))
-    return paths
+    key = {"format": FORMAT, "study": identifier(shown.pictures), "classes": list(classes), "names": list(shown.names)}
+    return files.write_json(folder / KEY, {**key, "data": data, **about, "pictures": rows})
 
 
 def refuse_another(folder: pathlib.Path) -> None:

@@ -138,28 +138,23 @@ class Conv(nn.Module):
 
     features: int
     dtype: types.DType
+    taps: tuple[int, ...] = (3, 3)  # () for one tap that the kernel has no axes for
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (3, 3, x.shape[-1], self.features))
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (*self.taps, x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        kernel = kernel.reshape(*(self.taps or (1, 1)), *kernel.shape[-2:])
         return dense.add_bias(conv.conv(x.astype(self.dtype), kernel), bias)
 
 
-class _Pointwise(nn.Module):
+class _Pointwise(Conv):
     """A dense layer at each place of a map, as a 1x1 convolution; its parameters are those of `dense.Dense`.
 
     On a CPU, oneDNN is faster here than XLA's matrix product.
     """
 
-    features: int
-    dtype: types.DType
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        return dense.add_bias(conv.conv(x.astype(self.dtype), kernel[None, None]), bias)
+    taps: tuple[int, ...] = ()
 
 
 class _GroupNorm(nn.Module):

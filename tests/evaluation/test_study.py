@@ -5,27 +5,16 @@ import re
 
 import numpy as np
 import pytest
+from support import study_methods
+from support.study_methods import method
 
-from emogan.data import dataset, toyfaces
+from emogan.data import toyfaces
 from emogan.evaluation import study_answers, study_pictures, study_tables
 
 
 @pytest.fixture(scope="module")
 def held_out():
-    faces = toyfaces.load("valid", 0, 210)
-    images = faces.images.copy()
-    images[:, 0, 0], images[:, 0, 1] = np.arange(210), 0  # a picture's number, and who drew it
-    return dataset.Dataset(images, (np.arange(210) % 7).astype(np.int32), faces.name, faces.split)
-
-
-def method(held_out, name, number, may=None):
-    def edit(faces, emotions):
-        pictures = held_out.images[faces].copy()
-        pictures[:, 0, 1], pictures[:, 0, 2] = number, emotions
-        return pictures
-
-    may = np.ones((len(held_out), 7), bool) if may is None else may
-    return study_pictures.Method(name, may, edit)
+    return study_methods.held_out()
 
 
 @pytest.fixture(scope="module")

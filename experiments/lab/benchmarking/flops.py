@@ -64,6 +64,11 @@ def encoder(width: int, latent_size: int = 100) -> list[Layer]:
     return [*_trunk(width, 0), Layer(0, 72 * width, latent_size)]
 
 
+def unet_widths(width: int) -> tuple[int, ...]:
+    """Returns the channels of the U-Net at a width; at 64 they are those of preset `flow`."""
+    return tuple(width * part // 2 for part in (1, 3, 5))
+
+
 def unet(widths: Sequence[int], blocks: int, size: int = 48, classes: int = 7) -> list[Layer]:
     """Returns the layers of the U-Net of phase `flow`; attention counts as its products and its dense layers."""
     condition = 4 * widths[0]
@@ -124,8 +129,7 @@ def encoder_step(width: int, batch_size: int, latent_size: int = 100, padding: b
 
 def flow_step(width: int, batch_size: int, padding: bool = True) -> int:
     """Returns the operations of a step of the U-Net: forward, its weights and its inputs."""
-    widths = tuple(width * part // 2 for part in (1, 3, 5))
-    return 3 * forward(unet(widths, 1), batch_size, padding)
+    return 3 * forward(unet(unet_widths(width), 1), batch_size, padding)
 
 
 def _trunk(width: int, classes: int) -> list[Layer]:

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarking import machine, race, workers
 from benchmarking import settings as settings_lib
 
-SECTIONS = ("matmul", "gan", "encoder", "joint", "flow", "compile", "transfer", "data", "epoch", "schedule")
+SECTIONS = ("matmul", *settings_lib.PHASES, "compile", "transfer", "data", "epoch", "schedule")
 PEERS = ("stock", "torch")
 
 
@@ -66,7 +66,7 @@ class Options:
                     f"--width: expected multiples of 16 for section flow, found {width}; choose another, or leave flow "
                     "out of --sections"
                 )
-            for phase in set(self.sections) & set(settings_lib.PHASES):
+            for phase in (name for name in settings_lib.PHASES if name in self.sections):
                 self.settings(width=width, phase=phase).config()
         if self.data_dir and not pathlib.Path(self.data_dir).exists():
             raise FileNotFoundError(f"--data_dir: expected a folder or file, found none at {self.data_dir}")

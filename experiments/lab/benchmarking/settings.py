@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from benchmarking import flops
+
 from emogan import config as config_lib
 from emogan import presets
 from emogan.data import dataset, toyfaces
@@ -54,7 +56,7 @@ class Settings:
         for name in PHASES:
             getattr(config, name).batch_size = self.batch_size
         if self.phase == "flow":
-            config.unet.widths = ",".join(str(self.width * part // 2) for part in (1, 3, 5))
+            config.unet.widths = ",".join(map(str, flops.unet_widths(self.width)))
             config.flow.warm_up = 0  # the first step would not move
         if self.phase == "joint":
             sizes = config.translator

@@ -40,24 +40,9 @@ def matmul(context: options_lib.Context) -> dict[str, Any]:
     return found
 
 
-def gan(context: options_lib.Context) -> dict[str, Any]:
-    """Returns a race of GAN steps for each width, by the width's name."""
-    return {str(width): _race_of_steps(context, "gan", width) for width in context.options.widths}
-
-
-def encoder(context: options_lib.Context) -> dict[str, Any]:
-    """Returns a race of encoder steps for each width, by the width's name."""
-    return {str(width): _race_of_steps(context, "encoder", width) for width in context.options.widths}
-
-
-def joint(context: options_lib.Context) -> dict[str, Any]:
-    """Returns a race of steps of preset `emogan`, phase `joint`, for each width, by the width's name."""
-    return {str(width): _race_of_steps(context, "joint", width) for width in context.options.widths}
-
-
-def flow(context: options_lib.Context) -> dict[str, Any]:
-    """Returns a race of steps of the U-Net for each width, by the width's name."""
-    return {str(width): _race_of_steps(context, "flow", width) for width in context.options.widths}
+def of_phase(phase: str, context: options_lib.Context) -> dict[str, Any]:
+    """Returns a race of a phase's steps for each width, by the width's name."""
+    return {str(width): _race_of_steps(context, phase, width) for width in context.options.widths}
 
 
 def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """All sections one after another; what is found is written after each, so that a long run that fails keeps the rest."""
 
 import dataclasses
+import functools
 import pathlib
 import time
 from collections.abc import Callable
@@ -8,15 +9,13 @@ from typing import Any
 
 from benchmarking import options as options_lib
 from benchmarking import runs, steps, summary
+from benchmarking import settings as settings_lib
 
 from emogan.util import files
 
 _SECTIONS: dict[str, Callable[[options_lib.Context], dict[str, Any]]] = {
     "matmul": steps.matmul,
-    "gan": steps.gan,
-    "encoder": steps.encoder,
-    "joint": steps.joint,
-    "flow": steps.flow,
+    **{phase: functools.partial(steps.of_phase, phase) for phase in settings_lib.PHASES},
     "compile": runs.starts,
     "transfer": runs.transfers,
     "data": runs.reading,

@@ -1,7 +1,5 @@
 """Implementation `PyTorch` of phase `flow`: the step of the U-Net, drawn and averaged as emogan does."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from benchmarking import torch_networks, torch_peer, torch_unet
@@ -22,8 +20,7 @@ class Steps(torch_peer.Steps):
 
     def _examples(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         settings, count, device = self._config.flow, len(images), self._device
-        faces = (images.to(torch.float32) / 127.5 - 1.0)[:, None]
-        faces = torch.where(torch.rand(count, 1, 1, 1, device=device) < 0.5, faces.flip(3), faces)
+        faces = torch_peer.half_mirrored(torch_peer.to_float(images))
         quantiles = (torch.arange(count, device=device) / count + torch.rand(1, device=device)) % 1.0
         normal = torch.special.ndtri(quantiles.clamp(1e-6, 1 - 1e-6))
         times = torch.sigmoid(settings.time_mean + settings.time_spread * normal)
@@ -42,10 +39,5 @@ class Steps(torch_peer.Steps):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
         self._optimizers["network"].step()
-        with torch.no_grad():
-            torch._foreach_lerp_(self._average, list(network.parameters()), 1 - settings.ema_decay)
+        torch_peer.move_average(self._average, network, settings.ema_decay)
         return {"loss": loss.detach()}
-
-    def _received(self, batch: Any) -> tuple[torch.Tensor, ...]:
-        faces, noises, times, labels = super()._received(batch)
-        return faces.permute(0, 3, 1, 2), noises.permute(0, 3, 1, 2), times, labels

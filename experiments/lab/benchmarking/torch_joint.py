@@ -44,8 +44,7 @@ class Steps(torch_peer.Steps):
 
     def _examples(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, ...]:
         count, device = len(images), self._device
-        faces = (images.to(torch.float32) / 127.5 - 1.0)[:, None]
-        faces = torch.where(torch.rand(count, 1, 1, 1, device=device) < 0.5, faces.flip(3), faces)
+        faces = torch_peer.half_mirrored(torch_peer.to_float(images))
         wanted = torch.randint(0, torch_networks.CLASSES, (count,), device=device)
         own = torch.rand(count, device=device) < self._config.joint.own_share
         looks = [
@@ -63,7 +62,7 @@ class Steps(torch_peer.Steps):
 
     def _received(self, batch: Any) -> tuple[torch.Tensor, ...]:
         faces, labels, wanted, *looks = super()._received(batch)
-        return faces.permute(0, 3, 1, 2), labels.long(), wanted.long(), *looks
+        return faces, labels.long(), wanted.long(), *looks
 
     def _step(
         self, faces: torch.Tensor, labels: torch.Tensor, wanted: torch.Tensor, *looks: torch.Tensor
@@ -116,9 +115,7 @@ class Steps(torch_peer.Steps):
             + settings.guidance * (self._wrong(guided, wanted) * other).mean()
         )
         self._update("translator", total)
-        with torch.no_grad():
-            parameters = list(self._plain["translator"].parameters())
-            torch._foreach_lerp_(self._average, parameters, 1 - settings.ema_decay)
+        torch_peer.move_average(self._average, self._plain["translator"], settings.ema_decay)
         return {"discriminator_loss": d_loss.detach(), "generator_loss": g_loss.detach()}
 
     def _wrong(self, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

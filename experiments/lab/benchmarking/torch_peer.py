@@ -165,7 +165,8 @@ class Steps:
 
     def _received(self, batch: tuple[np.ndarray, ...]) -> tuple[torch.Tensor, ...]:
         """Returns what `_step` takes for a batch of `ours.Steps.reference`."""
-        return tuple(torch.from_numpy(np.array(part)).to(self._device) for part in batch)
+        parts = [torch.from_numpy(np.array(part)).to(self._device) for part in batch]
+        return tuple(part.permute(0, 3, 1, 2) if part.ndim == 4 else part for part in parts)
 
     def _record(self, name: str, network: torch.nn.Module, before: dict[str, Any], found: dict[str, Any]) -> None:
         state = self._optimizers[name].state
@@ -175,7 +176,7 @@ class Steps:
             found[what] |= {f"{name}/{path}": array for path, array in torch_weights.in_flax_form(network, values)}
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor, latents: torch.Tensor) -> dict[str, torch.Tensor]:
-        real = (images.to(torch.float32) / 127.5 - 1.0)[:, None].contiguous(memory_format=self._format)
+        real = to_float(images).contiguous(memory_format=self._format)
         one_hot = F.one_hot(labels.to(torch.int64), torch_networks.CLASSES).to(torch.float32)
         if self._settings.phase == "encoder":
             return self._encoder_step(real, one_hot)
@@ -233,6 +234,22 @@ class Steps:
             for start in range(0, len(order) - size + 1, size):
                 chosen = order[start : start + size]
                 yield self._examples(self._images[chosen], self._labels[chosen])
+
+
+def to_float(images: torch.Tensor) -> torch.Tensor:
+    """Returns bytes [B, S, S] as faces [B, 1, S, S] in [-1, 1]."""
+    return (images.to(torch.float32) / 127.5 - 1.0)[:, None]
+
+
+def half_mirrored(faces: torch.Tensor) -> torch.Tensor:
+    """Returns faces [B, 1, S, S], each mirrored in half of the cases."""
+    return torch.where(torch.rand(len(faces), 1, 1, 1, device=faces.device) < 0.5, faces.flip(3), faces)
+
+
+def move_average(average: list[torch.Tensor], network: torch.nn.Module, decay: float) -> None:
+    """Moves an average of a network's parameters towards them."""
+    with torch.no_grad():
+        torch._foreach_lerp_(average, list(network.parameters()), 1 - decay)
 
 
 def _cross_entropy(logits: torch.Tensor, target: float) -> torch.Tensor:
