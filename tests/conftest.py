@@ -9,10 +9,15 @@ import shutil
 import signal
 import tempfile
 
+# Programs here are compiled more often than they are run: with few optimisations, in processes that a test starts, too.
+# XLA's older emitters of loops need half the time of the newer ones (a jaxlib without this flag would end the process,
+# and say so). JAX reads both when it is imported.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
+
 import hypothesis
 import jax
 import pytest
-from jax import lax
 
 # What runs in the background of a shell ignores SIGINT, and so would what the tests of signals start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,8 +39,11 @@ from emogan import presets  # noqa: E402
 from emogan.figures import run_figures  # noqa: E402
 from emogan.models import onednn  # noqa: E402
 from emogan.train import pipeline  # noqa: E402
+from emogan.util import process  # noqa: E402
 
 onednn.load()  # here, so that no process of a test compiles it and says so
+
+MUCH = 2500.0  # MiB of a worker
 
 # The files that take longest, for which a worker would else be waited at the end.
 _FIRST = ("test_devices.py", "test_notebooks.py", "test_readme.py")
@@ -48,46 +56,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def nothing_stays_behind():
-    """Frees a file's programs after its tests, and spares the collector what outlives them.
+    """Frees programs after a file's tests where they take much memory, and spares the collector what outlives them.
 
     Else a worker grows to 6 GB, and each collection that emogan asks for takes seconds.
     """
     yield
-    jax.clear_caches()
+    if process.memory().get("resident_mib", MUCH) >= MUCH:
+        jax.clear_caches()
     gc.collect()
     gc.freeze()
 
 
-@pytest.fixture(scope="module")
-def few_optimisations():
-    """Programs that are compiled in less time and run in more, for what is compiled more often than it is run."""
-    name = "jax_disable_most_optimizations"
-    before = jax.config.values[name]
-    jax.config.update(name, True)
-    yield
-    jax.config.update(name, before)
-
-
-@pytest.fixture(scope="module")
-def quick_compilation(few_optimisations):
-    """XLA's own convolutions and few optimisations, for steps that are compiled more often than they are run.
-
-    tests/models/test_conv.py holds that both lowerings of the convolutions agree.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lax, "platform_dependent", lambda *args, default, **_: default(*args))
-        yield
-
-
 @pytest.fixture(scope="session")
 def quick_environment() -> dict[str, str]:
-    """The environment of a process that trains: this clone's emogan, on the CPU, compiled in a hurry."""
-    return {
-        **os.environ,
-        "PYTHONPATH": str(pathlib.Path(__file__).parents[1]),
-        "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
+    """The environment of a process that trains: this clone's emogan, on the CPU, compiled as here."""
+    return {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
 
 
 @pytest.fixture(scope="session")
@@ -113,11 +96,7 @@ def trained_workdir(tmp_path_factory: pytest.TempPathFactory, tiny_config: confi
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not finished.exists():
-            name = "jax_disable_most_optimizations"  # compiling takes nearly all of the time
-            before = jax.config.values[name]
-            jax.config.update(name, True)
             pipeline.run(tiny_config, workdir)
             run_figures.draw(workdir)
-            jax.config.update(name, before)
             finished.touch()
     return workdir

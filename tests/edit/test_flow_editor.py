@@ -30,7 +30,7 @@ def tiny_config(**edits):
 
 
 @pytest.fixture(scope="module")
-def params(quick_compilation):
+def params():
     """Of an untrained network in which everything has an effect."""
     random = np.random.default_rng(1)
     first = unet.initialise(unet.make(tiny_config().unet, 7, "float32"), jax.random.key(0), dataset.FER2013)
@@ -206,7 +206,7 @@ def test_file_of_a_model_gives_it_back(model, faces, tmp_path):
     assert np.abs(apart).max() <= 3  # of float16
 
 
-def test_run_trains_goes_on_bit_for_bit_and_edits_with_the_average(tmp_path, quick_compilation):
+def test_run_trains_goes_on_bit_for_bit_and_edits_with_the_average(tmp_path):
     config = tiny_config()
     assert plans.make(config, toyfaces.load("train", 0, 16), ("flow",)).steps == {"flow": 2}
     pipeline.run(config, tmp_path / "whole")

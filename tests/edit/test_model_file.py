@@ -22,8 +22,6 @@ from emogan.export import card
 from emogan.recipes import joint
 from emogan.util import weights
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def model():

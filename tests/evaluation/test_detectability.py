@@ -71,7 +71,7 @@ def test_training_set_has_as_many_edits_as_real_faces_of_each_emotion_out_of_one
     np.testing.assert_allclose(counts, 3 * 105 * wanted / wanted.sum(), atol=0.51)
 
 
-def test_painted_faces_are_found_and_real_ones_are_not(quick_compilation, toy):
+def test_painted_faces_are_found_and_real_ones_are_not(toy):
     judge = detectability.Detectability(TINY)
     real, *others = methods.references(toy)
     painted = judge.run(methods.of_model("painter", "", Painter(), toy), toy, KEY)
@@ -86,7 +86,7 @@ def test_painted_faces_are_found_and_real_ones_are_not(quick_compilation, toy):
     assert judge.run(methods.of_model("painter", "", Painter(), toy), toy, None) == painted
 
 
-def test_too_few_faces_of_an_emotion_leave_it_out(quick_compilation, toy, train_data, toy_judge):
+def test_too_few_faces_of_an_emotion_leave_it_out(toy, train_data, toy_judge):
     few = faces_lib.Faces(
         dataset.Dataset(toy.held_out.images[:20], toy.held_out.labels[:20], "toyfaces", "valid"),
         train_data,

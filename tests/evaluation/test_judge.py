@@ -74,7 +74,7 @@ def test_faces_of_another_kind_are_refused(toy_judge):
 
 
 @pytest.fixture(scope="module")
-def judge_run(tmp_path_factory, quick_compilation):
+def judge_run(tmp_path_factory):
     """A folder in which phase `classifier` was trained for 8 steps."""
     workdir = tmp_path_factory.mktemp("runs") / "judge"
     config = presets.judge()

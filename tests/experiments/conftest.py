@@ -32,7 +32,6 @@ def call_script(tmp_path_factory):
         "HOME": str(home),
         "MPLCONFIGDIR": matplotlib.get_cachedir(),  # its list of fonts takes seconds
         "JAX_PLATFORMS": "cpu",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # compiling takes nearly all of the time
         # For this process's scripts alone: what another one reads too soon would be a warning.
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",

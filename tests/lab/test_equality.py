@@ -10,18 +10,16 @@ from benchmarking import equality, ours, settings, stock
 
 from emogan.data import augment
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module", params=["gan", "encoder"])
-def reference(request, quick_compilation):
+def reference(request):
     """A task of two steps at width 2, and emogan's results."""
     task = settings.Settings(phase=request.param, width=2, batch_size=4, faces=8, exact_padding=True)
     return task, *ours.Steps(task).reference()
 
 
 @pytest.fixture(scope="module")
-def flow_reference(quick_compilation):
+def flow_reference():
     """A task of two steps of the U-Net with 8, 24 and 40 channels, and emogan's results."""
     task = settings.Settings(phase="flow", width=16, batch_size=4, faces=8)
     return task, *ours.Steps(task).reference()
@@ -60,7 +58,7 @@ def test_pytorch_makes_the_same_step_of_the_u_net(flow_reference, variant):
     equality.check("torch", equality.differences(expected, half, by_network=True), equality.BFLOAT16_TOLERANCES)
 
 
-def test_pytorch_makes_the_same_step_of_phase_joint(quick_compilation):
+def test_pytorch_makes_the_same_step_of_phase_joint():
     _one_thread()
     from benchmarking import torch_joint
 
@@ -78,7 +76,7 @@ def test_pytorch_makes_the_same_step_of_phase_joint(quick_compilation):
 
 
 @pytest.mark.parametrize("which", range(6), ids=["mirrored", "moved", "lit", "erased", "sides", "middles"])
-def test_each_change_of_a_face_counts_in_phase_joint(quick_compilation, which):
+def test_each_change_of_a_face_counts_in_phase_joint(which):
     _one_thread()
     from benchmarking import torch_joint
 

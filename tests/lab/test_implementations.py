@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from benchmarking import settings, transfers, whole
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 TASK = settings.Settings(width=2, batch_size=4, faces=16)
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from emogan.models import critic
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 KEY = jax.random.key(2)
 FACES = jax.random.uniform(KEY, (3, 48, 48, 1), minval=-1.0)
 LABELS = jnp.asarray([0, 3, 6])

@@ -8,8 +8,6 @@ import pytest
 
 from emogan.models import dense, labeled_conv, unet
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.mark.parametrize("shape", [(5, 6), (2, 3, 4, 6)])
 def test_a_dense_layer_is_that_of_flax(shape):

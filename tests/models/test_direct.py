@@ -19,11 +19,6 @@ FACES = images.to_float(toyfaces.load("valid", 0, 3).images)
 LABELS = jnp.asarray([0, 3, 6])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def in_a_hurry(quick_compilation):
-    """What is compiled here is run once or twice."""
-
-
 @pytest.fixture(scope="module")
 def params():
     first = unet.initialise(unet.make(SETTINGS, 7, "float32"), KEY, dataset.FER2013)

@@ -3,11 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from emogan.models import emotion_cnn
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def test_shipped_width_has_parameters_that_fit_into_four_megabytes_of_float16():

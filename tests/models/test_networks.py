@@ -16,8 +16,6 @@ from emogan.recipes import state
 
 LATENT = 6
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def inputs(count=4):
     latents = jax.random.normal(jax.random.key(0), (count, LATENT))

@@ -65,7 +65,7 @@ def test_times_begin_and_end_where_asked():
     np.testing.assert_allclose(ode.times(0.8, 0.0, 4), [0.8, 0.6, 0.4, 0.2, 0.0], atol=1e-7)
 
 
-def test_inverse_of_a_small_network_holds_to_40_dB(quick_compilation):
+def test_inverse_of_a_small_network_holds_to_40_dB():
     module = unet.UNet((8,), 1)
     random = np.random.default_rng(1)
     params = jax.tree.map(

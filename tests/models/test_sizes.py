@@ -12,7 +12,6 @@ import pytest
 from emogan.data import dataset
 from emogan.models import critic, dcgan, emotion_cnn, flow_edit, translator, unet
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 KEY = jax.random.key(0)
 MODEL = dcgan.ModelConfig(width=2, latent_size=6)
 LABELS = jnp.asarray([0, 5])

@@ -21,12 +21,12 @@ def spread(params, size=0.2):
 
 
 @pytest.fixture(scope="module")
-def params(quick_compilation):
+def params():
     return spread(unet.initialise(SMALL, jax.random.key(0), dataset.FER2013))
 
 
 @pytest.fixture(scope="module")
-def velocity(quick_compilation, params):
+def velocity(params):
     apply = jax.jit(SMALL.apply)
     return lambda x=FACES, t=TIMES, y=LABELS, params=params: apply({"params": params}, x, t, y)
 
@@ -138,7 +138,7 @@ def test_shrink_takes_means_and_grow_repeats():
     np.testing.assert_array_equal(unet.shrink(unet.grow(x)), x)
 
 
-def test_the_first_velocity_is_the_best_linear_estimate_from_the_mixture(quick_compilation):
+def test_the_first_velocity_is_the_best_linear_estimate_from_the_mixture():
     params = unet.initialise(SMALL, jax.random.key(0), dataset.FER2013)
     velocity = jax.jit(unet.velocity_of(SMALL, params))
     random = np.random.default_rng(0)

@@ -50,7 +50,6 @@ def test_every_notebook_is_run():
 
 @pytest.mark.parametrize("name", CASES)
 def test_notebook_runs_and_shows_its_pictures(name, folder, monkeypatch):
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # compiling takes nearly all of the time
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder / "compiled"))
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     settings, count, last = CASES[name]

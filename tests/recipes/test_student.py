@@ -178,14 +178,14 @@ def test_references_are_faces_of_the_targets():
 
 
 @pytest.fixture(scope="module")
-def teacher(tmp_path_factory, quick_compilation):
+def teacher(tmp_path_factory):
     """The folder of a flow that has been trained for two steps."""
     workdir = tmp_path_factory.mktemp("teacher")
     config = emogan.preset("flow")
     config.data = config_lib.DataConfig(count=16)
     config.unet = UNET
     config.flow.epochs, config.flow.batch_size, config.flow.learning_rate, config.flow.warm_up = 2, 8, 0.05, 0
-    config.flow_edit = config_lib.FlowEditConfig(steps=2)
+    config.flow_edit = config_lib.FlowEditConfig(steps=2, inversion_steps=1, redraw_steps=1)
     config.run = config_lib.RunConfig(sample_every=100, checkpoint_every=100, tensorboard=False)
     pipeline.run(config, workdir)
     return workdir

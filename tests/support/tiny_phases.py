@@ -19,17 +19,11 @@ __all__ = [
     "encoder_phase",
     "encoder_state",
     "encoder_step",
-    "every_file_compiles_in_a_hurry",
     "gan_phase",
     "gan_state",
     "gan_step",
     "generator_variables",
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def every_file_compiles_in_a_hurry(quick_compilation):
-    """What is compiled here is the steps of whole phases."""
 
 
 @pytest.fixture
@@ -106,9 +100,8 @@ _TINY = Tiny()
 
 
 def _fixture(name):
-    # Not of session scope, or it would be made before `quick_compilation` is in force.
-    @pytest.fixture(scope="module", name=name)
-    def get(quick_compilation):
+    @pytest.fixture(scope="session", name=name)
+    def get():
         return getattr(_TINY, name)
 
     return get

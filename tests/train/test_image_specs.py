@@ -26,11 +26,6 @@ KEY = jax.random.key(0)
 COUNT = 8
 
 
-@pytest.fixture(scope="module", autouse=True)
-def in_a_hurry(quick_compilation):
-    """What is compiled here is run once or twice."""
-
-
 def tiny(spec):
     config = presets.emogan()
     config.data = dataclasses.replace(config.data, name="toyfaces", count=COUNT, size=spec.size, channels=spec.channels)
@@ -40,7 +35,7 @@ def tiny(spec):
         False,
     )  # the classifiers take a minute more
     config.translator.width = config.translator.critic_width = 2
-    config.translator.blocks = 1
+    config.translator.blocks = config.translator.reach = 1
     config.joint.epochs, config.joint.batch_size = 1, COUNT
     config.run.tensorboard = False
     return config
@@ -121,8 +116,8 @@ def test_a_run_on_class_folders_of_ones_own_in_colour_edits_and_draws_them(tmp_p
     for name in ("calm", "joy", "anger"):
         for i in range(9):
             (tmp_path / "faces" / name).mkdir(parents=True, exist_ok=True)
-            images.save_png(tmp_path / "faces" / name / f"{i}.png", np.full((96, 96, 3), (90, 9 * i, 30), np.uint8))
-    config = tiny(dataset.ImageSpec(96, 3))
+            images.save_png(tmp_path / "faces" / name / f"{i}.png", np.full((64, 64, 3), (90, 9 * i, 30), np.uint8))
+    config = tiny(dataset.ImageSpec(64, 3))
     config.data.name, config.data.dir, config.data.count = "folder", str(tmp_path / "faces"), 0
     assert len(data_lib.load(config.data, "valid", 0)) == 0  # a tenth of nine
     config.translator.strength = "1"  # the preset has one for each of the seven
@@ -131,7 +126,7 @@ def test_a_run_on_class_folders_of_ones_own_in_colour_edits_and_draws_them(tmp_p
     assert (model.class_names, model.spec) == (("angry", "calm", "joy"), config.data.spec)
     faces = np.stack([images.load_png(tmp_path / "faces" / "calm" / f"{i}.png", 3) for i in range(2)])
     for name in ("joy", "anger"):
-        assert model.faces(faces, name).shape == (2, 96, 96, 3)
+        assert model.faces(faces, name).shape == (2, 64, 64, 3)
     assert "fig7_emotions.png" in {path.name for path in run_figures.draw(tmp_path / "run")}
 
 

@@ -30,11 +30,9 @@ CONFIG = config_lib.Config(
 )
 
 
-# Arguments: the configuration as JSON, and the folder. XLA's own convolutions are compiled sooner.
+# Arguments: the configuration as JSON, and the folder.
 SCRIPT = """
 import pathlib, sys
-from jax import lax
-lax.platform_dependent = lambda *arguments, default, **_: default(*arguments)
 from emogan import config
 from emogan.train import pipeline
 pipeline.run(config.from_json(sys.argv[1]), pathlib.Path(sys.argv[2]))

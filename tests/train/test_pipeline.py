@@ -163,7 +163,6 @@ def test_encoder_of_an_earlier_generator_is_refused_before_training(workdir, con
     assert (workdir / "config.json").read_text() == before
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_an_encoder_tells_the_step_that_its_generator_has(workdir, config):
     shutil.rmtree(workdir / "checkpoints" / "encoder")
     config.gan.epochs = 0.5  # G has been trained longer than is asked for now
@@ -175,7 +174,6 @@ def test_an_encoder_tells_the_step_that_its_generator_has(workdir, config):
     assert saved_checksum(workdir, "gan")[0] == 8
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_finished_run_is_left_as_it_is(workdir, config, capsys):
     before = {phase: saved_checksum(workdir, phase) for phase in ("gan", "encoder")}
     lines = (workdir / "metrics.jsonl").read_text()
@@ -186,7 +184,6 @@ def test_finished_run_is_left_as_it_is(workdir, config, capsys):
     assert (workdir / "metrics.jsonl").read_text() == lines
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_more_epochs_continue_a_finished_run(workdir, config):
     before = (workdir / "metrics.jsonl").read_text()
     config.encoder.epochs = 2
@@ -198,7 +195,6 @@ def test_more_epochs_continue_a_finished_run(workdir, config):
     assert config_lib.from_json((workdir / "config.json").read_text()).encoder.epochs == 2
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_auto_is_the_fastest_precision_where_a_run_begins(config, tmp_path, monkeypatch, capsys):
     config.model.precision, config.encoder.epochs, config.parallel.devices = "auto", 0.5, 1
     monkeypatch.setattr(precision, "of_machine", lambda devices: {1: "bfloat16"}[devices])
@@ -215,7 +211,6 @@ def test_auto_is_the_fastest_precision_where_a_run_begins(config, tmp_path, monk
         pipeline.run(config, tmp_path)
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_auto_is_float32_in_phases_that_know_no_other(config, tmp_path, monkeypatch, capsys):
     config.model.precision, config.phases, config.parallel.devices = "auto", "classifier", 1
     config.classifier.width, config.classifier.epochs, config.classifier.batch_size = 2, 0.25, 16
