@@ -133,21 +133,23 @@ def enlarge(maps: jax.Array) -> jax.Array:
 
 
 class InstanceNorm(nn.Module):
-    """Instance normalisation whose scale and bias are the label's, if there are labels (Dumoulin et al. 2017)."""
+    """Instance normalisation in float32; scale and bias are the label's, if there are labels (Dumoulin et al. 2017)."""
 
     num_classes: int = 0
 
     @nn.compact
     def __call__(self, x: jax.Array, labels: types.Labels | None = None) -> jax.Array:
+        dtype, x = x.dtype, x.astype(jnp.float32)
         channels, classes = x.shape[-1], max(self.num_classes, 1)
         scale = self.param("scale", nn.initializers.ones_init(), (classes, channels))
         bias = self.param("bias", nn.initializers.zeros_init(), (classes, channels))
-        mean = jnp.mean(x, (1, 2), keepdims=True)
-        var = jnp.mean(jnp.square(x - mean), (1, 2), keepdims=True)
+        mean, square = (jnp.mean(v, axis=(1, 2)) for v in (x, jnp.square(x)))
         if self.num_classes:
             one_hot = jax.nn.one_hot(labels, self.num_classes, dtype=x.dtype)
             scale, bias = one_hot @ scale, one_hot @ bias
-        return (x - mean) * jax.lax.rsqrt(var + 1e-5) * scale[:, None, None] + bias[:, None, None]
+        a = scale * jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + 1e-5)
+        b = bias - mean * a
+        return (x * a[:, None, None] + b[:, None, None]).astype(dtype)
 
 
 class Block(nn.Module):
