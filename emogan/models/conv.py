@@ -17,8 +17,8 @@ them. Flax's transposed convolution is `scatter` with the kernel mirrored.
 On CPU the three are computed by oneDNN where it is installed (`emogan.models.onednn`). Maps may be float32 or bfloat16,
 and the kernel float32 with maps in bfloat16: it is then rounded, and its gradient is float32. Sums are float32.
 
-Some shapes are faster otherwise. A strided transposed convolution to one channel is a matrix product with the `patches`
-of x, in float32 in both precisions. In float32, `toom_cook` is used where it pays, since it needs fewer
+Some shapes are faster otherwise. A strided transposed convolution to up to 4 channels is a matrix product with the
+`patches` of x, in float32 in both precisions. In float32, `toom_cook` is used where it pays, since it needs fewer
 multiplications, and products with patches for small maps of many channels. Without oneDNN, every strided convolution
 for which `toom_cook` does not pay is such a product: XLA's own strided and transposed convolutions take up to a hundred
 times as long on CPU. At stride 1 its convolution is as fast as a matrix product, and `scatter` is a `gather` with the
@@ -37,10 +37,13 @@ import numpy as np
 from flax import linen as nn
 from jax import lax
 
-from emogan.models import onednn, patches, toom_cook
+from emogan.models import dense, onednn, patches, toom_cook
+from emogan.util import types
 
 # Beside oneDNN: up to which size of the small map, and from how many channels, products with patches are faster.
 LARGEST_PRODUCT, FEWEST_PRODUCT_CHANNELS = 3, 256
+# To how many channels a strided transposed convolution is faster as such a product.
+MOST_THIN_CHANNELS = 4
 
 _portable = contextvars.ContextVar("portable", default=False)
 
@@ -171,8 +174,8 @@ def _is_product(g, channels):
 
 
 def _is_thin(kind, g, channels):
-    """Whether this is a strided transposed convolution to one channel, for which oneDNN uses one lane of a vector."""
-    return kind == onednn.Kind.SCATTER and g.strides != (1, 1) and channels[0] == 1
+    """Whether this is a strided transposed convolution to so few channels that oneDNN uses few lanes of a vector."""
+    return kind == onednn.Kind.SCATTER and g.strides != (1, 1) and channels[0] <= MOST_THIN_CHANNELS
 
 
 def _gather_xla(x, w, g):
@@ -190,7 +193,7 @@ def _pair_xla(x, y, g):
 
 
 class Conv(nn.Module):
-    """Convolution with SAME padding over [N,H,W,C]; the parameters are those of `flax.linen.Conv`."""
+    """Convolution with SAME padding over [N,H,W,C] in `dtype`; the parameters are those of `flax.linen.Conv`."""
 
     features: int
     kernel_size: tuple[int, int] = (5, 5)
@@ -198,6 +201,7 @@ class Conv(nn.Module):
     use_bias: bool = True
     kernel_init: Callable = nn.initializers.lecun_normal()
     bias_init: Callable = nn.initializers.zeros_init()
+    dtype: types.DType = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -206,7 +210,7 @@ class Conv(nn.Module):
 
 
 class ConvTranspose(nn.Module):
-    """Transposed convolution with SAME padding; the parameters are those of `flax.linen.ConvTranspose`."""
+    """Transposed convolution with SAME padding in `dtype`; the parameters are those of `flax.linen.ConvTranspose`."""
 
     features: int
     kernel_size: tuple[int, int] = (5, 5)
@@ -214,6 +218,7 @@ class ConvTranspose(nn.Module):
     use_bias: bool = True
     kernel_init: Callable = nn.initializers.lecun_normal()
     bias_init: Callable = nn.initializers.zeros_init()
+    dtype: types.DType = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -221,10 +226,27 @@ class ConvTranspose(nn.Module):
         return _apply(self, conv_transpose, x)
 
 
+class Pointwise(nn.Module):
+    """A dense layer at each place of [N,H,W,C] in `dtype`; the parameters are those of `flax.linen.Dense`.
+
+    It is a 1x1 convolution: on a CPU, oneDNN is faster here than XLA's matrix product.
+    """
+
+    features: int
+    use_bias: bool = True
+    kernel_init: Callable = nn.initializers.lecun_normal()
+    bias_init: Callable = nn.initializers.zeros_init()
+    dtype: types.DType = jnp.float32
+
+    kernel_size, strides = (), (1, 1)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [N,H,W,C] to [N,H,W,features]."""
+        return _apply(self, lambda x, kernel, strides: conv(x, kernel[None, None], strides), x)
+
+
 def _apply(module, function, x):
     kernel = module.param("kernel", module.kernel_init, (*module.kernel_size, x.shape[-1], module.features))
-    y = function(x, kernel, module.strides)
-    if module.use_bias:
-        bias = module.param("bias", module.bias_init, (module.features,))
-        y = y + bias.reshape(1, 1, 1, -1)
-    return y
+    y = function(x.astype(module.dtype), kernel, module.strides)
+    return dense.add_bias(y, module.param("bias", module.bias_init, (module.features,))) if module.use_bias else y

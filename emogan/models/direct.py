@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from emogan.models import unet
+from emogan.models import conv, unet
 from emogan.util import types
 
 TIME = 0.5  # given to the U-Net with every face: a flow that it begins as knows expressions there
@@ -49,7 +49,7 @@ class Heads(nn.Module):
         for i, x in enumerate(features):
             x = nn.Dense(_HIDDEN, name=f"in{i}")(_normalised(x))
             x = nn.leaky_relu(x, 0.2)
-            x = unet.Conv(_HIDDEN, jnp.float32, name=f"conv{i}")(x)
+            x = conv.Conv(_HIDDEN, (3, 3), name=f"conv{i}")(x)
             x = nn.leaky_relu(x, 0.2)
             logits += jnp.mean(nn.Dense(1, name=f"out{i}")(x)[..., 0], axis=(1, 2))
         return logits

@@ -46,6 +46,7 @@ UNSHUFFLE = 2  # each pixel of the largest map holds 2x2 of the face
 GROUPS = 8  # channels a group norm takes together are 1/8 of all
 _EPSILON = 1e-5
 _BEGIN_AT_ZERO = ("conv1", "modulation", "out", "velocity")
+_KERNEL = (3, 3)
 HEAD = 56  # channels of an attention head, at most
 _LONGEST, _SHORTEST = 1.0, 1e-3  # periods of the sinusoids of time, which lies in [0, 1]
 
@@ -73,7 +74,7 @@ class _Trunk(nn.Module):
         def block(name: str, features: int, x: jax.Array) -> jax.Array:
             return _Block(features, self.dtype, name=name)(x, condition)
 
-        x = Conv(self.widths[0], self.dtype, name="stem")(unshuffle(faces.astype(self.dtype)))
+        x = conv.Conv(self.widths[0], _KERNEL, dtype=self.dtype, name="stem")(unshuffle(faces.astype(self.dtype)))
         skips = [x]
         for level, width in enumerate(self.widths):
             if level:
@@ -129,32 +130,8 @@ class UNet(_Trunk):
                 x = block(f"up{level}_{i}", width, jnp.concatenate([x, skips.pop()], axis=-1))
             x = grow(x) if level else x
         x = nn.silu(_GroupNorm(name="norm")(x))
-        x = Conv(UNSHUFFLE**2 * faces.shape[-1], self.dtype, name="velocity")(x)
+        x = conv.Conv(UNSHUFFLE**2 * faces.shape[-1], _KERNEL, dtype=self.dtype, name="velocity")(x)
         return shuffle(x.astype(jnp.float32))
-
-
-class Conv(nn.Module):
-    """A 3x3 convolution of stride 1 that computes in `dtype`; its parameters are those of `conv.Conv`."""
-
-    features: int
-    dtype: types.DType
-    taps: tuple[int, ...] = (3, 3)  # () for one tap that the kernel has no axes for
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (*self.taps, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        kernel = kernel.reshape(*(self.taps or (1, 1)), *kernel.shape[-2:])
-        return dense.add_bias(conv.conv(x.astype(self.dtype), kernel), bias)
-
-
-class _Pointwise(Conv):
-    """A dense layer at each place of a map, as a 1x1 convolution; its parameters are those of `dense.Dense`.
-
-    On a CPU, oneDNN is faster here than XLA's matrix product.
-    """
-
-    taps: tuple[int, ...] = ()
 
 
 class _GroupNorm(nn.Module):
@@ -186,13 +163,13 @@ class _Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, condition: jax.Array) -> jax.Array:
-        y = Conv(self.features, self.dtype, name="conv0")(nn.silu(_GroupNorm(name="norm0")(x)))
+        y = conv.Conv(self.features, _KERNEL, dtype=self.dtype, name="conv0")(nn.silu(_GroupNorm(name="norm0")(x)))
         both = dense.Dense(2 * self.features, self.dtype, name="modulation")(condition)
         scale, shift = jnp.split(both, 2, axis=1)
         y = nn.silu(_GroupNorm(name="norm1")(y, scale, shift))
-        y = Conv(self.features, self.dtype, name="conv1")(y)
+        y = conv.Conv(self.features, _KERNEL, dtype=self.dtype, name="conv1")(y)
         if x.shape[-1] != self.features:
-            x = _Pointwise(self.features, self.dtype, name="shortcut")(x)
+            x = conv.Pointwise(self.features, dtype=self.dtype, name="shortcut")(x)
         return x + y
 
 
@@ -205,12 +182,12 @@ class _Attention(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         batch, height, width, channels = x.shape
         heads = max(1, channels // HEAD)
-        y = _Pointwise(3 * channels, self.dtype, name="qkv")(_GroupNorm(name="norm")(x))
+        y = conv.Pointwise(3 * channels, dtype=self.dtype, name="qkv")(_GroupNorm(name="norm")(x))
         q, k, v = y.reshape(batch, height * width, 3, heads, -1).transpose(2, 0, 3, 1, 4)
         alike = jnp.matmul(q, k.swapaxes(2, 3)).astype(jnp.float32) / math.sqrt(q.shape[-1])
         y = jnp.matmul(nn.softmax(alike).astype(self.dtype), v)
         y = y.transpose(0, 2, 1, 3).reshape(batch, height, width, channels)
-        return x + _Pointwise(channels, self.dtype, name="out")(y)
+        return x + conv.Pointwise(channels, dtype=self.dtype, name="out")(y)
 
 
 def initialise(module: UNet, key: jax.Array, spec: dataset.ImageSpec) -> types.Params:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from emogan.models import dense, labeled_conv, unet
+from emogan.models import conv, dense, labeled_conv
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (2, 3, 4, 6)])
@@ -21,7 +21,7 @@ def test_a_dense_layer_is_that_of_flax(shape):
 
 LAYERS = {
     "dense": (lambda dtype: dense.Dense(8, dtype), ()),
-    "convolution": (lambda dtype: unet.Conv(8, dtype), ()),
+    "convolution": (lambda dtype: conv.Conv(8, (3, 3), dtype=dtype), ()),
     "labeled convolution": (
         lambda dtype: labeled_conv.LabeledConv(8, 2, 1, dtype=dtype),
         (jnp.zeros(16, jnp.int32),),
