@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from emogan.models import conv, translator
+from emogan.models import conv, precision, translator
 from emogan.util import types
 
 _WEIGHTS = nn.initializers.he_normal()
@@ -20,11 +20,13 @@ class Critic(nn.Module):
       width: channels of the first convolution; the others have 2, 4 and 8 times as many.
       num_classes: how many labels there are.
       projection: whether the label decides what counts as real (Miyato and Koyama 2018).
+      dtype: in which the convolutions compute.
     """
 
     width: int
     num_classes: int
     projection: bool = True
+    dtype: types.DType = jnp.float32
 
     @nn.compact
     def __call__(
@@ -38,12 +40,14 @@ class Critic(nn.Module):
         x = images
         patches = 0.0
         for i, factor in enumerate((1, 2, 4, 8)):
-            x = conv.Conv(factor * self.width, (5, 5), (2, 2), kernel_init=_WEIGHTS, name=f"conv{i}")(x)
-            x = nn.leaky_relu(x, 0.2)
+            convolve = conv.Conv(
+                factor * self.width, (5, 5), (2, 2), kernel_init=_WEIGHTS, dtype=self.dtype, name=f"conv{i}"
+            )
+            x = nn.leaky_relu(convolve(x), 0.2)
             if i in (1, 2):  # patches of 13 and of 29 pixels
-                seen = nn.Dense(1, name=f"patches{i}")(x)[..., 0]
+                seen = nn.Dense(1, dtype=jnp.float32, name=f"patches{i}")(x)[..., 0]
                 patches += jnp.sum(seen, axis=(1, 2)) / seen.shape[1]
-        x = x.reshape(len(x), -1)
+        x = x.reshape(len(x), -1).astype(jnp.float32)  # a loss is a small difference of large numbers
         emotions = nn.Dense(self.num_classes, name="emotions")(x)
         features = nn.Dense(8 * self.width, kernel_init=_WEIGHTS, name="features")(x)
         if guidance is not None:
@@ -57,6 +61,6 @@ class Critic(nn.Module):
         return logits, emotions
 
 
-def make_discriminator(settings: translator.TranslatorConfig, num_classes: int) -> Critic:
-    """Returns the module D of a configuration, for faces of every size and number of channels."""
-    return Critic(settings.critic_width, num_classes, settings.projection)
+def make_discriminator(settings: translator.TranslatorConfig, num_classes: int, computed_in: str = "float32") -> Critic:
+    """Returns the module D of a configuration in one of `precision.CHOICES`, for faces of every size and colour."""
+    return Critic(settings.critic_width, num_classes, settings.projection, precision.dtype(computed_in))

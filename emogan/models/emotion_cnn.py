@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from emogan.models import conv, normalisation
+from emogan.models import conv, normalisation, unet
 from emogan.util import types
 
 STAGES = (1, 3, 6, 8)  # widths at a half, a quarter, an eighth and a sixteenth of the size, in multiples of `width`
@@ -16,6 +16,7 @@ class _Block(nn.Module):
     features: int
     stride: int
     axis_name: str | None
+    dtype: types.DType
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -23,14 +24,19 @@ class _Block(nn.Module):
         init = nn.initializers.he_normal()
 
         def convolve(name: str, x: jax.Array, stride: int) -> jax.Array:
-            return conv.Conv(self.features, (3, 3), (stride, stride), use_bias=False, kernel_init=init, name=name)(x)
+            return conv.Conv(
+                self.features, (3, 3), (stride, stride), use_bias=False, kernel_init=init, dtype=self.dtype, name=name
+            )(x)
 
         y = nn.relu(norm("norm0")(convolve("conv0", x, self.stride)))
         y = norm("norm1")(convolve("conv1", y, 1))
         if self.stride > 1:
-            x = nn.avg_pool(x, (self.stride, self.stride), (self.stride, self.stride))
+            x = unet.shrink(x)
         if x.shape[-1] != self.features:
-            x = norm("shortcut_norm")(nn.Dense(self.features, use_bias=False, kernel_init=init, name="shortcut")(x))
+            shortcut = conv.Pointwise(
+                self.features, use_bias=False, kernel_init=init, dtype=self.dtype, name="shortcut"
+            )
+            x = norm("shortcut_norm")(shortcut(x))
         return nn.relu(x + y)
 
 
@@ -41,21 +47,22 @@ class Classifier(nn.Module):
       width: channels at half the size; see `STAGES` for the others.
       num_classes: how many labels there are.
       axis_name: the device axis over which batch-norm statistics are averaged, if any.
+      dtype: in which all but the last layer compute.
     """
 
     width: int = 32
     num_classes: int = 7
     axis_name: str | None = None
+    dtype: types.DType = jnp.float32
 
     @nn.compact
     def __call__(self, images: types.Images, train: bool) -> tuple[jax.Array, jax.Array]:
         """Returns logits [B, C] and the features [B, 8 * width] before the last layer, for images in [-1, 1]."""
         norm = normalisation.batch_norm(True, train, self.axis_name)
-        x = conv.Conv(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=nn.initializers.he_normal(), name="stem")(
-            images
-        )
-        x = nn.relu(norm("stem_norm")(x))
+        init = nn.initializers.he_normal()
+        stem = conv.Conv(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=init, dtype=self.dtype, name="stem")
+        x = nn.relu(norm("stem_norm")(stem(images)))
         for i, factor in enumerate(STAGES):
-            x = _Block(factor * self.width, 1 if i == 0 else 2, self.axis_name, name=f"block{i}")(x, train)
-        features = jnp.mean(x, axis=(1, 2))
+            x = _Block(factor * self.width, 1 if i == 0 else 2, self.axis_name, self.dtype, name=f"block{i}")(x, train)
+        features = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
         return nn.Dense(self.num_classes, name="logits")(features), features

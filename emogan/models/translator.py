@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from emogan.data import dataset
-from emogan.models import conv
+from emogan.models import conv, precision
 from emogan.util import ranges, types
 
 
@@ -153,16 +153,19 @@ class InstanceNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions with a shortcut."""
+    """Two 3x3 convolutions in `dtype` with a shortcut."""
 
     num_classes: int = 0
+    dtype: types.DType = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, labels: types.Labels | None = None) -> jax.Array:
         y = x
         for i in range(2):
-            y = conv.Conv(x.shape[-1], (3, 3), use_bias=False, kernel_init=_WEIGHTS, name=f"conv{i}")(y)
-            y = InstanceNorm(self.num_classes, name=f"norm{i}")(y, labels)
+            convolve = conv.Conv(
+                x.shape[-1], (3, 3), use_bias=False, kernel_init=_WEIGHTS, dtype=self.dtype, name=f"conv{i}"
+            )
+            y = InstanceNorm(self.num_classes, name=f"norm{i}")(convolve(y), labels)
             y = nn.relu(y) if i == 0 else y
         return x + y
 
@@ -177,6 +180,7 @@ class Encoder(nn.Module):
       skip: whether the code holds the face itself, by `fold`.
       mirrored: whether the mirror image of the face is encoded, too: the code then has twice as many channels besides
         those of `skip`, the face's before its mirror image's.
+      dtype: in which the convolutions compute.
     """
 
     width: int
@@ -184,6 +188,7 @@ class Encoder(nn.Module):
     num_classes: int = 0
     skip: bool = True
     mirrored: bool = False
+    dtype: types.DType = jnp.float32
 
     @nn.compact
     def __call__(self, images: types.Images, labels: types.Labels, train: bool = False) -> jax.Array:
@@ -191,9 +196,13 @@ class Encoder(nn.Module):
         del train  # there is nothing that training does otherwise
         layers = []
         for i, features in enumerate((self.width, 3 * self.width)):
-            layers.append(conv.Conv(features, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name=f"conv{i}"))
+            layers.append(
+                conv.Conv(
+                    features, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, dtype=self.dtype, name=f"conv{i}"
+                )
+            )
             layers += [InstanceNorm(name=f"norm{i}"), nn.relu]
-        layers += [Block(name=f"block{i}") for i in range(self.blocks)]
+        layers += [Block(dtype=self.dtype, name=f"block{i}") for i in range(self.blocks)]
 
         def encode(x):
             if self.num_classes:
@@ -239,6 +248,7 @@ class Generator(nn.Module):
       mirrored: whether the code is of an `Encoder` that encodes the mirror image, too. Then warp and residual are the
         means of what both ask for, so that no side of it differs from the other without a reason.
       channels: of a face; one mask and one flow are those of all.
+      dtype: in which all convolutions but the last compute; the rounding of the last would be visible.
     """
 
     width: int
@@ -249,6 +259,7 @@ class Generator(nn.Module):
     strength: tuple[float, ...] = (1.0,)
     mirrored: bool = False
     channels: int = 1
+    dtype: types.DType = jnp.float32
 
     @property
     def warps(self) -> bool:
@@ -276,25 +287,28 @@ class Generator(nn.Module):
           opening: a factor of the mask.
           strength: a factor of the flow and of the mask, from 0, which leaves the face in the code unchanged.
         """
-        blocks = [Block(self.num_classes, name=f"block{i}") for i in range(self.blocks)]
-        up0 = conv.ConvTranspose(self.width, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, name="up0")
+        blocks = [Block(self.num_classes, self.dtype, name=f"block{i}") for i in range(self.blocks)]
+        up0 = conv.ConvTranspose(
+            self.width, (5, 5), (2, 2), use_bias=False, kernel_init=_WEIGHTS, dtype=self.dtype, name="up0"
+        )
         norm0 = InstanceNorm(self.num_classes, name="norm0")
         last = nn.initializers.normal(0.02)  # small, so that the first faces are gray and the first mask is even
         up1 = conv.ConvTranspose(self.channels + self.skip, (5, 5), (2, 2), kernel_init=last, name="up1")
         # Made where the code is, a point for each 4x4 pixels, and so smooth between them; the first moves nothing.
-        warper = nn.Dense(2, kernel_init=nn.initializers.zeros_init(), name="flow") if self.warps else None
+        zeros = nn.initializers.zeros_init()
+        warper = nn.Dense(2, dtype=jnp.float32, kernel_init=zeros, name="flow") if self.warps else None
 
         def plan(x):
             for block in blocks:
                 x = block(x, labels)
-            y = smooth(up1(nn.relu(norm0(smooth(up0(x)), labels))))
+            y = smooth(up1(nn.relu(norm0(smooth(up0(x).astype(jnp.float32)), labels))))
             mask = nn.sigmoid(y[..., self.channels :] + _CLOSED) if self.skip else jnp.ones_like(y)
             made = warper(x) if self.warps else jnp.zeros_like(x[..., :2])
             flow = self.reach * jnp.tanh(self._strength_of(labels) * made)
             return mask * jnp.tanh(y[..., : self.channels]), mask, flow
 
         size, own = 3 * self.width, _FOLD**2 * self.channels if self.skip else 0
-        features = codes[..., own:]
+        features = codes[..., own:].astype(self.dtype)
         drawn, mask, flow = plan(features[..., :size])
         if self.mirrored:
             other_drawn, other_mask, other_flow = map(mirror, plan(features[..., size:]))
@@ -324,16 +338,26 @@ class Generator(nn.Module):
         return (jax.nn.one_hot(labels, len(strengths)) @ strengths)[:, None, None, None]
 
 
-def make_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:
-    """Returns the module E of a configuration, for faces of every size and number of channels."""
+def make_encoder(settings: TranslatorConfig, num_classes: int, computed_in: str = "float32") -> Encoder:
+    """Returns the module E of a configuration in one of `precision.CHOICES`, for faces of every size and colour."""
     labelled = num_classes if settings.labels == "encoder" else 0
-    return Encoder(settings.width, settings.blocks, labelled, settings.skip)
+    return Encoder(settings.width, settings.blocks, labelled, settings.skip, dtype=precision.dtype(computed_in))
 
 
-def make_generator(settings: TranslatorConfig, num_classes: int, spec: dataset.ImageSpec) -> Generator:
-    """Returns the module G of a configuration, for faces of a spec."""
+def make_generator(
+    settings: TranslatorConfig, num_classes: int, spec: dataset.ImageSpec, computed_in: str = "float32"
+) -> Generator:
+    """Returns the module G of a configuration in one of `precision.CHOICES`, for faces of a spec."""
     labelled = num_classes if settings.labels == "generator" else 0
-    return Generator(settings.width, settings.blocks, labelled, settings.skip, settings.reach, channels=spec.channels)
+    return Generator(
+        settings.width,
+        settings.blocks,
+        labelled,
+        settings.skip,
+        settings.reach,
+        channels=spec.channels,
+        dtype=precision.dtype(computed_in),
+    )
 
 
 def make_finished_encoder(settings: TranslatorConfig, num_classes: int) -> Encoder:

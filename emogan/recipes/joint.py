@@ -14,7 +14,7 @@ from flax import struct
 from emogan import losses
 from emogan.data import augment, dataset
 from emogan.models import critic as critic_lib
-from emogan.models import emotion_cnn, translator
+from emogan.models import emotion_cnn, precision, translator
 from emogan.recipes import edits as edits_lib
 from emogan.recipes import state as state_lib
 from emogan.util import images, ranges, types
@@ -161,7 +161,8 @@ def draw_guidance(
 
 def _modules(config: "config_lib.Config", num_classes: int) -> dict[str, emotion_cnn.Classifier]:
     names = guidance_phases(config)
-    return {name: emotion_cnn.Classifier(getattr(config, name).width, num_classes) for name in names}
+    dtype = precision.dtype(config.model.precision)
+    return {name: emotion_cnn.Classifier(getattr(config, name).width, num_classes, dtype=dtype) for name in names}
 
 
 def make(
@@ -182,9 +183,10 @@ def make(
       classifiers: the variables of the guidance classifiers, by their phases.
       spec: what the faces are.
     """
-    settings, sizes = config.joint, config.translator
-    E, G = translator.make_encoder(sizes, num_classes), translator.make_generator(sizes, num_classes, spec)
-    D = critic_lib.make_discriminator(sizes, num_classes)
+    settings, sizes, computed_in = config.joint, config.translator, config.model.precision
+    E = translator.make_encoder(sizes, num_classes, computed_in)
+    G = translator.make_generator(sizes, num_classes, spec, computed_in)
+    D = critic_lib.make_discriminator(sizes, num_classes, computed_in)
     modules = _modules(config, num_classes)
     adversarial = losses.ADVERSARIAL[settings.loss]
     schedule = optax.cosine_decay_schedule(settings.learning_rate, total_steps, edits_lib.LAST_RATE)
@@ -457,4 +459,5 @@ JointConfig.recipe = state_lib.Recipe(
     check=_check,
     editor="translator",
     whole=True,
+    bfloat16=True,
 )

@@ -1,10 +1,12 @@
 """D of phase `joint`: what it can and cannot see."""
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from emogan import losses
 from emogan.models import critic
 
 KEY = jax.random.key(2)
@@ -34,3 +36,20 @@ def test_critic_sees_a_spot_by_its_patches_wherever_it_is():
     seen = [D.apply({"params": only}, face, LABELS[:1])[0][0] for face in (blank, *spots)]
     assert abs(seen[1] - seen[0]) > 1e-3
     np.testing.assert_allclose(seen[2:], seen[1], rtol=1e-4)
+
+
+def test_bfloat16_keeps_gradients_of_gradients_near():
+    exact, rough = critic.Critic(8, 7), critic.Critic(8, 7, dtype=jnp.bfloat16)
+    params = exact.init(KEY, FACES, LABELS)["params"]
+
+    def penalty(D):
+        critic_of = lambda params: lambda faces: D.apply({"params": params}, faces, LABELS)[0]  # noqa: E731
+        loss = lambda params: jnp.mean(losses.squared_gradient(critic_of(params), FACES))  # noqa: E731
+        return jax.jit(jax.value_and_grad(loss))(params)
+
+    (value, gradients), (expected, exact_gradients) = penalty(rough), penalty(exact)
+    assert value == pytest.approx(float(expected), rel=0.05)
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradients)} == {jnp.dtype("float32")}
+    flat = lambda tree: jax.flatten_util.ravel_pytree(tree)[0]  # noqa: E731
+    apart = jnp.linalg.norm(flat(gradients) - flat(exact_gradients)) / jnp.linalg.norm(flat(exact_gradients))
+    assert 0 < apart < 0.1

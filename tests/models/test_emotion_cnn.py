@@ -41,3 +41,15 @@ def test_every_parameter_has_a_gradient():
 
     for path, leaf in jax.tree_util.tree_leaves_with_path(jax.jit(jax.grad(loss))(variables["params"])):
         assert jnp.abs(leaf).max() > 0, jax.tree_util.keystr(path)
+
+
+def test_bfloat16_is_near_and_answers_in_float32():
+    exact, rough = emotion_cnn.Classifier(width=4), emotion_cnn.Classifier(width=4, dtype=jnp.bfloat16)
+    images = jax.random.normal(jax.random.key(1), (3, 48, 48, 1))
+    variables = jax.jit(lambda key: exact.init(key, images, train=False))(jax.random.key(0))
+    drawn = jax.eval_shape(lambda key: rough.init(key, images, train=False), jax.random.key(0))
+    assert drawn == jax.eval_shape(lambda: variables)
+    pairs = zip(*(module.apply(variables, images, train=False) for module in (rough, exact)), strict=True)
+    for found, expected in pairs:
+        assert found.dtype == jnp.float32
+        assert 0 < jnp.abs(found - expected).max() / jnp.abs(expected).max() < 0.05

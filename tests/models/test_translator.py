@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from emogan.data import dataset
 from emogan.models import translator
 
 KEY = jax.random.key(2)
@@ -193,3 +194,28 @@ def test_displacement_of_a_warp_gives_the_same_picture_in_one_step():
     inner = slice(5, -5)
     np.testing.assert_allclose((found[0] - rows)[inner, inner], ways[inner, inner, 0], atol=1e-4)
     np.testing.assert_allclose((found[1] - columns)[inner, inner], ways[inner, inner, 1], atol=1e-4)
+
+
+def test_bfloat16_is_near_and_draws_in_float32():
+    E, G, encoder, generator, codes = networks(reach=2)
+    generator = jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(KEY, leaf.shape), generator)
+    rough = E.clone(dtype=jnp.bfloat16), G.clone(dtype=jnp.bfloat16)
+    drawn = jax.eval_shape(lambda: (rough[0].init(KEY, FACES, LABELS), rough[1].init(KEY, codes, LABELS)))
+    assert drawn == jax.eval_shape(lambda: (encoder, generator))
+    draw = lambda E, G: G.apply(generator, E.apply(encoder, FACES, LABELS), LABELS, method="draw")  # noqa: E731
+    for found, expected in zip(draw(*rough), draw(E, G), strict=True):
+        assert found.dtype == jnp.float32
+        assert 0 < jnp.abs(found - expected).max() / jnp.abs(expected).max() < 0.05
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_what_edits_computes_in_float32(finished):
+    settings, spec = translator.TranslatorConfig(), dataset.FER2013
+    if finished:
+        made = translator.make_finished_encoder(settings, 7), translator.make_finished_generator(settings, 7, spec)
+    else:
+        made = (
+            translator.make_encoder(settings, 7, "bfloat16"),
+            translator.make_generator(settings, 7, spec, "bfloat16"),
+        )
+    assert {module.dtype for module in made} == {jnp.dtype("float32" if finished else "bfloat16")}

@@ -1,5 +1,7 @@
 """Phase `joint` against its losses written out plainly."""
 
+import dataclasses
+
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
@@ -115,6 +117,21 @@ def stepped(faces):
     config = config_of(guidance_features=True, r1_r2=0.3, gradient_penalty=0.0, confidence=0.15)
     phase, state = begin(config)
     return config, state, *jax.jit(phase.step)(state, faces, KEY)
+
+
+def test_a_step_in_bfloat16_is_near_and_keeps_all_in_float32(faces, stepped):
+    config, state, exact, _ = stepped
+    half = dataclasses.replace(config, model=config_lib.ModelConfig(precision="bfloat16"))
+    assert config.model.precision == "auto"
+    step = jax.jit(begin(half)[0].step)
+    new, metrics = step(state, faces, KEY)
+    assert jax.eval_shape(lambda: new) == jax.eval_shape(lambda: state)
+    assert {leaf.dtype for leaf in metrics.values()} == {jnp.dtype("float32")}
+    flat = lambda tree: jax.flatten_util.ravel_pytree(tree)[0]  # noqa: E731
+    for name in ("translator", "discriminator"):
+        found, expected = (flat(first_gradients(getattr(one, name))) for one in (new, exact))
+        assert 0 < jnp.linalg.norm(found - expected) / jnp.linalg.norm(expected) < 0.3, name
+    assert all(np.isfinite(float(value)) for value in step(new, faces, KEY)[1].values())
 
 
 def test_critic_learns_real_from_edited_and_the_emotion_of_real_faces(faces, stepped):

@@ -12,6 +12,7 @@ from flax import struct
 
 from emogan import config as config_lib
 from emogan.data import dataset
+from emogan.recipes import joint
 from emogan.recipes import state as state_lib
 from emogan.train import checkpoint, interrupt, loop, writers
 from emogan.train import layout as layout_lib
@@ -115,6 +116,22 @@ def test_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, stops):
     # A run that ended early sampled there too; all other samples are the same.
     samples = [row for row in rows(tmp_path / "resumed", "sampled_at") if row["sampled_at"] not in stops]
     assert samples == [row for row in rows(tmp_path / "whole", "sampled_at") if row["sampled_at"] not in stops]
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_phase_joint_in_bfloat16_goes_on_bit_for_bit(tmp_path):
+    config = config_lib.Config(
+        phases="joint",
+        model=config_lib.ModelConfig(precision="bfloat16"),
+        translator=config_lib.TranslatorConfig(width=2, blocks=1, critic_width=2, reach=1),
+    )
+    phase = joint.make(config, 7, 3, np.ones(7), {}, DATA.spec)
+    whole = train(tmp_path / "whole", phase, 3, batch_size=4)
+    for stop in (1, 3):
+        resumed = train(tmp_path / "resumed", phase, stop, batch_size=4)
+    assert weights.checksum(resumed) == weights.checksum(whole)
+    assert {leaf.dtype.kind for leaf in jax.tree.leaves(resumed.translator)} == {"f", "i"}
+    assert {leaf.dtype.itemsize for leaf in jax.tree.leaves(resumed)} == {4}
 
 
 def test_lines_beyond_the_checkpoint_are_written_anew(tmp_path):

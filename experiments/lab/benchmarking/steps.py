@@ -7,8 +7,6 @@ from benchmarking import equality, flops, matrix, race, workers
 from benchmarking import options as options_lib
 from benchmarking import settings as settings_lib
 
-from emogan import config as config_lib
-
 OURS = "benchmarking.ours:Steps"
 STOCK = "benchmarking.stock:Steps"
 TORCH = {phase: "benchmarking.torch_peer:Steps" for phase in ("gan", "encoder")} | {
@@ -51,7 +49,7 @@ def _race_of_steps(context: options_lib.Context, phase: str, width: int) -> dict
     title = f"{phase} width {width}"
     equal = _compare(context, title, task)
     precisions = _precisions(context, task)
-    implementations = [race.Implementation(f"emogan{suffix}", OURS, one) for suffix, one in precisions if _is_ours(one)]
+    implementations = [race.Implementation(f"emogan{suffix}", OURS, one) for suffix, one in precisions]
     if "stock" in options.peers and phase in IN_STOCK_FLAX:
         implementations.append(race.Implementation("stock Flax", STOCK, task))
     for variant in context.torch_variants:
@@ -78,11 +76,6 @@ def _precisions(context: options_lib.Context, task: settings_lib.Settings) -> li
     return [("", task), *half]
 
 
-def _is_ours(task: settings_lib.Settings) -> bool:
-    """Whether emogan has the task's phase in its precision."""
-    return not task.bfloat16 or config_lib.RECIPES[task.phase].bfloat16
-
-
 def _compare(context: options_lib.Context, title: str, task: settings_lib.Settings) -> dict[str, dict[str, float]]:
     """Returns how far each implementation's results lie from emogan's.
 
@@ -94,7 +87,7 @@ def _compare(context: options_lib.Context, title: str, task: settings_lib.Settin
     task = dataclasses.replace(task, precision="float32", exact_padding=True)
     others = [("stock Flax", STOCK, task)] if "stock" in context.options.peers and task.phase in IN_STOCK_FLAX else []
     for suffix, one in _precisions(context, task):
-        others += [(f"emogan{suffix}", OURS, one)] if one.bfloat16 and _is_ours(one) else []
+        others += [(f"emogan{suffix}", OURS, one)] if one.bfloat16 else []
         for variant in context.torch_variants:
             if variant in COMPARED_VARIANTS:
                 others.append(
