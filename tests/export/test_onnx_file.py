@@ -61,6 +61,8 @@ def test_parameters_alone_are_computed_when_the_file_is_made(main_model):
     inputs = {name.name for name in made.graph.input}
     for node in made.graph.node:
         before, inputs = inputs, inputs | set(node.output)
+        if node.op_type == "Cast" and node.input[0].endswith("_half"):
+            continue  # a constant that is written in half of the bytes
         assert set(node.input) & before, f"{node.op_type} of constants only"
 
 

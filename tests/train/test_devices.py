@@ -106,13 +106,12 @@ def test_without_the_averaging_it_is_another_training(name, what, on_one, monkey
     assert twenty_steps.distance(found, on_one(name)[0]) > 10 * SAME
 
 
-def test_batch_norm_of_each_device_is_the_same_both_ways_and_another_than_global(on_one):
-    made = [
-        twenty_steps.updates("gan", twenty_steps.config_of(devices=4, mode=mode, batch_norm="device"))[0]
-        for mode in ("jit", "pmap")
-    ]
-    assert twenty_steps.distance(*made) < SAME
-    assert twenty_steps.distance(made[0], on_one("gan")[0]) > 10 * SAME
+def test_batch_norm_of_each_device_is_the_same_both_ways_and_another_than_global():
+    # Two steps: statistics of four examples amplify rounding, from 8e-6 of an update to 3e-3 after five steps.
+    updates = lambda **options: twenty_steps.updates("gan", twenty_steps.config_of(**options), steps=2)[0]  # noqa: E731
+    jit, pmap = (updates(devices=4, mode=mode, batch_norm="device") for mode in ("jit", "pmap"))
+    assert twenty_steps.distance(jit, pmap) < SAME
+    assert twenty_steps.distance(jit, updates(devices=1)) > 10 * SAME
 
 
 @pytest.mark.parametrize(("name", "devices"), [("gan", 4), ("encoder", 1)])
