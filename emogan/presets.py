@@ -94,6 +94,7 @@ def cyclegan() -> Config:
         preset="cyclegan",
         phases="joint",
         data=DataConfig(name="fer2013"),
+        model=ModelConfig(precision="float32"),
         translator=TranslatorConfig(skip=False, blocks=3),
         joint=JointConfig(
             loss="least_squares",
@@ -115,6 +116,7 @@ def stargan() -> Config:
         preset="stargan",
         phases="joint",
         data=DataConfig(name="fer2013"),
+        model=ModelConfig(precision="float32"),
         translator=TranslatorConfig(labels="encoder", skip=False, blocks=3, projection=False),
         joint=JointConfig(
             batch_size=80,  # 16 in each of D's five updates
@@ -139,6 +141,7 @@ def emogan() -> Config:
         preset="emogan",
         phases="classifier,robust,joint",
         data=DataConfig(name="fer2013"),
+        model=ModelConfig(precision="float32"),  # what bfloat16 does to the edits is not measured
         translator=TranslatorConfig(
             width=24, critic_width=32, guidance_features=True, strength="1.2,1.2,1.4,1.1,1.1,1.3,1.5", mirrored=True
         ),

@@ -292,10 +292,10 @@ def test_a_run_of_before_there_was_a_precision_had_float32():
     assert config_lib.from_json(json.dumps(old)).model.precision == "float32"
 
 
-def test_presets_of_publications_compute_in_float32():
-    published = {name for name in presets.PRESETS if presets.preset(name).model.precision != "auto"}
-    assert published == {"paper", "wgan", "wgan_gp", "began"}
-    assert all(presets.preset(name).model.precision == "float32" for name in published)
+def test_presets_of_publications_and_of_phase_joint_compute_in_float32():
+    exact = {name for name in presets.PRESETS if presets.preset(name).model.precision != "auto"}
+    assert exact == {"paper", "wgan", "wgan_gp", "began", "cyclegan", "stargan", "emogan"}
+    assert all(presets.preset(name).model.precision == "float32" for name in exact)
 
 
 @pytest.mark.parametrize(("size", "channels", "found"), [(64, 1, "64x64 gray"), (48, 3, "48x48 colour")])
