@@ -10,8 +10,8 @@ import signal
 import tempfile
 
 # Programs here are compiled more often than they are run: with few optimisations, in processes that a test starts, too.
-# XLA's older emitters of loops need half the time of the newer ones (a jaxlib without this flag would end the process,
-# and say so). JAX reads both when it is imported.
+# XLA compiles in half the time without its fusion emitters (a jaxlib that does not know the flag ends the process, and
+# says so). Both are read when JAX is imported.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
@@ -43,7 +43,7 @@ from emogan.util import process  # noqa: E402
 
 onednn.load()  # here, so that no process of a test compiles it and says so
 
-MUCH = 2500.0  # MiB of a worker
+_MUCH_MEMORY = 2500.0  # MiB
 
 # The files that take longest, for which a worker would else be waited at the end.
 _FIRST = ("test_devices.py", "test_notebooks.py", "test_readme.py")
@@ -61,7 +61,7 @@ def nothing_stays_behind():
     Else a worker grows to 6 GB, and each collection that emogan asks for takes seconds.
     """
     yield
-    if process.memory().get("resident_mib", MUCH) >= MUCH:
+    if process.memory().get("resident_mib", _MUCH_MEMORY) >= _MUCH_MEMORY:
         jax.clear_caches()
     gc.collect()
     gc.freeze()

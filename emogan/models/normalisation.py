@@ -1,4 +1,4 @@
-"""Batch normalisation with the paper's constants, of several batches at once where a network is given several."""
+"""Batch normalisation with the paper's constants, and what normalises each example by itself."""
 
 from collections.abc import Callable
 
@@ -51,6 +51,19 @@ class BatchNorm(nn.Module):
         count = len(x) // batches if self.train else 1  # the batch of an export is a symbol, which has no length
         mean, factor = (jnp.repeat(v, count, axis=0).reshape(shape) for v in (mean, factor))
         return ((x - mean) * factor + bias.reshape((1,) * (x.ndim - 1) + (channels,))).astype(dtype)
+
+
+def of_examples(x: jax.Array, groups: int = 0) -> tuple[jax.Array, jax.Array]:
+    """Returns the mean and 1 / standard deviation, [B, C] each, of each example's maps [B, H, W, C] in float32.
+
+    They are taken in one pass, for each channel by itself or, if there are `groups`, for all channels of a group.
+    """
+    moments = [jnp.mean(v, axis=(1, 2)) for v in (x, jnp.square(x))]
+    if groups:
+        moments = [jnp.mean(v.reshape(-1, groups, x.shape[-1] // groups), axis=2) for v in moments]
+    mean, square = moments
+    found = mean, jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + EPSILON)
+    return tuple(jnp.repeat(v, x.shape[-1] // groups, axis=1) for v in found) if groups else found
 
 
 def batch_norm(

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from emogan.data import dataset
-from emogan.models import conv, precision
+from emogan.models import conv, normalisation, precision
 from emogan.util import ranges, types
 
 
@@ -143,11 +143,11 @@ class InstanceNorm(nn.Module):
         channels, classes = x.shape[-1], max(self.num_classes, 1)
         scale = self.param("scale", nn.initializers.ones_init(), (classes, channels))
         bias = self.param("bias", nn.initializers.zeros_init(), (classes, channels))
-        mean, square = (jnp.mean(v, axis=(1, 2)) for v in (x, jnp.square(x)))
+        mean, factor = normalisation.of_examples(x)
         if self.num_classes:
             one_hot = jax.nn.one_hot(labels, self.num_classes, dtype=x.dtype)
             scale, bias = one_hot @ scale, one_hot @ bias
-        a = scale * jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + 1e-5)
+        a = scale * factor
         b = bias - mean * a
         return (x * a[:, None, None] + b[:, None, None]).astype(dtype)
 

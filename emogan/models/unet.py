@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from emogan.data import dataset
-from emogan.models import conv, dense, ode, precision
+from emogan.models import conv, dense, normalisation, ode, precision
 from emogan.util import ranges, types
 
 
@@ -44,7 +44,6 @@ class UNetConfig:
 DEVIATION = 0.5  # of the values of faces in [-1, 1], about; 0.51 in FER2013
 UNSHUFFLE = 2  # each pixel of the largest map holds 2x2 of the face
 GROUPS = 8  # channels a group norm takes together are 1/8 of all
-_EPSILON = 1e-5
 _BEGIN_AT_ZERO = ("conv1", "modulation", "out", "velocity")
 _KERNEL = (3, 3)
 HEAD = 56  # channels of an attention head, at most
@@ -143,10 +142,7 @@ class _GroupNorm(nn.Module):
         channels = x.shape[-1]
         gain = self.param("scale", nn.initializers.ones_init(), (channels,))[None]
         bias = self.param("bias", nn.initializers.zeros_init(), (channels,))[None]
-        of_group = lambda v: jnp.mean(v.reshape(-1, GROUPS, channels // GROUPS), axis=2)  # noqa: E731
-        mean, square = (of_group(jnp.mean(v, axis=(1, 2))) for v in (x, jnp.square(x)))
-        factor = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0.0) + _EPSILON)
-        mean, factor = (jnp.repeat(v, channels // GROUPS, axis=1) for v in (mean, factor))
+        mean, factor = normalisation.of_examples(x, GROUPS)
         a = factor * gain
         b = bias - mean * a
         if scale is not None:

@@ -28,9 +28,7 @@ def start(tmp_path, quick_environment, coordinator):
 
     def start(*flags):
         address = f"--coordinator_address={coordinator()}"
-        # The steps are compiled once for all runs.
-        compiled = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled")}
-        environment = {**quick_environment, "JAX_NUM_CPU_DEVICES": "2", **compiled}
+        environment = {**quick_environment, "JAX_NUM_CPU_DEVICES": "2"}
         script = str(REPOSITORY / "experiments" / "train.py")
         logs = [tmp_path / f"{len(started) + number}.log" for number in range(2)]
         for number, log in enumerate(logs):

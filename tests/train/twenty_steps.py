@@ -5,7 +5,6 @@ stays what it is; at 0.05 in phase `gan`, 4e-6 after a step grew to 0.14 of an u
 (an Intel Xeon, 2026-11-26).
 """
 
-import dataclasses
 import pathlib
 import sys
 
@@ -97,7 +96,7 @@ def distances(found, expected):
 def main(name, address, process, output):
     """One of two processes."""
     hosts.join(address, 2, int(process))
-    found, metrics = updates(name, dataclasses.replace(config_of()))
+    found, metrics = updates(name, config_of())
     if hosts.is_first():
         np.savez(pathlib.Path(output), **found, **{f"metric {k}": v for k, v in metrics.items()})
 
