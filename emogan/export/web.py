@@ -18,7 +18,7 @@ from emogan.util import files, images
 
 # In emogan/assets/web.
 PAGE = (
-    *("index.html", "style.css", "app.js", "camera.js", "networks.js", "detector.js", "frame.js"),
+    *("index.html", "style.css", "app.js", "camera.js", "networks.js", "worker.js", "detector.js", "frame.js"),
     *("pixels.js", "exposure.js", "put_back.js", "smoothing.js", "flow.js", "noise.js"),
 )
 MODEL, DETECTOR, ABOUT, RUNTIME = "model.onnx", "detector.onnx", "model.json", "runtime"

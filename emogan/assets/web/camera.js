@@ -6,6 +6,7 @@ import { putBack } from "./put_back.js";
 import { Faces, smooth } from "./smoothing.js";
 
 const SIDES = [320]; // pixels of the longer side at which faces are looked for
+const LOOKS = 2; // frames of which one is looked at for faces
 const MOST = 3; // faces that are edited, the largest
 const RATES = 30; // frames whose time says how many there are in a second
 
@@ -14,47 +15,70 @@ const RATES = 30; // frames whose time says how many there are in a second
 // networks: () -> those of networks.js, if there are any. chosen: () -> {label, strength, original}. told: is called with
 // the frames a second, failed with an error that ended the loop.
 export function show(video, canvas, networks, chosen, told, failed) {
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const context = canvas.getContext("2d");
+  const frames = [0, 1, 2].map(() => document.createElement("canvas").getContext("2d", { willReadFrequently: true }));
   const faces = new Faces();
   const times = [];
+  let taken = 0;
   let running = true;
   let label = null;
 
-  async function frame(time) {
+  // The next frame, and the faces in it that are to be edited: {frame, found, now, time}; found: of {face, square}.
+  async function take() {
+    do await new Promise(requestAnimationFrame);
+    while (running && !video.videoWidth);
+    const [frame, time, now] = [frames[(taken += 1) % frames.length], performance.now() / 1000, chosen()];
     const [width, height] = [video.videoWidth, video.videoHeight];
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    context.setTransform(-1, 0, 0, 1, width, 0);
-    context.drawImage(video, 0, 0, width, height);
-    context.resetTransform();
-    const now = chosen();
-    if (now.original) return;
-    const { about, look, editInPhoto } = networks();
-    if (now.label !== label) faces.forget();
-    label = now.label;
-    const found = await detector.find(look, canvas, width, height, about.detector, SIDES);
-    const largest = faces.follow(found.filter(({ turned }) => !turned), time).sort((a, b) => b.square.side - a.square.side);
-    const edits = [];
-    for (const one of largest.slice(0, MOST)) {
-      const before = pixels.face(context, one.square);
-      const [drawing] = await editInPhoto(before, [now.label], now.strength);
-      const after = pixels.levels(drawing.after);
-      const smoothed = smooth(one, before, { ...drawing, after: Float32Array.from(after) }, time);
-      edits.push(putBack(context, one.square, before, smoothed, about.blending));
+    fit(frame.canvas, width, height);
+    frame.setTransform(-1, 0, 0, 1, width, 0);
+    frame.drawImage(video, 0, 0, width, height);
+    frame.resetTransform();
+    if (!running || now.original) return { frame, found: [], now, time };
+    const { about, look } = networks();
+    if (taken % LOOKS === 0 || !faces.faces.length) {
+      const places = await detector.find(look, frame.canvas, width, height, about.detector, SIDES);
+      faces.follow(places.filter(({ turned }) => !turned), time);
     }
-    for (const edit of edits) if (edit) context.putImageData(edit.pixels, edit.left, edit.top);
-    mark(context, width, height);
+    const largest = [...faces.faces].sort((a, b) => b.square.side - a.square.side).slice(0, MOST);
+    return { frame, found: largest.map((face) => ({ face, square: { ...face.square } })), now, time };
   }
 
+  // The same with {before, drawing} of each face.
+  async function draw({ frame, found, now, time }) {
+    const edits = [];
+    for (const { face, square } of found) {
+      const before = pixels.face(frame, square);
+      const [drawing] = await networks().editInPhoto(before, [now.label], now.strength);
+      edits.push({ face, square, before, drawing });
+    }
+    return { frame, found: edits, now, time };
+  }
+
+  function put({ frame, found, now, time }) {
+    if (now.label !== label) faces.forget();
+    label = now.label;
+    const { width, height } = frame.canvas;
+    fit(canvas, width, height);
+    const edits = found.map(({ face, square, before, drawing }) => {
+      const after = Float32Array.from(pixels.levels(drawing.after));
+      return putBack(frame, square, before, smooth(face, before, { ...drawing, after }, time), networks().about.blending);
+    });
+    context.drawImage(frame.canvas, 0, 0);
+    for (const one of edits) if (one) context.putImageData(one.pixels, one.left, one.top);
+    if (!now.original) mark(context, width, height);
+    times.push(time);
+    if (times.length > RATES) times.shift();
+    if (times.length > 1) told((times.length - 1) / (time - times[0]));
+  }
+
+  // While the faces of a frame are drawn, those of the one before are put back and those of the next are found.
   async function loop() {
     try {
+      let [next, drawn] = [await take(), null];
       while (running) {
-        await new Promise(requestAnimationFrame);
-        if (!running || !video.videoWidth) continue;
-        const begin = performance.now();
-        await frame(begin / 1000);
-        times.push(begin);
-        if (times.length > RATES) times.shift();
-        if (times.length > 1) told((1000 * (times.length - 1)) / (begin - times[0]));
+        const drawing = draw(next);
+        if (drawn) put(drawn);
+        [drawn, next] = await Promise.all([drawing, take()]);
       }
     } catch (error) {
       failed(error);
@@ -63,6 +87,11 @@ export function show(video, canvas, networks, chosen, told, failed) {
 
   loop();
   return { stop: () => (running = false) };
+}
+
+// Gives a canvas a size; to set it, even to what it is, would clear it.
+function fit(canvas, width, height) {
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
 }
 
 // Writes into the picture that it is synthetic, so that a recording says so, too.

@@ -1,4 +1,4 @@
-// The networks of the page, run by onnxruntime-web: one finds faces, one edits them.
+// The networks of the page: one finds faces, one edits them, each in a thread of its own (worker.js).
 
 import { exposed } from "./exposure.js";
 import * as flow from "./flow.js";
@@ -16,24 +16,18 @@ export async function load() {
   const about = await answer.json();
   pixels.use(about.spec);
   const { SIZE, CHANNELS } = pixels;
-  const runtime = await import("./runtime/ort.wasm.min.js");
-  runtime.env.wasm.numThreads = 1; // more would need headers that not every server sends
-  const beside = (kind) => new URL(`runtime/ort-wasm-simd-threaded.${kind}`, document.baseURI).href;
-  runtime.env.wasm.wasmPaths = { mjs: beside("js"), wasm: beside("wasm") };
-  const open = (name) => runtime.InferenceSession.create(name, { executionProviders: ["wasm"] });
-  const model = await open("model.onnx");
-  const detector = await open("detector.onnx");
+  const [model, detector] = await Promise.all(["model.onnx", "detector.onnx"].map(opened));
 
   async function draw(face, labels, strength) {
     const count = labels.length;
     const faces = new Uint8Array(count * face.length);
     for (let i = 0; i < count; i += 1) faces.set(face, i * face.length);
     const feeds = {
-      faces: new runtime.Tensor("uint8", faces, [count, SIZE, SIZE, ...(CHANNELS === 1 ? [] : [CHANNELS])]),
-      labels: new runtime.Tensor("int32", Int32Array.from(labels), [count]),
-      strengths: new runtime.Tensor("float32", new Float32Array(count).fill(strength), [count]),
+      faces: ["uint8", faces, [count, SIZE, SIZE, ...(CHANNELS === 1 ? [] : [CHANNELS])]],
+      labels: ["int32", Int32Array.from(labels), [count]],
+      strengths: ["float32", new Float32Array(count).fill(strength), [count]],
     };
-    const values = (await model.run(feeds)).drawings.data;
+    const values = (await model(feeds)).drawings;
     const each = CHANNELS + 2; // values of a pixel
     return labels.map((_, i) => {
       const own = values.subarray(i * each * SIZE ** 2, (i + 1) * each * SIZE ** 2);
@@ -44,18 +38,15 @@ export async function load() {
 
   async function velocity(faces, times, labels) {
     const feeds = {
-      faces: new runtime.Tensor("float32", faces, [times.length, SIZE, SIZE, CHANNELS]),
-      times: new runtime.Tensor("float32", times, [times.length]),
-      labels: new runtime.Tensor("float32", labels, [times.length, about.labels.length]),
+      faces: ["float32", faces, [times.length, SIZE, SIZE, CHANNELS]],
+      times: ["float32", times, [times.length]],
+      labels: ["float32", labels, [times.length, about.labels.length]],
     };
-    return (await model.run(feeds)).velocities.data;
+    return (await model(feeds)).velocities;
   }
 
   // What the detector answers on planes Float32Array [3 * height * width] of blue, green and red in 0..255.
-  async function look(planes, height, width) {
-    const answers = await detector.run({ input: new runtime.Tensor("float32", planes, [1, 3, height, width]) });
-    return Object.fromEntries(Object.entries(answers).map(([name, tensor]) => [name, tensor.data]));
-  }
+  const look = (planes, height, width) => detector({ input: ["float32", planes, [1, 3, height, width]] });
 
   const edit = about.flow ? flow.editor(velocity, about.flow, about.labels.length) : draw;
 
@@ -66,4 +57,28 @@ export async function load() {
   }
 
   return { about, edit, editInPhoto, look, fast: !about.flow };
+}
+
+// The function feeds -> outputs, see worker.js, of the network in a file.
+async function opened(file) {
+  const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  const waiting = new Map(); // by id: who asked
+  let asked = 0;
+  worker.addEventListener("message", ({ data: { id, outputs, error } }) => {
+    const { resolve, reject } = waiting.get(id);
+    waiting.delete(id);
+    if (error === undefined) resolve(outputs);
+    else reject(new Error(error));
+  });
+  worker.addEventListener("error", ({ message }) => {
+    for (const { reject } of waiting.values()) reject(new Error(message ?? "no worker.js"));
+    waiting.clear();
+  });
+  const ask = (what) =>
+    new Promise((resolve, reject) => {
+      waiting.set((asked += 1), { resolve, reject });
+      worker.postMessage({ id: asked, ...what });
+    });
+  await ask({ open: new URL(file, import.meta.url).href });
+  return (feeds) => ask({ feeds });
 }

@@ -34,13 +34,12 @@ export function putBack(context, square, before, drawing, settings) {
   );
   const across = mask(width, left - square.left, square.side, settings.roundness);
   const along = mask(height, top - square.top, square.side, settings.roundness);
+  const full = settings.plateau ** settings.roundness;
   const pixels = new ImageData(width, height);
   const colour = [0, 0, 0];
   for (let y = 0, i = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1, i += 1) {
-      const away = (across[x] + along[y]) ** (1 / settings.roundness);
-      const t = Math.min(1, Math.max(0, (1 - away) / (1 - settings.plateau)));
-      const weight = t * t * (3 - 2 * t);
+      const weight = weightAt(across[x] + along[y], full, settings);
       const far = scale * weight;
       sample(near, left - beside + x + far * moves[1][i], top - above + y + far * moves[0][i], colour);
       const fade = Math.min(1, Math.max(0, kept[i])) - 1;
@@ -56,6 +55,15 @@ export function putBack(context, square, before, drawing, settings) {
     }
   }
   return { left, top, pixels };
+}
+
+// How much of the edit a pixel gets, for the sum of what `mask` gives; up to `full` it is all. A root is slow, and most
+// pixels need none.
+function weightAt(sum, full, { plateau, roundness }) {
+  if (sum >= 1) return 0;
+  if (sum <= full) return 1;
+  const t = Math.min(1, (1 - sum ** (1 / roundness)) / (1 - plateau));
+  return t * t * (3 - 2 * t);
 }
 
 // Gives a colour another luminance: darker ones fade, brighter ones stay as far as a pixel can show them.
