@@ -70,8 +70,9 @@ class GanConfig:
 
 
 SAMPLES = 64
-# A D that tells nothing apart answers every face with a logit near 0: its two cross-entropies are ln 2 each.
-COLLAPSED_LOSS = 2 * math.log(2)
+# D's loss if it tells nothing apart and answers every face with a logit near 0, under the losses where that means that
+# G has collapsed.
+COLLAPSED_LOSSES = {"cross_entropy": 2 * math.log(2), "hinge": 2.0}
 
 
 @struct.dataclass
@@ -221,8 +222,8 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec)
         metrics, square = state_lib.mean_over((metrics, square), axis_name)
         mean = (metrics["real_logit"] + metrics["fake_logit"]) / 2
         metrics["logit_spread"] = jnp.sqrt(jnp.maximum(square - mean**2, 0.0))
-        collapsed = (metrics["logit_spread"] < 0.05) & (jnp.abs(metrics["discriminator_loss"] - COLLAPSED_LOSS) < 0.02)
-        collapsed &= settings.loss == "cross_entropy"
+        apart = jnp.abs(metrics["discriminator_loss"] - COLLAPSED_LOSSES.get(settings.loss, jnp.inf))
+        collapsed = (metrics["logit_spread"] < 0.05) & (apart < 0.02)
         collapsed_for = jnp.where(collapsed, state.collapsed_for + 1, 0)
         metrics["collapsed_for"] = collapsed_for
         return GanState(state.step + 1, generator, discriminator, average, collapsed_for), metrics
@@ -242,8 +243,8 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec)
         if not limit or not (stop or steps in (max(1, limit // 2), limit)):
             return None
         return state_lib.Diagnosis(
-            f"D has not separated real from generated faces for {steps} steps (its loss stays at 2 ln 2, its logits "
-            f"spread by {metrics['logit_spread']:.3f}): G has collapsed. "
+            f"D has not separated real from generated faces for {steps} steps (its loss stays at "
+            f"{COLLAPSED_LOSSES[settings.loss]:.2f}, its logits spread by {metrics['logit_spread']:.3f}): G has collapsed. "
             + (
                 "Try fewer --config.gan.generator_steps, another --config.seed, or --config.gan.on_collapse=warn."
                 if stop
@@ -291,7 +292,7 @@ GanConfig.recipe = state_lib.Recipe(
     curves=(
         state_lib.Panel(
             "losses",
-            "cross-entropy",
+            "loss",
             (
                 state_lib.Line("discriminator_loss", "D, real + generated"),
                 state_lib.Line("generator_loss", "G"),
