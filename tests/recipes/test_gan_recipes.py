@@ -147,3 +147,18 @@ def test_balance_stays_between_0_and_1(batch, balance, error):
     phase, state = begin(config_of(loss="began", diversity=0.0 if error < 0 else 1.0))
     new, _ = jax.jit(phase.step)(state.replace(balance=jnp.asarray(balance)), batch, KEY)
     assert float(new.balance) == balance
+
+
+def test_a_collapse_is_counted_under_the_hinge_loss_too(batch):
+    phase, state = begin(config_of(loss="hinge"))
+    logit = jax.tree.map(jnp.zeros_like, state.discriminator.params["logit"])
+    blind = state.discriminator.replace(params={**state.discriminator.params, "logit": logit})
+    step = jax.jit(phase.step)
+    assert step(state, batch, KEY)[1]["collapsed_for"] == 0
+    assert step(state.replace(discriminator=blind), batch, KEY)[1]["collapsed_for"] == 1
+    settings = config_lib.GanConfig(collapse_steps=2, loss="hinge")
+    found = gan.make(config_lib.Config(gan=settings), 7, dataset.FER2013).diagnose(
+        {"collapsed_for": 2.0, "logit_spread": 0.01}
+    )
+    assert found.stop
+    assert "its loss stays at 2.00" in found.message
