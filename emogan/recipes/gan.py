@@ -244,7 +244,8 @@ def make(config: "config_lib.Config", num_classes: int, spec: dataset.ImageSpec)
             return None
         return state_lib.Diagnosis(
             f"D has not separated real from generated faces for {steps} steps (its loss stays at "
-            f"{COLLAPSED_LOSSES[settings.loss]:.2f}, its logits spread by {metrics['logit_spread']:.3f}): G has collapsed. "
+            f"{COLLAPSED_LOSSES[settings.loss]:.2f}, its logits spread by {metrics['logit_spread']:.3f}): G has "
+            "collapsed. "
             + (
                 "Try fewer --config.gan.generator_steps, another --config.seed, or --config.gan.on_collapse=warn."
                 if stop
