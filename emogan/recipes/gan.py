@@ -70,8 +70,8 @@ class GanConfig:
 
 
 SAMPLES = 64
-# D's loss if it tells nothing apart and answers every face with a logit near 0, under the losses where that means that
-# G has collapsed.
+# D's loss if it tells nothing apart and gives every face the same logit: one near 0 under cross-entropy, one between -1
+# and 1 under hinge. Under the other losses a collapse is not looked for.
 COLLAPSED_LOSSES = {"cross_entropy": 2 * math.log(2), "hinge": 2.0}
 
 

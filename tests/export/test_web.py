@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -354,9 +355,18 @@ def test_nothing_is_asked_of_another_server(browser):
         ".then(end => setTimeout(resolve, 5000, end)) })"
     )
     assert violated == ["connect-src", "https://example.org/"]
+    # The networks' threads are held to it, too, as they begin in a blob.
+    violated = browser.run(
+        "const code = `addEventListener('securitypolicyviolation', event => postMessage([event.effectiveDirective, "
+        "event.blockedURI])); fetch('https://example.org/').catch(() => setTimeout(postMessage, 5000, 'failed'))`; "
+        "const worker = new Worker(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })), "
+        "{ type: 'module' }); return new Promise(resolve => { worker.onmessage = ({ data }) => resolve(data); })"
+    )
+    assert violated == ["connect-src", "https://example.org/"]
     asked = browser.run("return performance.getEntriesByType('resource').map(entry => entry.name)")
     here = browser.run("return location.origin")
-    assert len(asked) >= len(web.PAGE)
+    names = {name.rpartition("/")[2] for name in asked}
+    assert names >= set(web.PAGE) - {"index.html", "worker.js"}
     assert all(name.startswith((f"{here}/", "data:", "blob:")) for name in asked if "example.org" not in name)
 
 
@@ -385,6 +395,19 @@ def test_a_page_from_an_incomplete_folder_goes_on_to_say_what_is_missing(lonely,
     lonely.wait("said.some(text => text.startsWith('Square '))")
     assert not lonely.run("return said.filter(text => text.includes('loading'))")
     assert missing in lonely.errors()[-1]
+
+
+@pytest.mark.parametrize("missing", ["worker.js", "detector.onnx", "runtime/ort.wasm.min.js"])
+def test_a_missing_file_of_the_networks_is_said(driver, browser_of, page, serve, missing, tmp_path):
+    shutil.copytree(page, tmp_path / "page")
+    (tmp_path / "page" / missing).unlink()
+    window = browser_of(driver, tmp_path / "profile")
+    window.open(serve(tmp_path / "page"))
+    window.wait("!document.getElementById('error').hidden")
+    found = "detector.onnx" if missing == "detector.onnx" else "no worker.js, or no runtime beside it"
+    assert "Expected the networks next to this page, found: " in window.errors()[-1]
+    assert found in window.errors()[-1]
+    window.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Wasserstein GANs and BEGAN against their losses written out plainly."""
+"""Wasserstein GANs and BEGAN against their losses written out plainly, and a collapse under the hinge loss."""
 
 import dataclasses
 

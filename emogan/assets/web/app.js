@@ -26,6 +26,7 @@ let squares = []; // of the faces in the photo
 let current = 0; // which of them is shown and can be moved
 let stream; // of the camera
 let live; // what runs with it
+let missed = false; // whether a choice was made meanwhile that the photo does not show yet
 let recording;
 let drawn = { drawings: [] }; // of the face in the square: {face, strength, drawings by label}
 let busy = false;
@@ -102,7 +103,8 @@ function strength() {
 }
 
 function chosen() {
-  if (squares.length) changed();
+  if (live) missed = true; // the camera's edits come first
+  else if (squares.length) changed();
 }
 
 // The edits. One run at a time; changes during one are answered by one more.
@@ -427,6 +429,8 @@ function stop() {
   stream = null;
   $("video").srcObject = null;
   showStage();
+  if (missed) chosen();
+  missed = false;
 }
 
 // Shows the camera's picture, or the photo with its edit, or where a photo can be dropped.

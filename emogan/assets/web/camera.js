@@ -6,7 +6,7 @@ import { putBack } from "./put_back.js";
 import { Faces, smooth } from "./smoothing.js";
 
 const SIDES = [320]; // pixels of the longer side at which faces are looked for
-const LOOKS = 2; // frames of which one is looked at for faces
+const LOOKS = 2; // of so many frames, one is searched for faces
 const MOST = 3; // faces that are edited, the largest
 const RATES = 30; // frames whose time says how many there are in a second
 
@@ -16,26 +16,30 @@ const RATES = 30; // frames whose time says how many there are in a second
 // the frames a second, failed with an error that ended the loop.
 export function show(video, canvas, networks, chosen, told, failed) {
   const context = canvas.getContext("2d");
-  const frames = [0, 1, 2].map(() => document.createElement("canvas").getContext("2d", { willReadFrequently: true }));
+  const frames = [0, 1].map(() => document.createElement("canvas").getContext("2d", { willReadFrequently: true }));
   const faces = new Faces();
   const times = [];
   let taken = 0;
+  let size = {};
   let running = true;
   let label = null;
 
-  // The next frame, and the faces in it that are to be edited: {frame, found, now, time}; found: of {face, square}.
+  // The next frame, and the faces in it that are to be edited: {frame, found: [{face, square}], now, time}. `frame` is the
+  // context of one of two canvases: `put` has ended for the one before when the next is taken.
   async function take() {
     do await new Promise(requestAnimationFrame);
     while (running && !video.videoWidth);
     const [frame, time, now] = [frames[(taken += 1) % frames.length], performance.now() / 1000, chosen()];
     const [width, height] = [video.videoWidth, video.videoHeight];
+    if (now.original || width !== size.width || height !== size.height) faces.lose();
+    size = { width, height };
     fit(frame.canvas, width, height);
     frame.setTransform(-1, 0, 0, 1, width, 0);
     frame.drawImage(video, 0, 0, width, height);
     frame.resetTransform();
     if (!running || now.original) return { frame, found: [], now, time };
     const { about, look } = networks();
-    if (taken % LOOKS === 0 || !faces.faces.length) {
+    if (taken % LOOKS === 0 || !faces.known(time).length) {
       const places = await detector.find(look, frame.canvas, width, height, about.detector, SIDES);
       faces.follow(places.filter(({ turned }) => !turned), time);
     }
@@ -43,10 +47,11 @@ export function show(video, canvas, networks, chosen, told, failed) {
     return { frame, found: largest.map((face) => ({ face, square: { ...face.square } })), now, time };
   }
 
-  // The same with {before, drawing} of each face.
+  // The same with {before, drawing} of each face: the networks edit it.
   async function draw({ frame, found, now, time }) {
     const edits = [];
     for (const { face, square } of found) {
+      if (!running) break;
       const before = pixels.face(frame, square);
       const [drawing] = await networks().editInPhoto(before, [now.label], now.strength);
       edits.push({ face, square, before, drawing });
@@ -54,6 +59,7 @@ export function show(video, canvas, networks, chosen, told, failed) {
     return { frame, found: edits, now, time };
   }
 
+  // Shows a frame with its edits.
   function put({ frame, found, now, time }) {
     if (now.label !== label) faces.forget();
     label = now.label;
@@ -77,11 +83,12 @@ export function show(video, canvas, networks, chosen, told, failed) {
       let [next, drawn] = [await take(), null];
       while (running) {
         const drawing = draw(next);
+        drawing.catch(() => {}); // told below, even if `put` fails first
         if (drawn) put(drawn);
         [drawn, next] = await Promise.all([drawing, take()]);
       }
     } catch (error) {
-      failed(error);
+      if (running) failed(error);
     }
   }
 

@@ -61,24 +61,30 @@ export async function load() {
 
 // The function feeds -> outputs, see worker.js, of the network in a file.
 async function opened(file) {
-  const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  const here = (name) => new URL(name, import.meta.url).href;
+  // A worker from a blob, unlike one from an address, is bound by the policy in index.html.
+  const start = new Blob([`import ${JSON.stringify(here("worker.js"))};`], { type: "text/javascript" });
+  const worker = new Worker(URL.createObjectURL(start), { type: "module" });
   const waiting = new Map(); // by id: who asked
   let asked = 0;
+  let failure = null;
   worker.addEventListener("message", ({ data: { id, outputs, error } }) => {
     const { resolve, reject } = waiting.get(id);
     waiting.delete(id);
-    if (error === undefined) resolve(outputs);
+    if (outputs) resolve(outputs);
     else reject(new Error(error));
   });
   worker.addEventListener("error", ({ message }) => {
-    for (const { reject } of waiting.values()) reject(new Error(message ?? "no worker.js"));
-    waiting.clear();
+    failure = new Error(message || "no worker.js, or no runtime beside it");
+    worker.terminate();
+    for (const { reject } of waiting.values()) reject(failure);
   });
   const ask = (what) =>
     new Promise((resolve, reject) => {
+      if (failure) return reject(failure);
       waiting.set((asked += 1), { resolve, reject });
-      worker.postMessage({ id: asked, ...what });
+      return worker.postMessage({ id: asked, ...what });
     });
-  await ask({ open: new URL(file, import.meta.url).href });
+  await ask({ open: here(file) });
   return (feeds) => ask({ feeds });
 }

@@ -57,8 +57,8 @@ export function putBack(context, square, before, drawing, settings) {
   return { left, top, pixels };
 }
 
-// How much of the edit a pixel gets, for the sum of what `mask` gives; up to `full` it is all. A root is slow, and most
-// pixels need none.
+// The share of the edit that a pixel gets, from the sum of its two values of `mask`: 1 up to `full`, and 0 from 1 on. The
+// root, which is slow, is computed only between them.
 function weightAt(sum, full, { plateau, roundness }) {
   if (sum >= 1) return 0;
   if (sum <= full) return 1;

@@ -23,9 +23,20 @@ export class Faces {
       for (const name of ["left", "top", "side"]) one.square[name] += share * (near[0][name] - one.square[name]);
       one.seen = time;
     }
-    this.faces = this.faces.filter((one) => time - one.seen < LOST);
+    this.known(time);
     this.faces.push(...left.map(({ left: x, top, side }) => ({ square: { left: x, top, side }, seen: time, mean: null })));
     return this.faces;
+  }
+
+  // The faces that there are at a time.
+  known(time) {
+    this.faces = this.faces.filter((one) => time - one.seen < LOST);
+    return this.faces;
+  }
+
+  // Forgets the faces, as when the picture has another size.
+  lose() {
+    this.faces = [];
   }
 
   // Forgets the edits, as when another emotion is chosen.

@@ -1,7 +1,7 @@
-// One network, run by onnxruntime-web in a thread of its own: the page answers meanwhile, and another network runs.
+// One network, run by onnxruntime-web in a thread of its own, so that neither the page nor the other network waits for it.
 //
-// It is told {open: address of an ONNX file}, once, and then {feeds: {name: [type, values, shape]}}, each with an `id`.
-// It tells {id, outputs: {name: values}}, or {id, error: text}. Its own address says where the runtime is.
+// It gets {open: address of an ONNX file}, once, and then {feeds: {name: [type, values, shape]}}, each with an `id`. It
+// answers {id, outputs: {name: values}}, or {id, error: text}. The runtime is in runtime/ next to this file.
 
 import * as runtime from "./runtime/ort.wasm.min.js";
 
@@ -25,6 +25,6 @@ addEventListener("message", async ({ data }) => {
   try {
     postMessage({ id: data.id, outputs: await answer(data) });
   } catch (error) {
-    postMessage({ id: data.id, error: error.message });
+    postMessage({ id: data.id, error: String(error?.message ?? error) }); // the runtime may throw numbers, too
   }
 });
