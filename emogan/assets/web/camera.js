@@ -20,20 +20,17 @@ export function show(video, canvas, networks, chosen, told, failed) {
   const faces = new Faces();
   const times = [];
   let taken = 0;
-  let size = {};
   let running = true;
   let label = null;
 
   // The next frame, and the faces in it that are to be edited: {frame, found: [{face, square}], now, time}. `frame` is the
-  // context of one of two canvases: `put` has ended for the one before when the next is taken.
+  // context of one of two canvases: a frame has been put before its canvas is taken again.
   async function take() {
     do await new Promise(requestAnimationFrame);
     while (running && !video.videoWidth);
     const [frame, time, now] = [frames[(taken += 1) % frames.length], performance.now() / 1000, chosen()];
     const [width, height] = [video.videoWidth, video.videoHeight];
-    if (now.original || width !== size.width || height !== size.height) faces.lose();
-    size = { width, height };
-    fit(frame.canvas, width, height);
+    if (fit(frame.canvas, width, height) || now.original) faces.lose();
     frame.setTransform(-1, 0, 0, 1, width, 0);
     frame.drawImage(video, 0, 0, width, height);
     frame.resetTransform();
@@ -96,9 +93,11 @@ export function show(video, canvas, networks, chosen, told, failed) {
   return { stop: () => (running = false) };
 }
 
-// Gives a canvas a size; to set it, even to what it is, would clear it.
+// Gives a canvas a size, and returns whether it had another; to set it, even to what it is, would clear it.
 function fit(canvas, width, height) {
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  const other = canvas.width !== width || canvas.height !== height;
+  if (other) Object.assign(canvas, { width, height });
+  return other;
 }
 
 // Writes into the picture that it is synthetic, so that a recording says so, too.

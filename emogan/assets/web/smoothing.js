@@ -11,7 +11,7 @@ export class Faces {
     this.faces = [];
   }
 
-  // Takes the squares that were found at a time, in s, and returns the faces that there are.
+  // Takes the squares that were found at a time, in s.
   follow(squares, time) {
     const left = [...squares];
     for (const one of this.faces) {
@@ -25,7 +25,6 @@ export class Faces {
     }
     this.known(time);
     this.faces.push(...left.map(({ left: x, top, side }) => ({ square: { left: x, top, side }, seen: time, mean: null })));
-    return this.faces;
   }
 
   // The faces that there are at a time.
