@@ -1,18 +1,18 @@
 """Puts what an edit changed on a small face back into its photograph, at the photograph's resolution."""
 
+import dataclasses
 import functools
 
 import numpy as np
 import PIL.Image
 from scipy import ndimage
 
-from emogan.edit import detection
+from emogan.edit import detection, tints
 
 _BAND = 512  # rows that are edited at once: floats of a face of many megapixels would take gigabytes
 PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
 ROUNDNESS = 3.0  # of the feathered mask: 2 is a circle, infinity a square
-NEAR, FAINT = 1.0, 2.0  # pixels of the edit about a place that say how strong its edges are, and gray levels of none
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as of `detection.cut`
+NEAR, FAINT = 1.5, 2.0  # pixels of the edit about a place whose edges are compared, and gray levels of no edge
 
 
 def put_back(
@@ -22,10 +22,9 @@ def put_back(
 
     Where the edit warped the face, the photograph is warped in the same way and stays sharp. The residual is enlarged
     bicubically to the square and added within a feathered mask. Details finer than the pixels of the edit stay those of
-    the photograph, and fade where the edit made their edges weaker. A gray edit is added to the luminance. Where a
-    pixel gets darker, its colour fades with it, as in shade; where it gets brighter, the colour stays, except for
-    values a pixel cannot represent. Hues stay. An edit in colour is added to each channel, or as its luminance where
-    the photograph is gray.
+    the photograph, and fade where the edit does not have their edges. A gray edit is added to the luminance; where it
+    changes much, its colours are those of `tints`, and else the photograph's, which get darker with it, as in shade. An
+    edit in colour is added to each channel, or as its luminance where the photograph is gray.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3].
@@ -39,65 +38,91 @@ def put_back(
     bottom = min(pixels.shape[0], int(np.ceil(square.top + square.side)))
     right = min(pixels.shape[1], int(np.ceil(square.left + square.side)))
     answer = pixels.copy()
-    if right > left:
+    if right > left and bottom > top:
+        edit = _edit(pixels, square, before.astype(np.float32), after.astype(np.float32), flow)
         for start in range(top, bottom, _BAND):
             stop = min(bottom, start + _BAND)
-            answer[start:stop, left:right] = _edited(pixels, square, before, after, flow, (left, start, right, stop))
+            answer[start:stop, left:right] = _edited(pixels, square, edit, (left, start, right, stop))
     return answer
 
 
+@dataclasses.dataclass(frozen=True)
+class _Edit:
+    """What an edit does to a small face.
+
+    Attributes:
+      flow: from where it took its pixels, float32 [S, S, 2], or None.
+      warped: the face before, warped by it, float32 [S, S] or [S, S, 3].
+      change: what was added to that, likewise.
+      kept: of the photograph's detail, float32 [S, S] in 0..1.
+      tints: of the edit, float32 [S, S, 3]; None where the edit, or the photograph, has its own or none.
+      shares: of these tints in the edit's colours, float32 [S, S] in 0..1.
+    """
+
+    flow: np.ndarray | None
+    warped: np.ndarray
+    change: np.ndarray
+    kept: np.ndarray
+    tints: np.ndarray | None = None
+    shares: np.ndarray | None = None
+
+
+def _edit(
+    pixels: np.ndarray, square: detection.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray | None
+) -> _Edit:
+    warp = (lambda face: face) if flow is None else functools.partial(_warped, offsets=np.moveaxis(flow, -1, 0))
+    warped = warp(before)
+    edit = _Edit(flow, warped, after - warped, _detail_kept(warped, after))
+    if pixels.ndim == 2:
+        if before.ndim == 2:
+            return edit
+        return dataclasses.replace(edit, warped=warped @ tints.LUMA, change=edit.change @ tints.LUMA)
+    if before.ndim == 3:
+        return edit
+    own = warp(tints.of(detection.crop(pixels, square, len(before)).astype(np.float32)))
+    return dataclasses.replace(edit, tints=tints.transferred(own, warped, after), shares=tints.shares(edit.change))
+
+
 def _edited(
-    pixels: np.ndarray,
-    square: detection.Square,
-    before: np.ndarray,
-    after: np.ndarray,
-    flow: np.ndarray | None,
-    part_of: tuple[int, int, int, int],
+    pixels: np.ndarray, square: detection.Square, edit: _Edit, part_of: tuple[int, int, int, int]
 ) -> np.ndarray:
     """Returns the pixels of `put_back` in a rectangle (left, top, right, bottom) of the photograph."""
     left, top, right, bottom = part_of
     place = (left - square.left, top - square.top, right - square.left, bottom - square.top)
     mask = _mask(square.side, place)
     part = pixels[top:bottom, left:right].astype(np.float32)
-    warped = before.astype(np.float32)
-    if flow is not None:
-        warped = _warped(warped, np.moveaxis(flow, -1, 0))
-        scale = square.side / len(before)
-        offsets = np.stack([_enlarged(flow[..., axis], square.side, place) * scale * mask for axis in (0, 1)])
+    if edit.flow is not None:
+        scale = square.side / len(edit.flow)
+        offsets = np.stack([_enlarged(edit.flow[..., axis], square.side, place) * scale * mask for axis in (0, 1)])
         # Of a large photograph, only what the flow can reach.
         reach = int(np.ceil(np.abs(offsets).max())) + 1
         above, beside = (max(0, start - reach) for start in (top, left))
         near = pixels[above : bottom + reach, beside : right + reach]
         part = _warped(near, offsets, (top - above, left - beside))
-    kept = _detail_kept(warped, after.astype(np.float32))
-    change = after - warped
-    if change.ndim == 3 and part.ndim == 2:
-        warped, change = warped @ _LUMA, change @ _LUMA
     enlarged = functools.partial(_enlarged, side=square.side, place=place)
-    fades = np.clip(enlarged(kept), 0.0, 1.0) - 1.0
-    if change.ndim == 2:
-        luminance = part if part.ndim == 2 else part @ _LUMA
-        change = enlarged(change) + fades * (luminance - enlarged(warped))
-        return np.round(_relit(part, change * mask)).astype(np.uint8)
-    channels = [
-        enlarged(change[..., i]) + fades * (part[..., i] - enlarged(warped[..., i])) for i in range(part.shape[2])
-    ]
-    return np.round(np.clip(part + np.stack(channels, axis=-1) * mask[..., None], 0, 255)).astype(np.uint8)
+    planes = lambda face: np.stack([enlarged(face[..., i]) for i in range(face.shape[-1])], axis=-1)  # noqa: E731
+    fades = np.clip(enlarged(edit.kept), 0.0, 1.0) - 1.0
+    if edit.change.ndim == 3:
+        change = planes(edit.change) + fades[..., None] * (part - planes(edit.warped))
+        return np.round(np.clip(part + change * mask[..., None], 0, 255)).astype(np.uint8)
+    luminance = part if part.ndim == 2 else part @ tints.LUMA
+    change = (enlarged(edit.change) + fades * (luminance - enlarged(edit.warped))) * mask
+    if part.ndim == 2:
+        return np.round(np.clip(part + change, 0, 255)).astype(np.uint8)
+    share = np.clip(enlarged(edit.shares), 0.0, 1.0) * mask
+    return np.round(_relit(part, change, planes(edit.tints), share)).astype(np.uint8)
 
 
 def _detail_kept(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Returns how much of a photograph's detail stays, float32 [S, S] in 0..1; 1 where the edit changed nothing.
 
     Detail is what is finer than the pixels of the edit. It belongs to edges that these pixels show, too: where the edit
-    makes such an edge weaker, as when lips close over teeth, its detail must fade alike, or lines of the old expression
-    stay.
+    does not have such an edge, or a weaker one, as when lips close over teeth, its detail must fade alike, or lines of
+    the old expression stay. So this is the slope of a local regression of the edit's gradients on those before.
     """
-    energies = []
-    for face in (before, after):
-        gray = face if face.ndim == 2 else face @ _LUMA
-        energies.append(ndimage.gaussian_filter(sum(np.square(one) for one in np.gradient(gray)), NEAR))
-    ratio = (np.sqrt(energies[1]) + FAINT) / (np.sqrt(energies[0]) + FAINT)
-    return np.square(np.minimum(ratio, 1.0)).astype(np.float32)
+    old, new = (np.stack(np.gradient(face if face.ndim == 2 else face @ tints.LUMA)) for face in (before, after))
+    energy, common = (ndimage.gaussian_filter((one * old).sum(axis=0), NEAR) + FAINT**2 for one in (old, new))
+    return np.clip(common / energy, 0.0, 1.0).astype(np.float32)
 
 
 def _warped(pixels: np.ndarray, offsets: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:
@@ -130,16 +155,22 @@ def _mask(side: float, place: tuple[float, float, float, float]) -> np.ndarray:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
-def _relit(part: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Returns float pixels [H, W(, 3)] in 0..255 whose luminance differs by a change [H, W]."""
-    if part.ndim == 2:
-        return np.clip(part + change, 0, 255)
-    luminance = part @ _LUMA
+def _relit(part: np.ndarray, change: np.ndarray, tint: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Returns float pixels [H, W, 3] in 0..255 whose luminance differs by a change [H, W].
+
+    Args:
+      part: the pixels before.
+      change: in gray levels.
+      tint: that they take, [H, W, 3], see `tints`.
+      share: how far, [H, W] in 0..1.
+    """
+    luminance = part @ tints.LUMA
     wanted = np.clip(luminance + change, 0, 255)
-    colour = part - luminance[..., None]
     shade = np.minimum(1.0, wanted / np.maximum(luminance, 1.0))
+    own = (part - luminance[..., None]) * shade[..., None]
+    colour = own + share[..., None] * (tint * wanted[..., None] - own)
     # How far each channel may go from the new gray before it leaves 0..255.
     room = np.where(colour > 0, 255 - wanted[..., None], wanted[..., None])
-    shown = np.min(room / np.maximum(np.abs(colour), 1e-6), axis=-1)
-    answer = wanted[..., None] + colour * np.minimum(shade, shown)[..., None]
+    shown = np.minimum(1.0, np.min(room / np.maximum(np.abs(colour), 1e-6), axis=-1))
+    answer = wanted[..., None] + colour * shown[..., None]
     return np.where((change == 0)[..., None], part, np.clip(answer, 0, 255))

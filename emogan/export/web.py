@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from emogan.data import toyfaces
-from emogan.edit import detection, editor, exposure, flow_editor, photo_reader, photos
+from emogan.edit import detection, editor, exposure, flow_editor, photo_reader, photos, tints
 from emogan.export import card, onnx_file, runtime
 from emogan.models import flow_edit, ode
 from emogan.util import files, images
@@ -19,7 +19,7 @@ from emogan.util import files, images
 # In emogan/assets/web.
 PAGE = (
     *("index.html", "style.css", "app.js", "camera.js", "networks.js", "worker.js", "detector.js", "frame.js"),
-    *("pixels.js", "exposure.js", "put_back.js", "smoothing.js", "flow.js", "noise.js"),
+    *("pixels.js", "exposure.js", "put_back.js", "tints.js", "smoothing.js", "flow.js", "noise.js"),
 )
 MODEL, DETECTOR, ABOUT, RUNTIME = "model.onnx", "detector.onnx", "model.json", "runtime"
 
@@ -41,6 +41,15 @@ _BLENDING = {
     "roundness": photos.ROUNDNESS,
     "near": photos.NEAR,
     "faint": photos.FAINT,
+    "around": tints.AROUND,
+    "reach": tints.REACH,
+    "likeness": tints.LIKENESS,
+    "nearness": tints.NEARNESS,
+    "darkest": tints.DARKEST,
+    "strongest": tints.STRONGEST,
+    "unchanged": tints.UNCHANGED,
+    "changed": tints.CHANGED,
+    "spread": tints.SPREAD,
 }
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from emogan.data import dataset
-from emogan.edit import detection, photos
+from emogan.edit import detection, photos, tints
 
 LUMA = np.array([0.299, 0.587, 0.114])
 
@@ -53,9 +53,10 @@ def test_the_edge_of_an_edit_has_no_seam():
     assert edited[100, 100] == 180
 
 
-def test_colours_keep_their_hue(photograph):
-    for change in (-90, 90):
-        edited = put_back(photograph, detection.Square(0, 0, 260), change).astype(float)[100:160, 100:160]
+def test_what_changes_little_keeps_its_hue(photograph):
+    change = int(tints.UNCHANGED)
+    for sign in (-1, 1):
+        edited = put_back(photograph, detection.Square(0, 0, 260), sign * change).astype(float)[100:160, 100:160]
         before = photograph.astype(float)[100:160, 100:160]
         # A hue is the direction of a colour away from gray.
         one, other = (part - luminance(part)[..., None] for part in (before, edited))
@@ -123,6 +124,12 @@ def test_detail_fades_with_the_edge_that_the_edit_takes_away(channels):
     gone, stays = edited[220:260, 120:360], edited[80:120, 120:360]
     assert gone.std(axis=1).max() < 0.1 * pixels[220:260, 120:360].std(axis=1).min()
     np.testing.assert_array_equal(stays, pixels[80:120, 120:360])
+
+
+def test_detail_fades_where_other_edges_come():
+    stripes = 128 + 60 * np.sign(np.sin(np.arange(48) / 2))[None] * np.ones((48, 1))
+    assert photos._detail_kept(stripes, stripes.T).max() < 0.1
+    assert photos._detail_kept(stripes, 255 - stripes).max() < 0.01
 
 
 def test_detail_stays_where_an_edit_only_shades_or_sharpens(photograph):

@@ -23,15 +23,20 @@ export function gray(rgba) {
 
 // The face in a square of a photograph's canvas.
 export function face(context, square) {
+  return joined(planes(context, square, CHANNELS));
+}
+
+// The same as an array for each channel: of gray, or of red, green and blue.
+export function planes(context, square, channels) {
   const { width, height } = context.canvas;
   const first = (start, most) => Math.min(Math.max(0, Math.floor(start)), most - 1);
   const [left, top] = [first(square.left, width), first(square.top, height)];
   const last = (start, most) => Math.min(most, Math.max(first(start, most) + 1, Math.ceil(start + square.side)));
   const [wide, high] = [last(square.left, width) - left, last(square.top, height) - top];
   const { data } = context.getImageData(left, top, wide, high);
-  const planes = CHANNELS === 1 ? [gray(data)] : [0, 1, 2].map((c) => channel(data, 4, c));
+  const parts = channels === 1 ? [gray(data)] : [0, 1, 2].map((c) => channel(data, 4, c));
   const place = { left: square.left - left, top: square.top - top, side: square.side };
-  return joined(planes.map((plane) => shrink(plane, wide, high, place)));
+  return parts.map((part) => shrink(part, wide, high, place));
 }
 
 // One of the values that each pixel has, and the array of all of them again.
@@ -53,25 +58,21 @@ export function joined(planes) {
 
 // The square {left, top, side} of a gray photo as Uint8Array [SIZE * SIZE], each pixel the mean of the area it covers.
 function shrink(levels, width, height, square) {
-  const columns = covers(square.left, square.side, width);
-  const face = new Uint8Array(SIZE * SIZE);
-  covers(square.top, square.side, height).forEach((rows, i) => {
-    columns.forEach((across, j) => {
-      let sum = 0;
-      let area = 0;
-      for (const [y, high] of rows) {
-        for (const [x, wide] of across) {
-          sum += high * wide * levels[y * width + x];
-          area += high * wide;
-        }
-      }
-      face[i * SIZE + j] = Math.round(sum / area);
-    });
+  const [lines, means] = [new Float64Array(SIZE * width), new Float64Array(SIZE * SIZE)];
+  covers(square.top, square.side, height).forEach((places, i) => {
+    for (const [y, share] of places) {
+      for (let x = 0; x < width; x += 1) lines[i * width + x] += share * levels[y * width + x];
+    }
   });
-  return face;
+  covers(square.left, square.side, width).forEach((places, j) => {
+    for (const [x, share] of places) {
+      for (let i = 0; i < SIZE; i += 1) means[i * SIZE + j] += share * lines[i * width + x];
+    }
+  });
+  return Uint8Array.from(means, Math.round);
 }
 
-// For each of SIZE parts of a line from `start`: the places [place, length] that it covers, of `most`.
+// For each of SIZE parts of a line from `start`: the places [place, share] that it covers, of `most`.
 function covers(start, length, most) {
   return Array.from({ length: SIZE }, (_, i) => {
     const from = start + (i * length) / SIZE;
@@ -81,7 +82,9 @@ function covers(start, length, most) {
       const covered = Math.min(to, place + 1) - Math.max(from, place);
       if (covered > 1e-6) places.push([place, covered]);
     }
-    return places.length ? places : [[Math.min(most - 1, Math.max(0, Math.floor(from))), 1]];
+    if (!places.length) return [[Math.min(most - 1, Math.max(0, Math.floor(from))), 1]];
+    const whole = places.reduce((sum, [, covered]) => sum + covered, 0);
+    return places.map(([place, covered]) => [place, covered / whole]);
   });
 }
 

@@ -1,6 +1,7 @@
 // Puts an edit of a small face back into its photograph, at the photograph's resolution: emogan/edit/photos.py.
 
-import { CHANNELS, LUMA, SIZE, channel } from "./pixels.js";
+import { CHANNELS, LUMA, SIZE, channel, planes as planesOf } from "./pixels.js";
+import { sharesOf, tintsOf, transferred } from "./tints.js";
 
 const REACH = 4; // deviations of a Gaussian filter, to which it is computed
 
@@ -24,6 +25,8 @@ export function putBack(context, square, before, drawing, settings) {
   const enlarged = (map) => enlarge(map, columns, rows);
   const [changes, levels] = [change, warped].map((each) => each.map(enlarged));
   const kept = enlarged(detailKept(luminances(warped), luminances(after), settings));
+  const dyes = CHANNELS === 1 ? dyed(context, square, warped[0], after[0], drawing, settings) : null;
+  const [shares, tints] = dyes ? [enlarged(dyes.shares), dyes.tints.map(enlarged)] : [];
   const scale = square.side / SIZE;
   const moves = [drawing.down, drawing.right].map(enlarged);
   const furthest = (map) => map.reduce((far, value) => Math.max(far, Math.abs(value)), 0);
@@ -37,6 +40,7 @@ export function putBack(context, square, before, drawing, settings) {
   const full = settings.plateau ** settings.roundness;
   const pixels = new ImageData(width, height);
   const colour = [0, 0, 0];
+  const tint = [0, 0, 0];
   for (let y = 0, i = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1, i += 1) {
       const weight = weightAt(across[x] + along[y], full, settings);
@@ -46,7 +50,8 @@ export function putBack(context, square, before, drawing, settings) {
       const changed = (value, c) => weight * (changes[c][i] + fade * (value - levels[c][i]));
       if (CHANNELS === 1) {
         const luminance = LUMA[0] * colour[0] + LUMA[1] * colour[1] + LUMA[2] * colour[2];
-        relight(colour, luminance, changed(luminance, 0));
+        for (let c = 0; c < 3; c += 1) tint[c] = tints[c][i];
+        relight(colour, luminance, changed(luminance, 0), tint, weight * Math.min(1, Math.max(0, shares[i])));
       } else {
         for (let c = 0; c < 3; c += 1) colour[c] += changed(colour[c], c);
       }
@@ -66,16 +71,26 @@ function weightAt(sum, full, { plateau, roundness }) {
   return t * t * (3 - 2 * t);
 }
 
-// Gives a colour another luminance: darker ones fade, brighter ones stay as far as a pixel can show them.
-function relight(colour, luminance, change) {
+// The tints of a gray edit, and how far its pixels take them: {tints: three maps, shares: a map}.
+function dyed(context, square, before, after, { down, right }, { spread, ...settings }) {
+  const tints = tintsOf(planesOf(context, square, 3), settings).map((plane) => warp(plane, down, right));
+  const shares = sharesOf(blurred(before.map((level, i) => (after[i] - level) ** 2), spread), settings);
+  return { tints: transferred(tints, before, after, shares, settings), shares };
+}
+
+// Gives a colour another luminance and, as far as its share says, another tint; its own gets darker with it.
+function relight(colour, luminance, change, tint, share) {
   if (!change) return;
   const wanted = Math.min(255, Math.max(0, luminance + change));
-  let shown = Math.min(1, wanted / Math.max(luminance, 1));
-  for (const value of colour) {
-    const room = value > luminance ? 255 - wanted : wanted;
-    shown = Math.min(shown, room / Math.max(Math.abs(value - luminance), 1e-6));
+  const shade = Math.min(1, wanted / Math.max(luminance, 1));
+  let shown = 1;
+  for (let c = 0; c < 3; c += 1) {
+    const own = shade * (colour[c] - luminance);
+    colour[c] = own + share * (tint[c] * wanted - own);
+    const room = colour[c] > 0 ? 255 - wanted : wanted;
+    shown = Math.min(shown, room / Math.max(Math.abs(colour[c]), 1e-6));
   }
-  for (let c = 0; c < 3; c += 1) colour[c] = wanted + shown * (colour[c] - luminance);
+  for (let c = 0; c < 3; c += 1) colour[c] = wanted + shown * colour[c];
 }
 
 // Reads the colour between pixels, linearly; beyond the picture its border goes on.
@@ -111,34 +126,51 @@ function warp(face, down, right) {
   });
 }
 
-// How much of the detail stays that is finer than a small face's pixels: less where the edit weakens the edges that it belongs to.
+// How much of the detail stays that is finer than a small face's pixels: less where the edit has not the edges that it
+// belongs to.
 function detailKept(before, after, { near, faint }) {
-  const [old, now] = [before, after].map((face) => edges(face, near));
-  return old.map((energy, i) => Math.min(1, (Math.sqrt(now[i]) + faint) / (Math.sqrt(energy) + faint)) ** 2);
+  const [old, now] = [slopes(before), slopes(after)];
+  const common = (ones, others) => blurred(ones[0].map((one, i) => one * others[0][i] + ones[1][i] * others[1][i]), near);
+  const [energies, shared] = [common(old, old), common(now, old)];
+  return energies.map((energy, i) => Math.min(1, Math.max(0, (shared[i] + faint ** 2) / (energy + faint ** 2))));
 }
 
-// The squared gradients of a face, filtered by a Gaussian.
-function edges(face, deviation) {
-  const at = (x, y) => face[y * SIZE + x];
+// The gradients of a face, down and right.
+function slopes(face) {
   const slope = (place, read) => {
     const [a, b] = [Math.max(0, place - 1), Math.min(SIZE - 1, place + 1)];
     return (read(b) - read(a)) / (b - a);
   };
-  let energies = Float32Array.from(face, (_, i) => {
-    const [x, y] = [i % SIZE, Math.floor(i / SIZE)];
-    return slope(x, (place) => at(place, y)) ** 2 + slope(y, (place) => at(x, place)) ** 2;
-  });
+  const at = (x, y) => face[y * SIZE + x];
+  const [down, right] = [new Float32Array(SIZE * SIZE), new Float32Array(SIZE * SIZE)];
+  for (let y = 0, i = 0; y < SIZE; y += 1) {
+    for (let x = 0; x < SIZE; x += 1, i += 1) {
+      down[i] = slope(y, (place) => at(x, place));
+      right[i] = slope(x, (place) => at(place, y));
+    }
+  }
+  return [down, right];
+}
+
+// A map of a small face, filtered by a Gaussian.
+function blurred(map, deviation) {
   const radius = Math.round(REACH * deviation);
   const weights = Array.from({ length: 2 * radius + 1 }, (_, i) => Math.exp(-0.5 * ((i - radius) / deviation) ** 2));
   const sum = weights.reduce((total, weight) => total + weight, 0);
   const mirrored = (place) => (place < 0 ? -1 - place : place >= SIZE ? 2 * SIZE - 1 - place : place);
-  for (const read of [(values, x, y, step) => values[y * SIZE + mirrored(x + step)], (values, x, y, step) => values[mirrored(y + step) * SIZE + x]]) {
-    const values = energies;
-    energies = values.map((_, i) =>
-      weights.reduce((total, weight, k) => total + weight * read(values, i % SIZE, Math.floor(i / SIZE), k - radius), 0) / sum,
-    );
+  let values = map;
+  for (const [line, step] of [[SIZE, 1], [1, SIZE]]) {
+    const smooth = new Float32Array(SIZE * SIZE);
+    for (let a = 0; a < SIZE; a += 1) {
+      for (let b = 0; b < SIZE; b += 1) {
+        let total = 0;
+        for (let k = 0; k < weights.length; k += 1) total += weights[k] * values[a * line + mirrored(b + k - radius) * step];
+        smooth[a * line + b * step] = total / sum;
+      }
+    }
+    values = smooth;
   }
-  return energies;
+  return values;
 }
 
 // For each of so many pixels from a place in the square on: the four of SIZE that it lies between, and their weights.
