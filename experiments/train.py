@@ -46,7 +46,9 @@ def main(_) -> None:
         hosts.join(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     if BATCH_PER_DEVICE.value:
         config_lib.multiply_batches(config, layout.make(config.parallel).count)
+    workdir = pathlib.Path(WORKDIR.value or f"runs/{config.preset}")
     if DRY_RUN.value:
+        config = pipeline.with_precision(config, workdir, PHASE.value)
         sizes = plans.make(config, pipeline.load_data(config, "train"), pipeline.phases_of(config, PHASE.value))
         print(config_lib.to_json(config), end="")
         for name, count in sizes.parameters.items():
@@ -54,7 +56,6 @@ def main(_) -> None:
         for name, count in sizes.steps.items():
             print(f"steps of phase {name}: {count:,}")
         return
-    workdir = pathlib.Path(WORKDIR.value or f"runs/{config.preset}")
     try:
         with interrupt.Signals() as signals:
             pipeline.run(config, workdir, PHASE.value, PROFILE.value, signals)

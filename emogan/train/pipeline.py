@@ -5,7 +5,7 @@ import dataclasses
 import errno
 import pathlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -64,7 +64,7 @@ def run(
     phases = phases_of(config, phase)
     checkpoint.place(workdir)
     layout = layout_lib.make(config.parallel)
-    config = _with_precision(config, workdir, {*config.phases.split(","), *phases}, layout.count)
+    config = with_precision(config, workdir, phase)
     _refuse_other_run(config, workdir)
     for name in phases:
         config_lib.RECIPES[name].check(config)
@@ -73,6 +73,24 @@ def run(
         layout_lib.check_batch(name, settings.batch_size, layout.count, microbatches, critic_steps)
     with _told_of_full_disks(workdir), lock.held(workdir) if hosts.is_first() else contextlib.nullcontext():
         return _run(config, workdir, phases, profile, layout, signals)
+
+
+def with_precision(config: config_lib.Config, workdir: pathlib.Path, phase: str = "all") -> config_lib.Config:
+    """Returns the configuration of `run` with a precision in place of `auto`: that of the run, if it has begun.
+
+    Raises:
+      ValueError: as `run`.
+    """
+    if config.model.precision != "auto":
+        return config
+    phases = {*config.phases.split(","), *phases_of(config, phase)}
+    if (workdir / "config.json").exists():
+        chosen = run_folder.read_config(workdir).model.precision
+    elif any(config_lib.RECIPES[name].bfloat16 for name in phases):
+        chosen = precision.of_machine(layout_lib.make(config.parallel).count)
+    else:
+        chosen = "float32"
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, precision=chosen))
 
 
 def _run(
@@ -277,21 +295,6 @@ def _refuse_stale(config: config_lib.Config, workdir: pathlib.Path, sizes: plans
             now = {other + state_lib.STEP: max(sizes.steps[other], newest[other]) for other in others}
             with checkpoint.Checkpoints(folder) as checkpoints:
                 _check_built_on(workdir, name, checkpoints.about(), now)
-
-
-def _with_precision(
-    config: config_lib.Config, workdir: pathlib.Path, phases: Iterable[str], devices: int
-) -> config_lib.Config:
-    """Returns the configuration with a precision in place of `auto`: that of the run, if it has begun."""
-    if config.model.precision != "auto":
-        return config
-    if (workdir / "config.json").exists():
-        chosen = run_folder.read_config(workdir).model.precision
-    elif any(config_lib.RECIPES[name].bfloat16 for name in phases):
-        chosen = precision.of_machine(devices)
-    else:
-        chosen = "float32"
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, precision=chosen))
 
 
 def _refuse_other_run(config: config_lib.Config, workdir: pathlib.Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from emogan import config as config_lib
 from emogan import presets
+from emogan.models import precision
 from emogan.train import checkpoint, interrupt, lock
 
 TINY = (
@@ -47,6 +48,21 @@ def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(ca
         "",
     ]
     assert not list(tmp_path.iterdir())
+
+
+def test_dry_run_says_what_auto_stands_for(call_script, tmp_path):
+    def dry_run():
+        found = call_script("train.py", "--dry_run", "--config=quick", "--workdir=run", cwd=tmp_path)
+        assert found.returncode == 0, found.stderr
+        return config_lib.from_json(json.dumps(json.JSONDecoder().raw_decode(found.stdout)[0]))
+
+    assert presets.quick().model.precision == "auto"
+    assert dry_run().model.precision == precision.of_machine(1)
+    begun = presets.quick()
+    begun.model.precision = "float32"
+    (tmp_path / "run").mkdir()
+    config_lib.save(begun, tmp_path / "run" / "config.json", "1 device: cpu")
+    assert dry_run() == begun
 
 
 WRONG = {
