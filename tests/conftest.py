@@ -46,7 +46,14 @@ onednn.load()  # here, so that no process of a test compiles it and says so
 _MUCH_MEMORY = 2500.0  # MiB
 
 # The files that take longest, for which a worker would else be waited at the end.
-_FIRST = ("test_devices.py", "test_notebooks.py", "test_readme.py")
+_FIRST = ("test_devices.py", "test_web.py", "test_evaluate_script.py", "test_notebooks.py", "test_readme.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leaves what is marked slow to `-m slow`, unless a marker or files are named."""
+    config.addinivalue_line("markers", "slow: takes long, and is left out unless files or a marker are named")
+    if not config.option.markexpr and config.args_source != pytest.Config.ArgsSource.ARGS:
+        config.option.markexpr = "not slow"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -206,6 +206,7 @@ def test_file_of_a_model_gives_it_back(model, faces, tmp_path):
     assert np.abs(apart).max() <= 3  # of float16
 
 
+@pytest.mark.slow
 def test_run_trains_goes_on_bit_for_bit_and_edits_with_the_average(tmp_path):
     config = tiny_config()
     assert plans.make(config, toyfaces.load("train", 0, 16), ("flow",)).steps == {"flow": 2}

@@ -71,6 +71,7 @@ def test_training_set_has_as_many_edits_as_real_faces_of_each_emotion_out_of_one
     np.testing.assert_allclose(counts, 3 * 105 * wanted / wanted.sum(), atol=0.51)
 
 
+@pytest.mark.slow
 def test_painted_faces_are_found_and_real_ones_are_not(toy):
     judge = detectability.Detectability(TINY)
     real, *others = methods.references(toy)

@@ -123,6 +123,7 @@ def test_shipped_judge_is_whole_and_says_how_good_it_is():
     assert CARD.with_suffix(".npz").stat().st_size < 100_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ARCHIVE.exists(), reason="the real FER2013 is not beside the repository")
 def test_shipped_judge_is_as_good_as_its_card_says(tmp_path):
     _, valid = validation_split.cut(fer2013.load("train", ARCHIVE, cache_dir=tmp_path))

@@ -31,6 +31,7 @@ def test_nothing_is_written_of_a_result_that_is_not_whole(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_edits_of_another_size_and_in_colour_are_scored_as_gray_faces_of_48_pixels(tmp_path, monkeypatch):
     spec = dataset.ImageSpec(96, 3)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

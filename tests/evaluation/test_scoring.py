@@ -257,6 +257,7 @@ def test_degraded_faces_are_in_order(toy):
     assert_in_order({one.name: samples.Samples().run(one, toy, KEY) for one in everyone})
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ARCHIVE.exists(), reason="the real FER2013 is not beside the repository")
 def test_degraded_faces_of_fer2013_are_in_order(tmp_path):
     training = fer2013.load("train", ARCHIVE, cache_dir=tmp_path)

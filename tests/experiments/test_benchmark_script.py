@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def test_benchmark_writes_figures_and_tables(call_script, tmp_path):
     result = call_script(

@@ -13,6 +13,8 @@ from emogan.edit import loading
 from emogan.evaluation import hog_judge, report_pictures, tables
 from emogan.util import images
 
+pytestmark = pytest.mark.slow
+
 TINY_FIELDS = (
     "data.name=toyfaces,data.count=128,model.width=2,model.precision=float32,translator.width=2,translator.critic_width=2,"
     "gan.batch_size=32,encoder.batch_size=32,joint.batch_size=32,run.tensorboard=false"

@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_detectors_are_compared_and_the_framing_is_measured(call_script, tmp_path):
     output = tmp_path / "fit.json"

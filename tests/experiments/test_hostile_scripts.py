@@ -90,6 +90,7 @@ def test_hostile_input_ends_in_one_line_and_status_2(call_script, tmp_path, case
     assert (result.returncode, result.stdout) == (2, "")
 
 
+@pytest.mark.slow
 def test_fuzz_counts_inputs_without_a_fault_and_leaves_nothing(call_script, tmp_path):
     result = call_script("fuzz.py", "--inputs=120", "--memory=1024", cwd=tmp_path)
     assert result.returncode == 0, result.stderr + result.stdout
@@ -98,6 +99,7 @@ def test_fuzz_counts_inputs_without_a_fault_and_leaves_nothing(call_script, tmp_
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_fuzz_ends_with_status_1_after_a_fault(call_script, tmp_path):
     result = call_script("fuzz.py", "--inputs=8", "--seconds=0", "--output=kept", cwd=tmp_path)
     assert result.returncode == 1, result.stderr

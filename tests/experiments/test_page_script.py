@@ -9,6 +9,8 @@ import pytest
 from emogan.export import runtime
 from emogan.util import files
 
+pytestmark = pytest.mark.slow
+
 needs_browser = pytest.mark.skipif(shutil.which("chromedriver") is None, reason="no chromedriver")
 
 

@@ -64,7 +64,7 @@ SHORTENED = {
     # test_benchmark_script.py measures. On a CPU this section measures nothing, but the report is written.
     "lab/benchmark.py": ("--sections=schedule --peers=stock --width=2", "wrote runs/benchmark/benchmark.md"),
 }
-TESTS = "python -m pytest"  # what runs this file
+TESTS = {"test command": "python -m pytest", "slow tests": "python -m pytest -m slow"}  # the first runs this file
 
 
 def is_python(text):
@@ -91,7 +91,7 @@ def read(text):
 
 COMMANDS, SNIPPETS = read(README)
 PIP = [command for command in COMMANDS if command.startswith("pip ")]
-SCRIPTS = [command for command in COMMANDS if command not in PIP and command != TESTS]
+SCRIPTS = [command for command in COMMANDS if command not in PIP and command not in TESTS.values()]
 
 
 def patterns_of(command):
@@ -159,9 +159,12 @@ def test_pip_installs_extras_that_there_are():
         assert set(found[1].split(",")) <= there, command
 
 
-def test_the_tests_are_started_by_the_command_that_ci_looks_for():
-    assert "/<!-- test command -->/,/<!-- end -->/" in (REPOSITORY / ".ci" / "run").read_text()
-    assert read(README.split("<!-- test command -->")[1].split("<!-- end -->")[0])[0][-1] == TESTS
+def test_the_tests_are_started_by_the_commands_that_ci_looks_for():
+    ci = (REPOSITORY / ".ci" / "run").read_text()
+    assert "/<!-- $part -->/,/<!-- end -->/" in ci
+    for part, command in TESTS.items():
+        assert f'"{part}"' in ci
+        assert read(README.split(f"<!-- {part} -->")[1].split("<!-- end -->")[0])[0][-1] == command
 
 
 def test_python_gives_what_it_says(folder, monkeypatch):

@@ -6,6 +6,8 @@ import pathlib
 import pytest
 from benchmarking import scaling_model
 
+pytestmark = pytest.mark.slow
+
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 
 

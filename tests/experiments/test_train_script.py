@@ -181,6 +181,7 @@ def start_training(tmp_path, quick_environment):
         process.wait()
 
 
+@pytest.mark.slow
 def test_signals_end_a_run_with_the_status_to_continue(start_training, tmp_path):
     checkpoints = tmp_path / "run" / "checkpoints" / "gan"
     process, log = start_training("writing to run")  # what follows is the compilation

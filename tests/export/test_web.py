@@ -17,6 +17,8 @@ from emogan.edit import detection, exposure, photos, tints
 from emogan.export import web
 from emogan.util import images
 
+pytestmark = pytest.mark.slow
+
 LEFT, UP, DOWN = "\ue012", "\ue013", "\ue015"  # keys of the WebDriver protocol
 
 

@@ -10,6 +10,8 @@ from benchmarking import equality, ours, settings, stock
 
 from emogan.data import augment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=["gan", "encoder"])
 def reference(request):

@@ -191,6 +191,7 @@ def test_resumed_steps_are_the_uninterrupted_ones_bit_for_bit(tmp_path):
         np.testing.assert_array_equal(later[name][:3], metrics[name][2:])
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_weights_of_another(tmp_path):
     config = config_of(epochs=1.0)
     config.data = config_lib.DataConfig(count=8)

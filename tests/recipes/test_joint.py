@@ -119,6 +119,7 @@ def stepped(faces):
     return config, state, *jax.jit(phase.step)(state, faces, KEY)
 
 
+@pytest.mark.slow
 def test_a_step_in_bfloat16_is_near_and_keeps_all_in_float32(faces, stepped):
     config, state, exact, _ = stepped
     half = dataclasses.replace(config, model=config_lib.ModelConfig(precision="bfloat16"))
@@ -202,6 +203,7 @@ def test_encoder_and_generator_learn_all_terms_against_the_new_critic(faces, gui
     np.testing.assert_allclose(metrics["reconstruction"], apart[~other].mean(), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_several_critic_steps_see_a_part_each(faces):
     config = config_of(guided=False, critic_steps=2, r1_r2=0.0, gradient_penalty=0.0)
     phase, state = begin(config, total_steps=4)

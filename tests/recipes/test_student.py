@@ -15,6 +15,8 @@ from emogan.recipes import student
 from emogan.train import pipeline
 from emogan.util import images
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(5)
 UNET = unet.UNetConfig(widths="8,16", blocks=1, attention=False)
 

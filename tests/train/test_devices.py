@@ -17,6 +17,8 @@ from emogan.recipes import gan
 from emogan.recipes import state as state_lib
 from emogan.train import layout, parallel
 
+pytestmark = pytest.mark.slow
+
 HERE = pathlib.Path(__file__).parent
 _SPEC = importlib.util.spec_from_file_location("twenty_steps", HERE / "twenty_steps.py")
 twenty_steps = importlib.util.module_from_spec(_SPEC)

@@ -21,6 +21,8 @@ from emogan.recipes import classifier, encoder, flow, gan, joint, student
 from emogan.train import pipeline
 from emogan.util import images
 
+pytestmark = pytest.mark.slow
+
 LARGE, SMALL = dataset.ImageSpec(128, 3), dataset.ImageSpec(32, 3)
 KEY = jax.random.key(0)
 COUNT = 8

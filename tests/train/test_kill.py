@@ -18,6 +18,8 @@ from emogan.recipes import encoder, gan
 from emogan.train import checkpoint
 from emogan.util import weights
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = pathlib.Path(__file__).parents[2]
 DEADLINE = 900.0  # seconds, for a machine that does much else
 STEPS = 24

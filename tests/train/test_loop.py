@@ -118,6 +118,7 @@ def test_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, stops):
     assert samples == [row for row in rows(tmp_path / "whole", "sampled_at") if row["sampled_at"] not in stops]
 
 
+@pytest.mark.slow
 def test_phase_joint_in_bfloat16_goes_on_bit_for_bit(tmp_path):
     config = config_lib.Config(
         phases="joint",

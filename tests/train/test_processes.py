@@ -11,6 +11,8 @@ import pytest
 
 from emogan.train import checkpoint, interrupt
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = pathlib.Path(__file__).parents[2]
 TINY = (
     *("--config.data.count=64", "--config.model.width=2", "--config.model.latent_size=8"),
