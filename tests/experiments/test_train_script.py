@@ -52,14 +52,14 @@ def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(ca
 
 def test_dry_run_says_what_auto_stands_for(call_script, tmp_path):
     def dry_run():
-        found = call_script("train.py", "--dry_run", "--config=quick", "--workdir=run", cwd=tmp_path)
+        found = call_script("train.py", "--dry_run", "--config.data.count=64", "--workdir=run", cwd=tmp_path)
         assert found.returncode == 0, found.stderr
         return config_lib.from_json(json.dumps(json.JSONDecoder().raw_decode(found.stdout)[0]))
 
     assert presets.quick().model.precision == "auto"
     assert dry_run().model.precision == precision.of_machine(1)
     begun = presets.quick()
-    begun.model.precision = "float32"
+    begun.model.precision, begun.data.count = "float32", 64
     (tmp_path / "run").mkdir()
     config_lib.save(begun, tmp_path / "run" / "config.json", "1 device: cpu")
     assert dry_run() == begun
