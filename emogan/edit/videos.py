@@ -253,11 +253,16 @@ def _opened(path: pathlib.Path) -> Iterator[_Video]:
     """Opens a video; whatever is wrong with it is a ValueError."""
     av = _av()
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with av.open(str(path), **_lenient(av)) as container:
             yield _Video(container, path)
     except av.error.FFmpegError as error:
         reason = " ".join(str(error.strerror or error).split())
         raise ValueError(f"{untrusted.escaped(str(path))}: expected {_KIND}, found {reason}") from error
+
+
+def _lenient(av: Any) -> dict[str, str]:
+    """Returns what has PyAV open files whose metadata are no UTF-8; from 19 on it needs no asking."""
+    return {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 @contextlib.contextmanager

@@ -102,6 +102,18 @@ def _split(graph: _Graph, equation: Any, given: Sequence[_Known]) -> list[_Value
     return parts
 
 
+def _unstack(graph: _Graph, equation: Any, given: Sequence[_Known]) -> list[_Value]:
+    """Parts of length 1 along an axis, which goes; a primitive since JAX 0.11 or 0.12, and a split before."""
+    (x,), axis = _full(graph, equation, given), equation.params["axis"]
+    parts, rank = [], len(x.shape)
+    for place, variable in enumerate(equation.outvars):
+        starts, limits, shape = [0] * rank, list(x.shape), list(x.shape)
+        starts[axis], limits[axis], shape[axis] = place, place + 1, 1
+        part = _cut(graph, x, starts, limits, [1] * rank, shape)
+        parts.append(graph.reshape(part, variable.aval.shape))
+    return parts
+
+
 def _cut(graph: _Graph, x: _Known, starts: Any, limits: Any, strides: Any, shape: Any) -> _Value:
     axes = [axis for axis, limit in enumerate(limits) if isinstance(limit, int)]  # the batch is never cut
     parts = [np.array([of[axis] for axis in axes], np.int64) for of in (starts, limits)]
@@ -284,4 +296,5 @@ RULES: dict[str, onnx_graph.Rule] = {
     "square": _square,
     "squeeze": _reshape,
     "transpose": _transpose,
+    "unstack": _unstack,
 }
