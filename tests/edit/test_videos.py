@@ -148,6 +148,13 @@ def test_bad_files_end_in_a_line_and_leave_nothing(clip, frames, tmp_path):
     assert not list(tmp_path.glob("out*"))
 
 
+def test_metadata_that_are_no_utf8_are_no_fault(clip, tmp_path):
+    whole = clip.read_bytes()
+    assert b"Lavf" in whole  # the program that wrote it
+    (tmp_path / "in.mp4").write_bytes(whole.replace(b"Lavf", b"L\xff\xfef"))
+    assert videos.write(Darkens(), tmp_path / "in.mp4", "sad", tmp_path / "out.mp4").frames == COUNT
+
+
 def test_a_model_that_fails_leaves_the_old_file(clip, tmp_path):
     class Fails(Darkens):
         def sequence(self, faces, emotion, strength, progress=None):
