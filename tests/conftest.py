@@ -12,7 +12,7 @@ import tempfile
 
 # Programs here are compiled more often than they are run: with few optimisations, in processes that a test starts, too.
 # jaxlib 0.10 compiles in half the time without its fusion emitters; 0.12 has no such flag, and ends a process that sets
-# it. Both are read when JAX is imported.
+# it. JAX reads both variables when it is imported.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 if importlib.metadata.version("jaxlib").startswith("0.10."):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
@@ -47,14 +47,16 @@ onednn.load()  # here, so that no process of a test compiles it and says so
 
 _MUCH_MEMORY = 2500.0  # MiB
 
-# The files that take longest, for which a worker would else be waited at the end.
+# The files that take longest. They start first, so that no worker runs alone at the end.
 _FIRST = ("test_devices.py", "test_web.py", "test_evaluate_script.py", "test_notebooks.py", "test_readme.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leaves what is marked slow to `-m slow`, unless a marker or files are named."""
-    config.addinivalue_line("markers", "slow: takes long, and is left out unless files or a marker are named")
-    if not config.option.markexpr and config.args_source != pytest.Config.ArgsSource.ARGS:
+    """Leaves what is marked slow to `-m slow`, unless files, a marker, words (-k) or failures (--lf) are chosen."""
+    config.addinivalue_line("markers", "slow: takes long; runs with -m slow, and where files, -k or --lf choose it")
+    option = config.option
+    chosen = option.markexpr or option.keyword or getattr(option, "lf", False)
+    if not chosen and config.args_source != pytest.Config.ArgsSource.ARGS:
         config.option.markexpr = "not slow"
 
 

@@ -12,7 +12,8 @@ from emogan.edit import detection, tints
 _BAND = 512  # rows that are edited at once: floats of a face of many megapixels would take gigabytes
 PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
 ROUNDNESS = 3.0  # of the feathered mask: 2 is a circle, infinity a square
-NEAR, FAINT = 1.5, 2.0  # pixels of the edit about a place whose edges are compared, and gray levels of no edge
+NEAR = 1.5  # deviation of the Gaussian over which gradients are compared, in pixels of the small face
+FAINT = 2.0  # gradients below it, in gray levels a pixel, are no edges
 
 
 def put_back(
@@ -22,9 +23,9 @@ def put_back(
 
     Where the edit warped the face, the photograph is warped in the same way and stays sharp. The residual is enlarged
     bicubically to the square and added within a feathered mask. Details finer than the pixels of the edit stay those of
-    the photograph, and fade where the edit does not have their edges. A gray edit is added to the luminance; where it
-    changes much, its colours are those of `tints`, and else the photograph's, which get darker with it, as in shade. An
-    edit in colour is added to each channel, or as its luminance where the photograph is gray.
+    the photograph, and fade where the edit no longer has their edges. A gray edit is added to the luminance. Where its
+    change is large, the pixel takes a new tint (`tints`); where it is small, the pixel keeps its own, and becomes
+    darker as in shade. An edit in colour is added to each channel, or as its luminance where the photograph is gray.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3].
@@ -55,8 +56,8 @@ class _Edit:
       warped: the face before, warped by it, float32 [S, S] or [S, S, 3].
       change: what was added to that, likewise.
       kept: of the photograph's detail, float32 [S, S] in 0..1.
-      tints: of the edit, float32 [S, S, 3]; None where the edit, or the photograph, has its own or none.
-      shares: of these tints in the edit's colours, float32 [S, S] in 0..1.
+      tints: of the edit, float32 [S, S, 3]; None where the edit is in colour or the photograph is gray.
+      shares: of these tints in each pixel, float32 [S, S] in 0..1; None likewise.
     """
 
     flow: np.ndarray | None
@@ -100,7 +101,10 @@ def _edited(
         near = pixels[above : bottom + reach, beside : right + reach]
         part = _warped(near, offsets, (top - above, left - beside))
     enlarged = functools.partial(_enlarged, side=square.side, place=place)
-    planes = lambda face: np.stack([enlarged(face[..., i]) for i in range(face.shape[-1])], axis=-1)  # noqa: E731
+
+    def planes(face: np.ndarray) -> np.ndarray:
+        return np.stack([enlarged(face[..., i]) for i in range(face.shape[-1])], axis=-1)
+
     fades = np.clip(enlarged(edit.kept), 0.0, 1.0) - 1.0
     if edit.change.ndim == 3:
         change = planes(edit.change) + fades[..., None] * (part - planes(edit.warped))
@@ -117,7 +121,7 @@ def _detail_kept(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Returns how much of a photograph's detail stays, float32 [S, S] in 0..1; 1 where the edit changed nothing.
 
     Detail is what is finer than the pixels of the edit. It belongs to edges that these pixels show, too: where the edit
-    does not have such an edge, or a weaker one, as when lips close over teeth, its detail must fade alike, or lines of
+    no longer has such an edge, or has it weaker, as when lips close over teeth, its detail must fade alike, or lines of
     the old expression stay. So this is the slope of a local regression of the edit's gradients on those before.
     """
     old, new = (np.stack(np.gradient(face if face.ndim == 2 else face @ tints.LUMA)) for face in (before, after))
@@ -159,10 +163,10 @@ def _relit(part: np.ndarray, change: np.ndarray, tint: np.ndarray, share: np.nda
     """Returns float pixels [H, W, 3] in 0..255 whose luminance differs by a change [H, W].
 
     Args:
-      part: the pixels before.
-      change: in gray levels.
-      tint: that they take, [H, W, 3], see `tints`.
-      share: how far, [H, W] in 0..1.
+      part: the pixels before, [H, W, 3].
+      change: in gray levels, [H, W].
+      tint: new ones of the pixels, [H, W, 3], see `tints`.
+      share: of the new tint, [H, W] in 0..1.
     """
     luminance = part @ tints.LUMA
     wanted = np.clip(luminance + change, 0, 255)

@@ -1,26 +1,32 @@
 """The colours of an edited face whose network knows only gray: those of what looks alike on the face before.
 
-Lips that close over white teeth must become red, and skin that shows where a dark brow was must become skin. So every
-pixel that the edit changes takes its tint from places of the face before whose surroundings have the same grays (Welsh
-et al. 2002), as an average weighted by likeness (non-local means, Buades et al. 2005).
+Lips that close over white teeth must become red, and skin must appear where a dark brow was. So a pixel that the edit
+changes takes its tint from places of the face before whose surroundings have similar grays (Welsh et al. 2002). The
+tint is their mean, weighted by similarity and nearness (non-local means, Buades et al. 2005). The tint of a pixel is
+(channel - gray) / gray for each channel; it has no unit.
 """
 
 import numpy as np
 from scipy import ndimage
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as of `detection.cut`
-AROUND = 5  # pixels of the small face: the side of the surroundings that are compared
-REACH = 6  # likewise: how far a tint may come from, down, up and to either side
-LIKENESS = 14.0  # gray levels: surroundings that differ by as many count 1/e
-NEARNESS = 6.0  # pixels of the small face: places so far away count 1/e
-DARKEST = 32.0  # gray level: tints of darker pixels are mostly noise, and count as theirs over this level
-STRONGEST = 0.9  # the quantile of how strong a face's tints are that none exceeds: a red spot must not colour a cheek
-UNCHANGED, CHANGED = 8.0, 30.0  # gray levels: up to the first a pixel keeps its colour, from the second on it does not
-SPREAD = 0.7  # pixels of the small face: what counts as changed reaches so far beyond
+# Lengths are in pixels of the small face, differences in gray levels.
+AROUND = 5  # the side of the surroundings that are compared
+REACH = 6  # the furthest places that are compared lie so far down, up and to each side
+LIKENESS = 14.0  # surroundings with this root mean square difference have the weight 1/e
+NEARNESS = 6.0  # places at this distance have the weight 1/e
+DARKEST = 32.0  # a darker pixel's tint is mostly noise, and is divided by this instead of its gray
+STRONGEST = 0.9  # no tint is stronger than this quantile of the face's, or a red spot would colour a cheek
+UNCHANGED, CHANGED = 8.0, 30.0  # up to the first change a pixel keeps its tint; from the second on it takes the new one
+SPREAD = 0.7  # deviation of the Gaussian that blurs the squared change before
 
 
 def of(colours: np.ndarray) -> np.ndarray:
-    """Returns the tints float32 [S, S, 3] of a face in 0..255 [S, S, 3]: how far each channel is from gray, over it."""
+    """Returns the tints of a face, float32 [S, S, 3].
+
+    Args:
+      colours: the face in 0..255, [S, S, 3].
+    """
     gray = colours @ LUMA
     tints = (colours - gray[..., None]) / np.maximum(gray, DARKEST)[..., None]
     strength = np.linalg.norm(tints, axis=-1, keepdims=True)
@@ -50,6 +56,10 @@ def transferred(tints: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.
 
 
 def shares(change: np.ndarray) -> np.ndarray:
-    """Returns how far the pixels of an edit take new tints, float32 [S, S] in 0..1, by its change in gray levels."""
+    """Returns the share of the new tint in each pixel of an edit, float32 [S, S] in 0..1.
+
+    Args:
+      change: of the edit, in gray levels, [S, S].
+    """
     size = np.sqrt(ndimage.gaussian_filter(np.square(change), SPREAD))
     return np.clip((size - UNCHANGED) / (CHANGED - UNCHANGED), 0.0, 1.0).astype(np.float32)

@@ -261,7 +261,7 @@ def _opened(path: pathlib.Path) -> Iterator[_Video]:
 
 
 def _lenient(av: Any) -> dict[str, str]:
-    """Returns what has PyAV open files whose metadata are no UTF-8; from 19 on it needs no asking."""
+    """Returns the arguments with which PyAV opens files whose metadata are not UTF-8; PyAV 19 needs none."""
     return {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 

@@ -102,8 +102,16 @@ def _split(graph: _Graph, equation: Any, given: Sequence[_Known]) -> list[_Value
     return parts
 
 
+def _stack(graph: _Graph, equation: Any, given: Sequence[_Known]) -> _Value:
+    """Arrays side by side along a new axis: a primitive in JAX 0.12, and not in 0.10."""
+    shape, axis = equation.outvars[0].aval.shape, equation.params["axis"]
+    one = [1 if place == axis else size for place, size in enumerate(shape)]
+    parts = [graph.reshape(part, one) for part in _full(graph, equation, given)]
+    return graph.node("Concat", parts, shape, axis=axis)
+
+
 def _unstack(graph: _Graph, equation: Any, given: Sequence[_Known]) -> list[_Value]:
-    """Parts of length 1 along an axis, which goes; a primitive since JAX 0.11 or 0.12, and a split before."""
+    """Parts of length 1 along an axis, which is then removed: a primitive in JAX 0.12, and not in 0.10."""
     (x,), axis = _full(graph, equation, given), equation.params["axis"]
     parts, rank = [], len(x.shape)
     for place, variable in enumerate(equation.outvars):
@@ -295,6 +303,7 @@ RULES: dict[str, onnx_graph.Rule] = {
     "split": _split,
     "square": _square,
     "squeeze": _reshape,
+    "stack": _stack,
     "transpose": _transpose,
     "unstack": _unstack,
 }

@@ -79,7 +79,7 @@ def with_precision(config: config_lib.Config, workdir: pathlib.Path, phase: str 
     """Returns the configuration of `run` with a precision in place of `auto`: that of the run, if it has begun.
 
     Raises:
-      ValueError: as `run`.
+      ValueError: if there is no such phase, there are not as many devices, or the folder's config.json is damaged.
     """
     if config.model.precision != "auto":
         return config

@@ -81,3 +81,27 @@ def test_only_changes_take_tints():
     assert shares[38, 38] == shares[4, 4] == 0
     assert (shares >= 0).all()
     assert (shares <= 1).all()
+
+
+@pytest.mark.parametrize("size", [48, 96])
+def test_a_gray_photograph_with_three_channels_stays_gray(size):
+    rng = np.random.default_rng(2)
+    gray = rng.integers(40, 200, (40, 40), dtype=np.uint8).repeat(5, 0).repeat(5, 1)
+    pixels, square = np.stack([gray] * 3, axis=-1), detection.Square(0, 0, 200)
+    before = detection.crop(gray, square, size)
+    after = rng.integers(0, 255, (size, size), dtype=np.uint8)
+    edited = photos.put_back(pixels, square, before, after)
+    assert np.ptp(edited, axis=-1).max() == 0
+    assert np.abs(edited.astype(int) - photos.put_back(gray, square, before, after)[..., None]).max() <= 1
+
+
+def test_tints_are_warped_with_the_face():
+    colours = np.tile(SKIN, (48, 48, 1))
+    colours[:, 24:] = np.array([120, 190, 120.0]) * (SKIN @ tints.LUMA) / (np.array([120, 190, 120.0]) @ tints.LUMA)
+    pixels, square = colours.repeat(4, 0).repeat(4, 1).astype(np.uint8), detection.Square(0, 0, 192)
+    before = np.full((48, 48), round(float(SKIN @ tints.LUMA)), np.uint8)
+    after, flow = np.where(np.arange(48)[:, None] > 23, before - 60, before), np.zeros((48, 48, 2), np.float32)
+    flow[..., 1] = 10  # every pixel comes from ten to the right
+    edited = photos.put_back(pixels, square, before, after.astype(np.uint8), flow).astype(int)
+    for row in (80, 112):  # above, where nothing was drawn, and below
+        assert (edited[row, 64:76, 1] > edited[row, 64:76, 0]).all()  # green where skin was

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import pytest
 
 from emogan import config as config_lib
@@ -50,7 +51,9 @@ def test_dry_run_prints_configuration_parameters_and_steps_and_writes_nothing(ca
     assert not list(tmp_path.iterdir())
 
 
-def test_dry_run_says_what_auto_stands_for(call_script, tmp_path):
+def test_dry_run_says_what_auto_stands_for(call_script, tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")  # as for scripts
+
     def dry_run():
         found = call_script("train.py", "--dry_run", "--config.data.count=64", "--workdir=run", cwd=tmp_path)
         assert found.returncode == 0, found.stderr

@@ -132,6 +132,7 @@ FUNCTIONS = {
     "slices": lambda x: x[:, 1:, ::2, -1:],
     "parts": lambda x: jnp.split(x, [1, 3], axis=2)[1] * jnp.split(x, 2, axis=3)[0][:, :, :2],
     "parts of an axis, which goes": lambda x: functools.reduce(jnp.subtract, jnp.unstack(x, axis=2)),
+    "a new axis": lambda x: jnp.stack([x, 2 * x], axis=2),
     "places of an axis of one": lambda x: lax.squeeze(x[:, :1, :, 1:], (1, 3)),
     "reversal": lambda x: jnp.flip(x, (1, 3)),
     "one axis backwards": lambda x: x[:, :, ::-1],

@@ -316,6 +316,37 @@ def test_a_dark_face_is_edited_with_the_contrast_that_python_gives_it(browser, p
     assert np.abs(saved.astype(int) - wanted).max() <= 3
 
 
+def test_new_tints_are_those_of_python(browser, portraits):
+    (square, *_) = (face.square for face in detection.find(portraits[0]))
+    colours = detection.crop(portraits[0], square, 48)
+    before = (colours @ tints.LUMA).astype(np.float32)
+    after = np.roll(before, (3, 2), (0, 1))
+    given = {
+        "planes": np.moveaxis(colours, -1, 0).reshape(3, -1).tolist(),
+        "before": before.ravel().tolist(),
+        "after": after.ravel().tolist(),
+        "settings": web._BLENDING,
+    }
+    own, found, marked = browser.run(
+        f"const {{ planes, before, after, settings }} = {json.dumps(given)};"
+        "return import('./tints.js').then(({ tintsOf, transferred }) => {"
+        "  const own = tintsOf(planes.map((plane) => Uint8Array.from(plane)), settings);"
+        "  const shares = before.map((level, i) => (Math.abs(after[i] - level) > 10 ? 1 : 0));"
+        "  const [old, now] = [before, after].map((face) => Float32Array.from(face));"
+        "  return [own, transferred(own, old, now, shares, settings), shares].map((all) => all.map((one) =>"
+        "    typeof one === 'number' ? one : [...one]));"
+        "});"
+    )
+    expected = tints.of(colours.astype(np.float32))
+    maps = lambda planes: np.moveaxis(np.array(planes).reshape(3, 48, 48), 0, -1)  # noqa: E731
+    np.testing.assert_allclose(maps(own), expected, atol=1e-5)
+    marked = np.array(marked, bool).reshape(48, 48)
+    assert 0.1 < marked.mean() < 0.9
+    wanted = tints.transferred(expected, before, after)[marked]
+    np.testing.assert_allclose(maps(found)[marked], wanted, atol=0.01)
+    assert np.abs(wanted - expected[marked]).max() > 0.1
+
+
 def test_the_slider_shows_the_photo_beside_its_edit(browser, portraits):
     browser.edit("#file", portraits[1])
     browser.run(

@@ -25,8 +25,8 @@ export function putBack(context, square, before, drawing, settings) {
   const enlarged = (map) => enlarge(map, columns, rows);
   const [changes, levels] = [change, warped].map((each) => each.map(enlarged));
   const kept = enlarged(detailKept(luminances(warped), luminances(after), settings));
-  const dyes = CHANNELS === 1 ? dyed(context, square, warped[0], after[0], drawing, settings) : null;
-  const [shares, tints] = dyes ? [enlarged(dyes.shares), dyes.tints.map(enlarged)] : [];
+  const taken = CHANNELS === 1 ? newTints(context, square, warped[0], after[0], drawing, settings) : null;
+  const [shares, tints] = taken ? [enlarged(taken.shares), taken.tints.map(enlarged)] : [];
   const scale = square.side / SIZE;
   const moves = [drawing.down, drawing.right].map(enlarged);
   const furthest = (map) => map.reduce((far, value) => Math.max(far, Math.abs(value)), 0);
@@ -71,14 +71,14 @@ function weightAt(sum, full, { plateau, roundness }) {
   return t * t * (3 - 2 * t);
 }
 
-// The tints of a gray edit, and how far its pixels take them: {tints: three maps, shares: a map}.
-function dyed(context, square, before, after, { down, right }, { spread, ...settings }) {
+// The new tints of a gray edit, and their shares in its pixels: {tints: three maps, shares: a map}.
+function newTints(context, square, before, after, { down, right }, { spread, ...settings }) {
   const tints = tintsOf(planesOf(context, square, 3), settings).map((plane) => warp(plane, down, right));
   const shares = sharesOf(blurred(before.map((level, i) => (after[i] - level) ** 2), spread), settings);
   return { tints: transferred(tints, before, after, shares, settings), shares };
 }
 
-// Gives a colour another luminance and, as far as its share says, another tint; its own gets darker with it.
+// Gives a colour another luminance, and a share of another tint; its own becomes darker as in shade.
 function relight(colour, luminance, change, tint, share) {
   if (!change) return;
   const wanted = Math.min(255, Math.max(0, luminance + change));
@@ -126,11 +126,12 @@ function warp(face, down, right) {
   });
 }
 
-// How much of the detail stays that is finer than a small face's pixels: less where the edit has not the edges that it
-// belongs to.
+// How much of the detail stays that is finer than a small face's pixels: less where the edit no longer has the edges that
+// it belongs to.
 function detailKept(before, after, { near, faint }) {
   const [old, now] = [slopes(before), slopes(after)];
-  const common = (ones, others) => blurred(ones[0].map((one, i) => one * others[0][i] + ones[1][i] * others[1][i]), near);
+  const products = (ones, others) => ones[0].map((one, i) => one * others[0][i] + ones[1][i] * others[1][i]);
+  const common = (ones, others) => blurred(products(ones, others), near);
   const [energies, shared] = [common(old, old), common(now, old)];
   return energies.map((energy, i) => Math.min(1, Math.max(0, (shared[i] + faint ** 2) / (energy + faint ** 2))));
 }
@@ -164,7 +165,9 @@ function blurred(map, deviation) {
     for (let a = 0; a < SIZE; a += 1) {
       for (let b = 0; b < SIZE; b += 1) {
         let total = 0;
-        for (let k = 0; k < weights.length; k += 1) total += weights[k] * values[a * line + mirrored(b + k - radius) * step];
+        for (let k = 0; k < weights.length; k += 1) {
+          total += weights[k] * values[a * line + mirrored(b + k - radius) * step];
+        }
         smooth[a * line + b * step] = total / sum;
       }
     }

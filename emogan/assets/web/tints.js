@@ -2,8 +2,8 @@
 
 import { LUMA, SIZE } from "./pixels.js";
 
-const REACHED = 2; // pixels to either side that a bicubic filter reads
-const MOST = 9; // how much less alike than the most alike surroundings those are that count nothing: 1e-4
+const BICUBIC = 2; // pixels to either side that a bicubic filter reads
+const MOST = 9; // places whose difference exceeds the smallest one by more are left out: their weight is below e^-9
 
 const inside = (place) => Math.min(Math.max(place, 0), SIZE - 1);
 
@@ -21,17 +21,17 @@ export function tintsOf([red, green, blue], { darkest, strongest }) {
   return tints.map((plane) => plane.map((tint, i) => tint * Math.min(1, most / Math.max(strength[i], 1e-6))));
 }
 
-// How far the pixels of an edit take new tints, by its change in gray levels, squared and blurred.
+// The share of the new tint in each pixel of an edit, by its change in gray levels, squared and blurred.
 export function sharesOf(energies, { unchanged, changed }) {
   return energies.map((energy) => Math.min(1, Math.max(0, (Math.sqrt(energy) - unchanged) / (changed - unchanged))));
 }
 
-// The tints of a gray edit, where it takes any: those of the places of the face before whose surroundings are alike.
+// The new tints of a gray edit, where it has shares of them: from places of the face before with similar surroundings.
 export function transferred(tints, before, after, shares, settings) {
   const { reach } = settings;
   const side = 2 * reach + 1;
   const answer = tints.map(() => new Float32Array(SIZE * SIZE));
-  const wanted = near(shares);
+  const wanted = placesWith(shares);
   if (!wanted.length) return answer;
   const count = wanted.length;
   const unlike = differences(before, after, wanted, settings);
@@ -54,7 +54,7 @@ export function transferred(tints, before, after, shares, settings) {
   return answer;
 }
 
-// How unlike the surroundings of wanted pixels are to those within reach: [places * wanted pixels].
+// How much the surroundings of wanted pixels differ from those within reach: [places * wanted pixels].
 function differences(before, after, wanted, { around, reach, likeness, nearness }) {
   const half = (around - 1) / 2;
   // The rows and columns that hold the surroundings; beyond the face its border goes on.
@@ -99,17 +99,21 @@ function slide(values, sums, start, step, count, around) {
 // A map with a border of so many pixels, of the values at its sides.
 function widened(map, border) {
   const all = SIZE + 2 * border;
-  return Float32Array.from({ length: all * all }, (_, i) => map[SIZE * inside(Math.floor(i / all) - border) + inside((i % all) - border)]);
+  const wide = new Float32Array(all * all);
+  for (let y = 0, i = 0; y < all; y += 1) {
+    for (let x = 0; x < all; x += 1, i += 1) wide[i] = map[SIZE * inside(y - border) + inside(x - border)];
+  }
+  return wide;
 }
 
-// The places from which an enlarged edit takes tints: those with a share, and REACHED pixels about them.
-function near(shares) {
+// The places that an enlarged edit reads: those with a share, and BICUBIC pixels about them.
+function placesWith(shares) {
   const marked = new Uint8Array(SIZE * SIZE);
   shares.forEach((share, i) => {
     if (!(share > 0)) return;
     const [x, y] = [i % SIZE, Math.floor(i / SIZE)];
-    for (let row = inside(y - REACHED); row <= inside(y + REACHED); row += 1) {
-      marked.fill(1, row * SIZE + inside(x - REACHED), row * SIZE + inside(x + REACHED) + 1);
+    for (let row = inside(y - BICUBIC); row <= inside(y + BICUBIC); row += 1) {
+      marked.fill(1, row * SIZE + inside(x - BICUBIC), row * SIZE + inside(x + BICUBIC) + 1);
     }
   });
   return Array.from(marked.keys()).filter((i) => marked[i]);
