@@ -1,4 +1,4 @@
-"""Installs emogan: `pip install -e .[test]` from a clone, `pip install .` for use."""
+"""Installs emogan: `pip install -e .[train,cpu]` from a clone to train, `pip install .` to edit faces."""
 
 import setuptools
 

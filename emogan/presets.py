@@ -25,7 +25,7 @@ def quick() -> Config:
         preset="quick",
         model=ModelConfig(width=16),
         # After minutes, small batches and larger steps show emotions that the paper's 64 and 2e-4 do not yet.
-        gan=GanConfig(epochs=8, batch_size=32, learning_rate=5e-4, ema_decay=0.998, loss="hinge"),
+        gan=GanConfig(epochs=9, batch_size=32, learning_rate=5e-4, ema_decay=0.998, loss="hinge"),
         encoder=EncoderConfig(epochs=3, learning_rate=1e-3, ema_decay=0.99),
     )
 
