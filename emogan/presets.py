@@ -18,8 +18,9 @@ from emogan.config import (
 def quick() -> Config:
     """Returns the default: drawn faces, a quarter of the paper's width, both phases in minutes on two CPU cores.
 
-    Measured (docs/results/README.md): 5 min 36 s with the install; the judge predicts the target emotion for 71 % of
-    the edits; 19.7 dB to the true drawing of another emotion, where the input has 18.6 dB and the mean face 14.7 dB.
+    Measured (docs/results/README.md): 6 min 10 s and 6 min 29 s with the install; the judge predicts the target emotion
+    for 77 % of the edits; 19.7 dB to the true drawing of another emotion, where the input has 18.6 dB and the mean face
+    14.7 dB.
     """
     return Config(
         preset="quick",
