@@ -10,6 +10,8 @@ import PIL.Image
 import pytest
 from support import command_line
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = pathlib.Path(__file__).parents[1]
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 # What a plain installation does not bring, and what a script may try to import of it.

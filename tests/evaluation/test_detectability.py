@@ -12,6 +12,8 @@ from emogan.evaluation import detectability, methods
 from emogan.evaluation import real_faces as faces_lib
 from emogan.util import images
 
+pytestmark = pytest.mark.slow
+
 TINY = config_lib.ClassifierConfig(width=2, epochs=3, batch_size=32, learning_rate=0.05, ema_decay=0.9)
 KEY = jax.random.key(0)
 
@@ -71,7 +73,6 @@ def test_training_set_has_as_many_edits_as_real_faces_of_each_emotion_out_of_one
     np.testing.assert_allclose(counts, 3 * 105 * wanted / wanted.sum(), atol=0.51)
 
 
-@pytest.mark.slow
 def test_painted_faces_are_found_and_real_ones_are_not(toy):
     judge = detectability.Detectability(TINY)
     real, *others = methods.references(toy)

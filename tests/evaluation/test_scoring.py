@@ -267,6 +267,7 @@ def test_degraded_faces_of_fer2013_are_in_order(tmp_path):
     assert_in_order({one.name: samples.Samples().run(one, faces, KEY) for one in everyone})
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_from_pictures_that_tell_their_label_and_from_no_others():
     random = np.random.default_rng(0)
     labels = (np.arange(280) % 7).astype(np.int32)

@@ -9,6 +9,8 @@ import emogan.export
 from emogan.data import toyfaces
 from emogan.export import runtime, web
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def faces():

@@ -10,6 +10,8 @@ import pytest
 
 from emogan.data import toyfaces
 
+pytestmark = pytest.mark.slow
+
 COUNT = 300
 
 

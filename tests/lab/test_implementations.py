@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from benchmarking import settings, transfers, whole
 
+pytestmark = pytest.mark.slow
+
 TASK = settings.Settings(width=2, batch_size=4, faces=16)
 
 

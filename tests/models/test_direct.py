@@ -61,6 +61,7 @@ def test_heads_see_every_size_and_no_scale(params):
         assert jnp.abs(direct.Heads().apply(heads, other) - logits).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [dataset.FER2013, dataset.ImageSpec(32, 3)], ids=str)
 def test_a_model_edits_and_is_exported(spec):
     config = config_lib.Config(phases="student", unet=SETTINGS)

@@ -114,6 +114,7 @@ def test_without_a_folder_to_write_to_xla_computes_and_one_line_says_so(tmp_path
     assert alone(HOME=str(tmp_path)).startswith("False 1 convolutions run on XLA")
 
 
+@pytest.mark.slow
 def test_two_processes_that_build_at_once_do_no_harm(tmp_path):
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "HOME": str(tmp_path)}
     command = [sys.executable, "-c", ALONE]
