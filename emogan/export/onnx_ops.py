@@ -92,14 +92,7 @@ def _slice(graph: _Graph, equation: Any, given: Sequence[_Known]) -> _Value:
 
 
 def _split(graph: _Graph, equation: Any, given: Sequence[_Known]) -> list[_Value]:
-    (x,), axis = _full(graph, equation, given), equation.params["axis"]
-    ends = np.cumsum(equation.params["sizes"]).tolist()
-    parts, rank = [], len(x.shape)
-    for start, end, variable in zip([0, *ends], ends, equation.outvars, strict=False):
-        starts, limits = [0] * rank, list(x.shape)
-        starts[axis], limits[axis] = start, end
-        parts.append(_cut(graph, x, starts, limits, [1] * rank, variable.aval.shape))
-    return parts
+    return _parts(graph, *_full(graph, equation, given), equation.params["axis"], equation.params["sizes"])
 
 
 def _stack(graph: _Graph, equation: Any, given: Sequence[_Known]) -> _Value:
@@ -112,13 +105,18 @@ def _stack(graph: _Graph, equation: Any, given: Sequence[_Known]) -> _Value:
 
 def _unstack(graph: _Graph, equation: Any, given: Sequence[_Known]) -> list[_Value]:
     """Parts of length 1 along an axis, which is then removed: a primitive in JAX 0.12, and not in 0.10."""
-    (x,), axis = _full(graph, equation, given), equation.params["axis"]
-    parts, rank = [], len(x.shape)
-    for place, variable in enumerate(equation.outvars):
-        starts, limits, shape = [0] * rank, list(x.shape), list(x.shape)
-        starts[axis], limits[axis], shape[axis] = place, place + 1, 1
-        part = _cut(graph, x, starts, limits, [1] * rank, shape)
-        parts.append(graph.reshape(part, variable.aval.shape))
+    ones = [1] * len(equation.outvars)
+    parts = _parts(graph, *_full(graph, equation, given), equation.params["axis"], ones)
+    return [graph.reshape(part, one.aval.shape) for part, one in zip(parts, equation.outvars, strict=True)]
+
+
+def _parts(graph: _Graph, x: _Known, axis: int, sizes: Sequence[int]) -> list[_Value]:
+    """Parts of these sizes, one after the other along an axis."""
+    ends, parts = np.cumsum(sizes).tolist(), []
+    for start, end in zip([0, *ends], ends, strict=False):
+        starts, limits, shape = [0] * len(x.shape), list(x.shape), list(x.shape)
+        starts[axis], limits[axis], shape[axis] = start, end, end - start
+        parts.append(_cut(graph, x, starts, limits, [1] * len(x.shape), shape))
     return parts
 
 

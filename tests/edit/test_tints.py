@@ -61,7 +61,7 @@ def test_tints_beyond_reach_and_of_single_spots_count_little(mouth):
     colours, _ = mouth
     colours[10, 10] = (255, 0, 0)
     strength = np.linalg.norm(tints.of(colours), axis=-1)
-    assert strength.max() <= np.quantile(np.linalg.norm(tint(SKIN))[None], 1) + 1e-4  # 97 % are skin
+    assert strength.max() <= np.linalg.norm(tint(SKIN)) + 1e-4  # 97 % are skin
     far = np.tile(SKIN, (48, 48, 1)).astype(np.float32)
     far[:8] = (40, 90, 160)
     before = far @ tints.LUMA

@@ -338,7 +338,10 @@ def test_new_tints_are_those_of_python(browser, portraits):
         "});"
     )
     expected = tints.of(colours.astype(np.float32))
-    maps = lambda planes: np.moveaxis(np.array(planes).reshape(3, 48, 48), 0, -1)  # noqa: E731
+
+    def maps(planes):
+        return np.moveaxis(np.array(planes).reshape(3, 48, 48), 0, -1)
+
     np.testing.assert_allclose(maps(own), expected, atol=1e-5)
     marked = np.array(marked, bool).reshape(48, 48)
     assert 0.1 < marked.mean() < 0.9

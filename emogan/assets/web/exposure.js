@@ -1,16 +1,13 @@
 // Faces of dark or flat photographs with the contrast of FER2013's faces, and edits back: emogan/edit/exposure.py.
 
+import { quantiles } from "./pixels.js";
+
 const SHARES = [0.05, 0.95];
 
 // Returns {face, back} of a face as it is: the face as the network should see it, and the function from a drawing of that
 // one (networks.js) to a drawing of the face as it is. settings: of model.json, "exposure".
 export function exposed(before, { range, middle, least }) {
-  const sorted = Uint8Array.from(before).sort();
-  const [low, high] = SHARES.map((share) => {
-    const place = share * (sorted.length - 1);
-    const first = Math.floor(place);
-    return sorted[first] + (place - first) * ((sorted[first + 1] ?? 0) - sorted[first]);
-  });
+  const [low, high] = quantiles(Uint8Array.from(before), SHARES);
   const gain = Math.max(1, range / Math.max(high - low, least));
   if (gain === 1) return { face: before, back: (drawing) => drawing };
   const own = (low + high) / 2;

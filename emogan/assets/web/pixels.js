@@ -39,6 +39,16 @@ export function planes(context, square, channels) {
   return parts.map((part) => shrink(part, wide, high, place));
 }
 
+// The quantiles of values, between the two nearest of them, as numpy's.
+export function quantiles(values, shares) {
+  const sorted = values.slice().sort();
+  return shares.map((share) => {
+    const place = share * (sorted.length - 1);
+    const first = Math.floor(place);
+    return sorted[first] + (place - first) * ((sorted[first + 1] ?? 0) - sorted[first]);
+  });
+}
+
 // One of the values that each pixel has, and the array of all of them again.
 export function channel(values, each, c) {
   const plane = new values.constructor(values.length / each);

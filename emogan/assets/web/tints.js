@@ -1,6 +1,6 @@
 // The colours of an edited face whose network knows only gray: emogan/edit/tints.py.
 
-import { LUMA, SIZE } from "./pixels.js";
+import { LUMA, SIZE, quantiles } from "./pixels.js";
 
 const BICUBIC = 2; // pixels to either side that a bicubic filter reads
 const MOST = 9; // places whose difference exceeds the smallest one by more are left out: their weight is below e^-9
@@ -14,10 +14,7 @@ export function tintsOf([red, green, blue], { darkest, strongest }) {
     Float32Array.from(plane, (level, i) => (level - grays[i]) / Math.max(grays[i], darkest)),
   );
   const strength = tints[0].map((_, i) => Math.hypot(tints[0][i], tints[1][i], tints[2][i]));
-  const sorted = strength.slice().sort();
-  const place = strongest * (sorted.length - 1);
-  const first = Math.floor(place);
-  const most = sorted[first] + (place - first) * ((sorted[first + 1] ?? 0) - sorted[first]);
+  const [most] = quantiles(strength, [strongest]);
   return tints.map((plane) => plane.map((tint, i) => tint * Math.min(1, most / Math.max(strength[i], 1e-6))));
 }
 
