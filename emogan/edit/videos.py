@@ -114,10 +114,7 @@ def write(
     if chosen.faces == photo_reader.LARGEST:
         followed = tracks.largest(followed)
     if not followed:
-        raise ValueError(
-            f"{untrusted.escaped(str(source))}: expected a video with a face of at least "
-            f"{detection.smallest(model.spec)} pixels, seen from the front, found none in {len(found)} frames"
-        )
+        raise ValueError(f"{untrusted.escaped(str(source))}: {_why_none(found, rate, model, chosen.any_pose)}")
 
     cuts: list[list[np.ndarray]] = [[] for _ in followed]
     with _opened(source) as video:
@@ -144,6 +141,19 @@ def write(
         for number, track in enumerate(followed, 1)
     )
     return Written(len(found), len(followed), lines)
+
+
+def _why_none(found: Sequence[Sequence[detection.Face]], rate: float, model: editor.Editor, any_pose: bool) -> str:
+    """Returns why no face of a video is edited: expected, found, and what to do."""
+    smallest, count = detection.smallest(model.spec), f"in {len(found)} frames"
+    expected = f"expected a video with a face of at least {smallest} pixels"
+    if not any_pose and any(one.weights.any() for one in tracks.follow(found, rate, smallest, any_pose=True)):
+        return f"{expected}, seen from the front, found only faces that are turned away {count}; --any_pose edits them"
+    if widest := max((face.square.side for faces in found for face in faces), default=0.0):
+        return (
+            f"{expected} for at least {tracks.SHORTEST:g} seconds, found none, and the widest is {widest:.0f} {count}"
+        )
+    return f"{expected}, found none {count}; --min_confidence finds those that the detector doubts"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import skimage
 
 import emogan
 from emogan.data import dataset
-from emogan.edit import photo_reader, videos
+from emogan.edit import detection, photo_reader, videos
 
 av = pytest.importorskip("av")
 
@@ -148,6 +148,22 @@ def test_bad_files_end_in_a_line_and_leave_nothing(clip, frames, tmp_path):
     assert not list(tmp_path.glob("out*"))
 
 
+@pytest.mark.parametrize(
+    ("side", "turned", "shown", "line"),
+    [
+        (80.0, True, COUNT, "seen from the front, found only faces that are turned away in 20 frames; --any_pose"),
+        (30.0, False, COUNT, "for at least 0.2 seconds, found none, and the widest is 30 in 20 frames"),
+        (80.0, False, 1, "for at least 0.2 seconds, found none, and the widest is 80 in 20 frames"),
+        (80.0, False, 0, "at least 40 pixels, found none in 20 frames; --min_confidence"),
+    ],
+)
+def test_a_line_says_why_no_face_is_edited(clip, tmp_path, monkeypatch, side, turned, shown, line):
+    faces = iter([[detection.Face(detection.Square(50, 50, side), 0.9, turned)]] * shown + [[]] * (COUNT - shown))
+    monkeypatch.setattr(detection, "find", lambda pixels, least: next(faces))
+    with pytest.raises(ValueError, match=f"in.mp4: expected a video .*{line}"):
+        videos.write(Darkens(), clip, "sad", tmp_path / "out.mp4")
+
+
 def test_metadata_that_are_no_utf8_are_no_fault(clip, tmp_path):
     whole = clip.read_bytes()
     assert b"Lavf" in whole  # the program that wrote it
@@ -179,7 +195,7 @@ def test_without_the_extra_a_line_says_what_to_install():
     script = """
 import pathlib, sys
 sys.modules["av"] = None
-from emogan.edit import photo_reader, videos
+from emogan.edit import detection, photo_reader, videos
 try:
     videos.check("sad", pathlib.Path("out.mp4"), photo_reader.Selection())
 except ValueError as error:
