@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 
 from emogan.data import dataset
+from emogan.edit import framing
 
 SMALLEST = (
     40  # pixels of a square's side: below, most of a face of 48x48 would be invented by the resizing; see `smallest`
@@ -21,6 +22,12 @@ MIN_CONFIDENCE = 0.85  # of the detector: 10 of 143 faces missed, 3 of 67 other 
 BOX_SIZE = 0.882  # the square root of the box's area
 LANDMARKS_BELOW = 0.076  # how far the middle of eyes, nose and mouth lies below the frame's centre
 LARGEST_TURN = 0.45  # of `Detection.turn`, which 98 % of them do not exceed
+# From the middle of the five landmarks to each, x before y, with the eyes level; medians likewise.
+LANDMARKS = ((-0.182, -0.180), (0.182, -0.180), (0.0, 0.016), (-0.157, 0.172), (0.157, 0.172))
+# Degrees of `Detection.tilt` up to which a face stays as it is: half of FER2013's are tilted by 5.5 or more, a quarter
+# by 10 or more, and to turn a face costs a little of its sharpness.
+LARGEST_TILT = 6.0
+LOOKS, AROUND = 3, 0.5  # how often a tilted face is looked at again at most, and what is seen around it, in sides
 
 # YuNet (Wu et al. 2023), yunet_n_640_640.onnx of github.com/ShiqiYu/libfacedetection.train; Apache-2.0.
 NETWORK = pathlib.Path(__file__).parents[1] / "assets" / "yunet.onnx"
@@ -56,19 +63,14 @@ class Detection:
         apart = float(np.hypot(*line))
         return abs(float((nose - (left + right) / 2) @ line)) / max(apart, 1e-6) ** 2
 
-
-@dataclasses.dataclass(frozen=True)
-class Square:
-    """A square in a photograph, in pixels from its left upper corner; it may reach beyond the photograph."""
-
-    left: float
-    top: float
-    side: float
-
     @property
-    def middle(self) -> tuple[float, float]:
-        """Its middle, x before y."""
-        return self.left + self.side / 2, self.top + self.side / 2
+    def tilt(self) -> float:
+        """By how many degrees the head is tilted clockwise: the angle that best turns `LANDMARKS` to its landmarks.
+
+        It is that of the Procrustes problem in the plane.
+        """
+        found, usual = (np.asarray(points) @ [1, 1j] for points in (self.landmarks, LANDMARKS))
+        return float(np.rad2deg(np.angle((found - found.mean()) @ usual.conj())))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Face:
       turned: whether the head is turned further to a side than those of FER2013.
     """
 
-    square: Square
+    square: framing.Square
     confidence: float = 1.0
     turned: bool = False
 
@@ -96,11 +98,7 @@ def find(pixels: np.ndarray, min_confidence: float = MIN_CONFIDENCE) -> list[Fac
     Raises:
       ValueError: if the extra `photos` is not installed, or the pixels are of another type or shape.
     """
-    faces = [
-        Face(frame(one), one.confidence, one.turn > LARGEST_TURN)
-        for one in detect(pixels)
-        if one.confidence >= min_confidence
-    ]
+    faces = [_face(pixels, one) for one in detect(pixels) if one.confidence >= min_confidence]
     return sorted(_distinct(faces), key=lambda face: (face.square.left, face.square.top))
 
 
@@ -127,21 +125,17 @@ def detect(pixels: np.ndarray) -> list[Detection]:
     return sorted(found, key=lambda one: -one.confidence)
 
 
-def frame(detection: Detection) -> Square:
+def frame(detection: Detection) -> framing.Square:
     """Returns the square that FER2013 would have cut out for a face: its size from the box, its place from landmarks.
 
     Both are the choices that scatter least over FER2013. OpenCV's cascade cut its faces and placed them unevenly in
-    their frames; the square is in the middle of these places.
+    their frames; the square is in the middle of these places. It is turned if the face is tilted more than most of
+    FER2013's.
     """
     side = float(np.sqrt(detection.box[2] * detection.box[3])) / BOX_SIZE
-    x, y = detection.landmarks.mean(axis=0) - [0.0, LANDMARKS_BELOW * side]
-    return Square(float(x) - side / 2, float(y) - side / 2, side)
-
-
-def whole(width: int, height: int) -> Square:
-    """Returns the middle square of an image that is a face already."""
-    side = min(width, height)
-    return Square((width - side) // 2, (height - side) // 2, side)
+    angle = detection.tilt if abs(detection.tilt) > LARGEST_TILT else 0.0
+    middle = _up(detection.landmarks.mean(axis=0), LANDMARKS_BELOW * side, angle)
+    return framing.about(middle, side, angle)
 
 
 def smallest(spec: dataset.ImageSpec) -> int:
@@ -149,29 +143,44 @@ def smallest(spec: dataset.ImageSpec) -> int:
     return SMALLEST * spec.size // dataset.FER2013.size
 
 
-def cut(pixels: np.ndarray, square: Square, spec: dataset.ImageSpec) -> np.ndarray:
-    """Returns the face in a square of a photograph uint8 [H, W] or [H, W, 3].
+def _face(pixels: np.ndarray, detection: Detection) -> Face:
+    """Returns a detected face.
 
-    It is uint8 [S, S] in gray (ITU-R 601), or [S, S, 3] in colour.
+    The detector takes a tilted face to be less tilted than it is. So such a face is turned upright and looked at again,
+    until it is level.
     """
-    face = PIL.Image.fromarray(crop(pixels, square, spec.size))
-    return np.asarray(face.convert("L" if spec.channels == 1 else "RGB"))
+    square, turn = frame(detection), detection.turn
+    for _ in range(LOOKS if square.angle else 0):
+        part, own = framing.upright(pixels, square, AROUND)
+        seen = [(one, frame(one)) for one in detect(part)]
+        near = [(one, new) for one, new in seen if np.hypot(*np.subtract(new.middle, own.middle)) < own.side / 3]
+        if not near:
+            break
+        again, found = near[0]  # the most certain
+        square, turn = _of_upright(square, own, found, again.tilt), again.turn
+        if abs(again.tilt) <= LARGEST_TILT:
+            break
+    return Face(square, detection.confidence, turn > LARGEST_TURN)
 
 
-def crop(pixels: np.ndarray, square: Square, size: int) -> np.ndarray:
-    """Returns what is in a square of a photograph as uint8 [size, size] or [size, size, 3].
+def _of_upright(square: framing.Square, own: framing.Square, found: framing.Square, tilt: float) -> framing.Square:
+    """Returns, in a photograph, the square of a face that was found in the upright part about another square.
 
-    Beyond the photograph its border goes on, as hard edges of black would be new to networks that saw faces only.
+    Args:
+      square: that other one, in the photograph.
+      own: the same in the part.
+      found: the face in the part.
+      tilt: of the face there, in degrees.
     """
-    left, top = int(np.floor(square.left)), int(np.floor(square.top))
-    right, bottom = (int(np.ceil(start + square.side)) for start in (square.left, square.top))
-    rows = np.clip(np.arange(top, max(bottom, top + 1)), 0, pixels.shape[0] - 1)
-    columns = np.clip(np.arange(left, max(right, left + 1)), 0, pixels.shape[1] - 1)
-    part = PIL.Image.fromarray(pixels[np.ix_(rows, columns)])
-    x, y = square.left - left, square.top - top
-    box = (x, y, min(x + square.side, part.width), min(y + square.side, part.height))
-    # Pillow's filters widen as they shrink.
-    return np.asarray(part.resize((size, size), PIL.Image.Resampling.LANCZOS, box=box))
+    x, y = np.subtract(found.middle, own.middle)
+    middle = _up(_up(square.middle, -float(y), square.angle), float(x), square.angle + 90.0)
+    return framing.about(middle, found.side, square.angle + tilt)
+
+
+def _up(place: Sequence[float] | np.ndarray, distance: float, angle: float) -> tuple[float, float]:
+    """Returns the place so far towards the top of a square that is turned by an angle."""
+    turn = np.deg2rad(angle)
+    return float(place[0] + distance * np.sin(turn)), float(place[1] - distance * np.cos(turn))
 
 
 def _distinct(faces: Sequence[Face]) -> list[Face]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import PIL.Image
 
-from emogan.edit import detection, editor, emotion_spec, face_files, photo_reader, photos, synthetic, transfer_files
+from emogan.edit import editor, emotion_spec, face_files, framing, photo_reader, photos, synthetic, transfer_files
 from emogan.util import files, images, untrusted
 
 CLOSE_UP = 192  # pixels of a face's picture in a strip or sheet
@@ -221,7 +221,7 @@ def _edited(photo: photo_reader.Photo, made: _Edits, k: int) -> np.ndarray:
     return pixels if photo.alpha is None else np.where(hidden, photo.pixels, pixels)
 
 
-def _put_back(pixels: np.ndarray, squares: Sequence[detection.Square], made: _Edits, k: int) -> np.ndarray:
+def _put_back(pixels: np.ndarray, squares: Sequence[framing.Square], made: _Edits, k: int) -> np.ndarray:
     """Returns pixels with the k-th edit of every face, whose squares these are."""
     flows = [None] * len(made.before) if made.flows is None else made.flows[k]
     for square, old, new, flow in zip(squares, made.before, made.after[k], flows, strict=True):
@@ -240,11 +240,8 @@ def _close_ups(photo: photo_reader.Photo, made: _Edits) -> np.ndarray:
     for square in photo.squares:
         around = _wider(square)
         scale = CLOSE_UP / around.side
-        view = detection.crop(photo.pixels, around, CLOSE_UP)
-        squares = [
-            detection.Square((one.left - around.left) * scale, (one.top - around.top) * scale, one.side * scale)
-            for one in photo.squares
-        ]
+        view = framing.crop(photo.pixels, around, CLOSE_UP)
+        squares = [one.within(around.left, around.top, scale) for one in photo.squares]
         shown = np.stack([view, *(_put_back(view, squares, made, k) for k in range(len(made.after)))])
         shown = shown if shown.ndim == 4 else shown[..., None].repeat(3, axis=-1)
         shown[:, _beyond(around, photo.pixels.shape)] = _GRAY
@@ -252,16 +249,15 @@ def _close_ups(photo: photo_reader.Photo, made: _Edits) -> np.ndarray:
     return np.stack(faces_shown, axis=1)
 
 
-def _beyond(square: detection.Square, shape: tuple[int, ...]) -> np.ndarray:
+def _beyond(square: framing.Square, shape: tuple[int, ...]) -> np.ndarray:
     """Returns which pixels of a square's close-up, bool [size, size], lie beyond a photograph of this shape."""
     places = (np.arange(CLOSE_UP) + 0.5) * square.side / CLOSE_UP
     rows, columns = square.top + places, square.left + places
     return ((rows < 0) | (rows >= shape[0]))[:, None] | ((columns < 0) | (columns >= shape[1]))
 
 
-def _wider(square: detection.Square) -> detection.Square:
-    beyond = (_AROUND - 1) / 2 * square.side
-    return detection.Square(square.left - beyond, square.top - beyond, square.side + 2 * beyond)
+def _wider(square: framing.Square) -> framing.Square:
+    return framing.about(square.middle, _AROUND * square.side)
 
 
 def _shrunk(photo: photo_reader.Photo) -> photo_reader.Photo:
@@ -270,5 +266,5 @@ def _shrunk(photo: photo_reader.Photo) -> photo_reader.Photo:
     scale = min(1.0, ANIMATION / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     pixels = np.asarray(PIL.Image.fromarray(photo.pixels).resize(size, PIL.Image.Resampling.LANCZOS))
-    squares = tuple(detection.Square(one.left * scale, one.top * scale, one.side * scale) for one in photo.squares)
+    squares = tuple(one.within(0, 0, scale) for one in photo.squares)
     return dataclasses.replace(photo, pixels=pixels, squares=squares)

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 
 from emogan.data import dataset
-from emogan.edit import detection, exposure, face_files
+from emogan.edit import detection, exposure, face_files, framing
 from emogan.util import untrusted
 
 AUTO, NONE, DETECT = CROPS = ("auto", "none", "detect")
@@ -76,7 +76,7 @@ class Photo:
     pixels: np.ndarray
     alpha: np.ndarray | None
     profile: bytes | None
-    squares: tuple[detection.Square, ...]
+    squares: tuple[framing.Square, ...]
     spec: dataset.ImageSpec
     left_out: tuple[str, ...] = ()
     found: str = ""
@@ -84,7 +84,7 @@ class Photo:
     def cut(self) -> np.ndarray:
         """Returns the faces uint8 [N, S, S(, 3)]."""
         seen = self.opaque().pixels
-        cuts = [detection.cut(seen, one, self.spec) for one in self.squares]
+        cuts = [framing.cut(seen, one, self.spec) for one in self.squares]
         return np.array(cuts, np.uint8).reshape(-1, *self.spec.byte_shape)
 
     def seen(self) -> exposure.Exposed:
@@ -175,7 +175,7 @@ def _found(path: pathlib.Path, image: PIL.Image.Image, crop: str, spec: dataset.
     pixels = np.asarray(image.convert("RGB") if alpha is not None else image)
     photo = Photo(path, pixels, alpha, image.info.get("icc_profile"), (), spec)
     if crop == AUTO and max(image.size) <= largest_face(spec):
-        return dataclasses.replace(photo, squares=(detection.whole(*image.size),))
+        return dataclasses.replace(photo, squares=(framing.whole(*image.size),))
     seen = photo.opaque().pixels  # beneath what is transparent may lie anything
     every = detection.find(seen, 0.0)
     best = max((face.confidence for face in every), default=0.0)
@@ -223,7 +223,7 @@ def _places(path: pathlib.Path, faces: Sequence[detection.Face]) -> str:
         return ""
     places = [
         f"{number} at ({face.square.left:.0f}, {face.square.top:.0f}), {int(face.square.side)} pixels, confidence "
-        f"{face.confidence:.2f}"
+        f"{face.confidence:.2f}{f', tilted by {face.square.angle:.0f} degrees' if face.square.angle else ''}"
         for number, face in enumerate(faces[:_SAID], 1)
     ]
     more = f"; and {len(faces) - _SAID} more" if len(faces) > _SAID else ""

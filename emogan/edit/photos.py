@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 from scipy import ndimage
 
-from emogan.edit import detection, tints
+from emogan.edit import framing, tints
 
 _BAND = 512  # rows that are edited at once: floats of a face of many megapixels would take gigabytes
 PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
@@ -17,7 +17,7 @@ FAINT = 2.0  # gradients below it, in gray levels a pixel, are no edges
 
 
 def put_back(
-    pixels: np.ndarray, square: detection.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray | None = None
+    pixels: np.ndarray, square: framing.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray | None = None
 ) -> np.ndarray:
     """Returns a photograph with an edit of the face in a square.
 
@@ -25,16 +25,21 @@ def put_back(
     bicubically to the square and added within a feathered mask. Details finer than the pixels of the edit stay those of
     the photograph, and fade where the edit no longer has their edges. A gray edit is added to the luminance. Where its
     change is large, the pixel takes a new tint (`tints`); where it is small, the pixel keeps its own, and becomes
-    darker as in shade. An edit in colour is added to each channel, or as its luminance where the photograph is gray.
+    darker as in shade. An edit in colour is added to each channel, or as its luminance where the photograph is gray. If
+    the square is tilted, all this happens in an upright copy, and what it changed is turned back and added.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3].
       square: of a face of `detection.find`.
-      before: uint8 [S, S] or [S, S, 3], from `detection.cut`.
+      before: uint8 [S, S] or [S, S, 3], from `framing.cut`.
       after: uint8, as before.
       flow: from where the edit took its pixels, float32 [S, S, 2], down and right in pixels of the small face; None
         where it warped nothing.
     """
+    if square.angle:
+        part, own = framing.upright(pixels, square)
+        change = put_back(part, own, before, after, flow).astype(np.float32) - part
+        return framing.turned_back(pixels, square, change)
     top, left = (max(0, int(np.floor(start))) for start in (square.top, square.left))
     bottom = min(pixels.shape[0], int(np.ceil(square.top + square.side)))
     right = min(pixels.shape[1], int(np.ceil(square.left + square.side)))
@@ -69,7 +74,7 @@ class _Edit:
 
 
 def _edit(
-    pixels: np.ndarray, square: detection.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray | None
+    pixels: np.ndarray, square: framing.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray | None
 ) -> _Edit:
     warp = (lambda face: face) if flow is None else functools.partial(_warped, offsets=np.moveaxis(flow, -1, 0))
     warped = warp(before)
@@ -80,13 +85,11 @@ def _edit(
         return dataclasses.replace(edit, warped=warped @ tints.LUMA, change=edit.change @ tints.LUMA)
     if before.ndim == 3:
         return edit
-    own = warp(tints.of(detection.crop(pixels, square, len(before)).astype(np.float32)))
+    own = warp(tints.of(framing.crop(pixels, square, len(before)).astype(np.float32)))
     return dataclasses.replace(edit, tints=tints.transferred(own, warped, after), shares=tints.shares(edit.change))
 
 
-def _edited(
-    pixels: np.ndarray, square: detection.Square, edit: _Edit, part_of: tuple[int, int, int, int]
-) -> np.ndarray:
+def _edited(pixels: np.ndarray, square: framing.Square, edit: _Edit, part_of: tuple[int, int, int, int]) -> np.ndarray:
     """Returns the pixels of `put_back` in a rectangle (left, top, right, bottom) of the photograph."""
     left, top, right, bottom = part_of
     place = (left - square.left, top - square.top, right - square.left, bottom - square.top)

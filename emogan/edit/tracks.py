@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from emogan.edit import detection
+from emogan.edit import detection, framing
 
 GAP = 0.4  # seconds for which a face may be lost and found again
 SHORTEST = 0.2  # seconds that a face must be seen; shorter ones are mostly no faces
@@ -26,7 +26,7 @@ class Track:
     """
 
     start: int
-    squares: tuple[detection.Square, ...]
+    squares: tuple[framing.Square, ...]
     weights: np.ndarray
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ def largest(tracks: Sequence[Track]) -> list[Track]:
     return sorted(tracks, key=lambda track: -sum(square.side**2 for square in track.squares))[:1]
 
 
-def _distance(one: detection.Square, other: detection.Square) -> float:
+def _distance(one: framing.Square, other: framing.Square) -> float:
     """Returns how far apart two squares are: from 1 on, they are those of two faces."""
     side = min(one.side, other.side)
     x, y = np.subtract(one.middle, other.middle)
@@ -91,7 +91,8 @@ def _distance(one: detection.Square, other: detection.Square) -> float:
 def _smooth(track: dict[int, detection.Face], count: int, rate: float, smallest: float, any_pose: bool) -> Track:
     seen = sorted(track)
     frames = np.arange(seen[0], seen[-1] + 1)
-    found = np.array([[*track[i].square.middle, track[i].square.side] for i in seen])
+    found = np.array([[*track[i].square.middle, track[i].square.side, track[i].square.angle] for i in seen])
+    found[:, 3] = np.unwrap(found[:, 3], period=360.0)
     places = np.stack([np.interp(frames, seen, values) for values in found.T])
     places = ndimage.gaussian_filter1d(places, _SMOOTHING * rate, axis=1, mode="nearest")
     # A gap is as good as its ends.
@@ -106,6 +107,6 @@ def _smooth(track: dict[int, detection.Face], count: int, rate: float, smallest:
     weights = np.minimum(away / fade, 1.0).astype(np.float32)
     return Track(
         int(seen[0]),
-        tuple(detection.Square(float(x - side / 2), float(y - side / 2), float(side)) for x, y, side in places.T),
+        tuple(framing.about((float(x), float(y)), float(side), float(angle)) for x, y, side, angle in places.T),
         weights,
     )

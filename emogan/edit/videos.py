@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from emogan.edit import checked, detection, editor, emotion_spec, exposure, photo_reader, photos, tracks
+from emogan.edit import checked, detection, editor, emotion_spec, exposure, framing, photo_reader, photos, tracks
 from emogan.util import files, images, untrusted
 
 INPUTS = (".mp4", ".webm", ".mov", ".mkv", ".m4v", ".avi")
@@ -121,7 +121,7 @@ def write(
         for i, frame in enumerate(video.frames()):
             for cut, track in zip(cuts, followed, strict=True):
                 if track.start <= i < track.start + len(track):
-                    cut.append(detection.cut(frame.pixels, track.squares[i - track.start], model.spec))
+                    cut.append(framing.cut(frame.pixels, track.squares[i - track.start], model.spec))
     tell, edits = note("editing"), []
     whole, done = sum(len(track) for track in followed), 0
     for i, track in enumerate(followed):

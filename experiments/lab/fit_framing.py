@@ -19,6 +19,7 @@ from absl import flags
 from emogan import config as config_lib
 from emogan.data import dataset
 from emogan.edit import detection as faces
+from emogan.edit import framing
 from emogan.train import pipeline
 from emogan.util import files, untrusted
 
@@ -70,7 +71,7 @@ def main(_) -> None:
     crops = {}
     for name, portrait in zip(_PORTRAITS, portraits, strict=True):
         square = faces.find(portrait)[0].square
-        crops[name] = in_frame(certain(embedded(faces.cut(portrait, square, dataset.FER2013))))[0]
+        crops[name] = in_frame(certain(embedded(framing.cut(portrait, square, dataset.FER2013))))[0]
         for what, value in crops[name].items():
             low, _, high = quartiles[what]
             print(f"{name:16} {what:16} {value:8.3f} {'within' if low <= value <= high else 'OUTSIDE'}")
@@ -120,6 +121,7 @@ def in_frame(found: list[faces.Detection]) -> list[dict[str, float]]:
             "eyes_apart": float(np.linalg.norm(eyes[0] - eyes[1])),
             "eyes_to_mouth": float(np.linalg.norm(eyes.mean(axis=0) - mouth.mean(axis=0))),
             "turn": one.turn,
+            "tilt": abs(one.tilt),
         }
     ]
 

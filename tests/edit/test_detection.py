@@ -9,8 +9,8 @@ import PIL.Image
 import pytest
 import skimage
 
-from emogan.data import dataset
 from emogan.edit import detection as faces
+from emogan.edit import framing
 
 # Eileen Collins, in the public domain, ships with scikit-image; her face as found by eye: eyes, mouth.
 ASTRONAUT = pathlib.Path(skimage.__file__).parent / "data" / "astronaut.png"
@@ -112,35 +112,29 @@ def test_size_comes_from_the_box_and_place_from_the_landmarks():
     assert square.top == pytest.approx(70 - faces.LANDMARKS_BELOW * side - side / 2)
 
 
+@pytest.mark.parametrize("angle", [-150.0, -31.0, 0.0, 17.0, 90.0])
+def test_the_tilt_is_by_what_the_landmarks_are_turned(angle):
+    turn = np.deg2rad(angle)
+    turned = np.array(faces.LANDMARKS) @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
+    assert detection(0, 0, 100, 100, 40 * turned + [300, 80]).tilt == pytest.approx(angle)
+
+
+@pytest.mark.parametrize("angle", [-40, -20, 25, 45])
+def test_a_tilted_face_has_a_tilted_square(astronaut, angle):
+    large = np.pad(astronaut, ((200, 200), (200, 200), (0, 0)), mode="edge")
+    level = only(large)
+    assert level.angle == 0
+    image = PIL.Image.fromarray(large).rotate(-angle, PIL.Image.Resampling.BICUBIC, center=level.middle)
+    square = only(np.asarray(image))
+    own = faces.detect(large)[0].tilt  # not enough to be turned
+    assert square.angle == pytest.approx(angle + own, abs=7)
+    assert np.hypot(*np.subtract(square.middle, level.middle)) < 0.06 * level.side
+    assert square.side == pytest.approx(level.side, rel=0.06)
+
+
 def test_a_face_found_twice_is_one():
-    one, other, far = (faces.Face(faces.Square(*place)) for place in ((0, 0, 90), (10, 10, 100), (60, 0, 90)))
+    one, other, far = (faces.Face(framing.Square(*place)) for place in ((0, 0, 90), (10, 10, 100), (60, 0, 90)))
     assert faces._distinct([one, other, far]) == [one, far]
-
-
-def test_cutting_is_exact_where_the_square_fits_the_pixels():
-    pixels = np.random.default_rng(0).integers(0, 256, (80, 90), dtype=np.uint8)
-    np.testing.assert_array_equal(faces.cut(pixels, faces.Square(20, 10, 48), dataset.FER2013), pixels[10:58, 20:68])
-
-
-def test_cutting_shrinks_by_averages_at_any_place():
-    pixels = np.add.outer(np.arange(200), np.arange(250)).astype(np.uint8)
-    pixels = np.minimum(pixels, 200)
-    face = faces.cut(pixels, faces.Square(3.5, 2.25, 96), dataset.FER2013).astype(float)
-    centres = (np.arange(48) + 0.5) * 2
-    expected = np.minimum(np.add.outer(centres + 2.25 - 0.5, centres + 3.5 - 0.5), 200)
-    assert np.abs(face - expected)[2:-2, 2:-2].max() <= 1.5
-
-
-def test_beyond_the_photograph_its_border_goes_on():
-    pixels = np.full((60, 60), 200, np.uint8)
-    assert (faces.cut(pixels, faces.Square(-30.5, 40.2, 48.7), dataset.FER2013) == 200).all()
-    assert (faces.cut(pixels, faces.Square(500, 500, 10), dataset.FER2013) == 200).all()
-
-
-@pytest.mark.parametrize(("colour", "luma"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29)])
-def test_colours_are_cut_as_the_luma_of_itu_r_601(colour, luma):
-    pixels = np.broadcast_to(np.array(colour, np.uint8), (60, 60, 3))
-    assert (faces.cut(pixels, faces.Square(0, 0, 60), dataset.FER2013) == luma).all()
 
 
 def test_without_the_extra_a_line_says_what_to_install():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emogan.data import dataset, toyfaces
-from emogan.edit import detection, photo_reader
+from emogan.edit import detection, framing, photo_reader
 from emogan.util import images
 
 
@@ -60,7 +60,7 @@ def test_confidence_is_a_share(confidence):
 
 def test_faces_turned_away_are_named_and_edited_when_asked(portrait, tmp_path, finds):
     front, away = (
-        detection.Face(detection.Square(left, 9, 90), 0.9, turned) for left, turned in ((9, False), (150, True))
+        detection.Face(framing.Square(left, 9, 90), 0.9, turned) for left, turned in ((9, False), (150, True))
     )
     finds(front, away)
     portrait.save(tmp_path / "in.png")

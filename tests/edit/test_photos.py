@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from emogan.data import dataset
-from emogan.edit import detection, photos, tints
+from emogan.edit import detection, framing, photos, tints
 
 LUMA = np.array([0.299, 0.587, 0.114])
 
@@ -26,12 +26,12 @@ def luminance(pixels):
 
 
 def test_no_change_leaves_every_byte(photograph):
-    np.testing.assert_array_equal(put_back(photograph, detection.Square(-20.3, 7.7, 151.2), 0), photograph)
+    np.testing.assert_array_equal(put_back(photograph, framing.Square(-20.3, 7.7, 151.2), 0), photograph)
 
 
 def test_outside_of_the_square_nothing_changes_and_the_input_never(photograph):
     original = photograph.copy()
-    edited = put_back(photograph, detection.Square(60, 80, 120), -50)
+    edited = put_back(photograph, framing.Square(60, 80, 120), -50)
     np.testing.assert_array_equal(photograph, original)
     changed = np.argwhere((edited != photograph).any(axis=-1))
     assert changed.min(axis=0).tolist() >= [80, 60]
@@ -39,16 +39,40 @@ def test_outside_of_the_square_nothing_changes_and_the_input_never(photograph):
     assert changed.max(axis=0)[1] < 180
 
 
+@pytest.mark.parametrize("warped", [False, True])
+def test_a_tilted_face_is_edited_as_the_same_face_upright(warped):
+    pixels = ndimage.gaussian_filter(np.random.default_rng(1).integers(0, 256, (300, 300, 3)).astype(float), (6, 6, 0))
+    pixels = (40 + 170 * (pixels - pixels.min()) / np.ptp(pixels)).astype(np.uint8)
+    level = framing.about((150.0, 150.0), 130.0)
+    tilted = framing.about((150.0, 150.0), 130.0, 90.0)
+    turned = np.ascontiguousarray(np.rot90(pixels, -1))  # clockwise, without any loss
+    rows, columns = np.indices((48, 48))
+    change = 50 * np.exp(-((rows - 30) ** 2 + (columns - 20) ** 2) / 60)
+    flow = np.full((48, 48, 2), (1.5, -2.0), np.float32) if warped else None
+
+    def edited(photograph, square):
+        before = framing.cut(photograph, square, dataset.FER2013)
+        return photos.put_back(photograph, square, before, np.clip(before + change, 0, 255).astype(np.uint8), flow)
+
+    expected = np.rot90(edited(pixels, level), -1).astype(int)
+    found = edited(turned, tilted).astype(int)
+    assert np.abs(expected - turned).max() > 30
+    assert np.abs(found - expected).mean() < 0.3
+    assert np.abs(found - expected).max() < 12
+    far = np.hypot(*(np.indices((300, 300)) - 150)) > 130
+    np.testing.assert_array_equal(found[far], turned[far])
+
+
 @pytest.mark.parametrize("change", [-30, 30])
 def test_the_luminance_in_the_middle_changes_by_the_edit(photograph, change):
-    edited = put_back(photograph, detection.Square(60, 80, 120), change)
+    edited = put_back(photograph, framing.Square(60, 80, 120), change)
     difference = (luminance(edited) - luminance(photograph))[120:160, 100:140]
     assert np.abs(difference - change).max() <= 1
 
 
 def test_the_edge_of_an_edit_has_no_seam():
     flat = np.full((200, 200), 100, np.uint8)
-    edited = put_back(flat, detection.Square(20, 20, 160), 80).astype(int)
+    edited = put_back(flat, framing.Square(20, 20, 160), 80).astype(int)
     assert max(np.abs(np.diff(edited, axis=axis)).max() for axis in (0, 1)) <= 6
     assert edited[100, 100] == 180
 
@@ -56,7 +80,7 @@ def test_the_edge_of_an_edit_has_no_seam():
 def test_what_changes_little_keeps_its_hue(photograph):
     change = int(tints.UNCHANGED)
     for sign in (-1, 1):
-        edited = put_back(photograph, detection.Square(0, 0, 260), sign * change).astype(float)[100:160, 100:160]
+        edited = put_back(photograph, framing.Square(0, 0, 260), sign * change).astype(float)[100:160, 100:160]
         before = photograph.astype(float)[100:160, 100:160]
         # A hue is the direction of a colour away from gray.
         one, other = (part - luminance(part)[..., None] for part in (before, edited))
@@ -67,21 +91,21 @@ def test_what_changes_little_keeps_its_hue(photograph):
 
 def test_a_shadow_takes_the_colour_down_with_the_light():
     skin = np.full((100, 100, 3), (200, 150, 130), np.uint8)
-    edited = put_back(skin, detection.Square(0, 0, 100), -80)[50, 50]
+    edited = put_back(skin, framing.Square(0, 0, 100), -80)[50, 50]
     np.testing.assert_allclose(edited, np.array([200, 150, 130]) * (1 - 80 / luminance(skin)[0, 0]), atol=1)
 
 
 def test_what_would_leave_the_bytes_ends_in_white_or_black():
     pixels = np.full((100, 100, 3), (250, 200, 190), np.uint8)
-    assert put_back(pixels, detection.Square(0, 0, 100), 127)[50, 50].tolist() == [255, 255, 255]
-    assert put_back(pixels // 4, detection.Square(0, 0, 100), -128)[50, 50].tolist() == [0, 0, 0]
+    assert put_back(pixels, framing.Square(0, 0, 100), 127)[50, 50].tolist() == [255, 255, 255]
+    assert put_back(pixels // 4, framing.Square(0, 0, 100), -128)[50, 50].tolist() == [0, 0, 0]
 
 
 def test_an_edit_lands_where_its_pixel_was_cut():
     pixels = np.full((400, 400), 100, np.uint8)
     change = np.zeros((48, 48), int)
     change[30, 18] = 100
-    square = detection.Square(41.3, 77.6, 240.0)
+    square = framing.Square(41.3, 77.6, 240.0)
     edited = put_back(pixels, square, change).astype(float) - 100
     rows, columns = np.mgrid[:400, :400]
     middle = [(edited * places).sum() / edited.sum() + 0.5 for places in (rows, columns)]
@@ -92,7 +116,7 @@ def test_an_edit_lands_where_its_pixel_was_cut():
     "square", [(-60, -50, 130), (200.5, 250.5, 90), (-10, -10, 400), (30.2, 30.7, 12), (900, 0, 9)]
 )
 def test_squares_beyond_the_border_and_small_ones_keep_the_shape(photograph, square):
-    edited = put_back(photograph, detection.Square(*square), 60)
+    edited = put_back(photograph, framing.Square(*square), 60)
     assert edited.shape == photograph.shape
     assert edited.dtype == np.uint8
     assert (edited != photograph).any() == (square[0] < 300)
@@ -101,11 +125,11 @@ def test_squares_beyond_the_border_and_small_ones_keep_the_shape(photograph, squ
 def test_cutting_an_edited_photograph_gives_the_edit():
     rng = np.random.default_rng(1)
     coarse = rng.integers(60, 180, (20, 20), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
-    square = detection.Square(0, 0, 240)
-    before = detection.cut(coarse, square, dataset.FER2013)
+    square = framing.Square(0, 0, 240)
+    before = framing.cut(coarse, square, dataset.FER2013)
     rows, columns = np.mgrid[:48, :48]
     after = (before + 40 * np.exp(-((rows - 30) ** 2 + (columns - 24) ** 2) / 40)).astype(np.uint8)
-    found = detection.cut(photos.put_back(coarse, square, before, after), square, dataset.FER2013)
+    found = framing.cut(photos.put_back(coarse, square, before, after), square, dataset.FER2013)
     assert np.abs(found.astype(int) - after)[12:36, 12:36].max() <= 3
 
 
@@ -116,8 +140,8 @@ def test_detail_fades_with_the_edge_that_the_edit_takes_away(channels):
     pixels = np.clip(teeth, 0, 255).astype(np.uint8)
     if channels == 3:
         pixels = np.stack([pixels, pixels, pixels // 2 + 40], axis=-1)
-    spec, square = dataset.ImageSpec(48, channels), detection.Square(0, 0, 480)
-    before = detection.cut(pixels, square, spec)
+    spec, square = dataset.ImageSpec(48, channels), framing.Square(0, 0, 480)
+    before = framing.cut(pixels, square, spec)
     after = before.copy()
     after[16:32] = before.mean(axis=(0, 1))  # lips close
     edited = photos.put_back(pixels, square, before, after).astype(float)
@@ -133,8 +157,8 @@ def test_detail_fades_where_other_edges_come():
 
 
 def test_detail_stays_where_an_edit_only_shades_or_sharpens(photograph):
-    square = detection.Square(0, 0, 240)
-    before = detection.cut(photograph, square, dataset.FER2013)
+    square = framing.Square(0, 0, 240)
+    before = framing.cut(photograph, square, dataset.FER2013)
     for after in (before + 30, np.clip(1.5 * before.astype(float) - 60, 0, 255).astype(np.uint8)):
         kept = photos._detail_kept(before.astype(np.float32), after.astype(np.float32))
         assert kept.min() > 0.97
@@ -142,8 +166,8 @@ def test_detail_stays_where_an_edit_only_shades_or_sharpens(photograph):
 
 
 def test_a_photograph_is_bent_where_the_edit_bent_the_face(photograph):
-    square = detection.Square(40, 60, 144)  # three pixels of the photograph for each of the face
-    before = detection.cut(photograph, square, dataset.FER2013)
+    square = framing.Square(40, 60, 144)  # three pixels of the photograph for each of the face
+    before = framing.cut(photograph, square, dataset.FER2013)
     flow = np.full((48, 48, 2), (2, -1), np.float32)
     places = np.indices((48, 48)) + np.moveaxis(flow, -1, 0)
     after = ndimage.map_coordinates(before.astype(np.float32), places, order=1, mode="nearest")
@@ -157,7 +181,7 @@ def test_a_photograph_is_bent_where_the_edit_bent_the_face(photograph):
 
 def test_what_was_painted_on_a_bent_face_is_added_to_the_bent_photograph():
     flat = np.full((200, 200), 100, np.uint8)
-    square, before = detection.Square(20, 20, 144), np.full((48, 48), 100, np.uint8)
+    square, before = framing.Square(20, 20, 144), np.full((48, 48), 100, np.uint8)
     after = before.copy()
     after[20:28, 20:28] = 160
     flow = np.random.default_rng(0).normal(0, 1, (48, 48, 2)).astype(np.float32)
@@ -167,7 +191,7 @@ def test_what_was_painted_on_a_bent_face_is_added_to_the_bent_photograph():
 
 
 def test_bands_join_without_a_trace(photograph, monkeypatch):
-    square, before = detection.Square(-10.3, 20.6, 240.4), np.full((48, 48), 128, np.uint8)
+    square, before = framing.Square(-10.3, 20.6, 240.4), np.full((48, 48), 128, np.uint8)
     rng = np.random.default_rng(3)
     after, flow = rng.integers(60, 200, (48, 48), dtype=np.uint8), rng.normal(0, 2, (48, 48, 2)).astype(np.float32)
     whole = photos.put_back(photograph, square, before, after, flow)
@@ -179,7 +203,7 @@ def test_bands_join_without_a_trace(photograph, monkeypatch):
 def test_an_edit_in_colour_is_added_in_its_colour(photograph, flow):
     before = np.full((64, 64, 3), 128, np.uint8)
     after = before + np.array([20, 0, 5], np.uint8)
-    square = detection.Square(60, 80, 120)
+    square = framing.Square(60, 80, 120)
     edited = photos.put_back(photograph, square, before, after, flow).astype(int) - photograph
     np.testing.assert_array_equal(edited[140, 120], [20, 0, 5])
     assert (edited[:80] == 0).all()
@@ -190,7 +214,7 @@ def test_an_edit_in_colour_is_added_in_its_colour(photograph, flow):
 
 def test_a_face_is_cut_in_colour_where_the_model_has_colours(photograph):
     spec = dataset.ImageSpec(96, 3)
-    face = detection.cut(photograph, detection.Square(40, 50, 96), spec)
+    face = framing.cut(photograph, framing.Square(40, 50, 96), spec)
     np.testing.assert_array_equal(face, photograph[50:146, 40:136])
-    assert detection.cut(photograph[..., 0], detection.Square(40, 50, 96), spec).shape == (96, 96, 3)
+    assert framing.cut(photograph[..., 0], framing.Square(40, 50, 96), spec).shape == (96, 96, 3)
     assert (detection.smallest(dataset.FER2013), detection.smallest(spec)) == (detection.SMALLEST, 80)

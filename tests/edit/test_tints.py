@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emogan.edit import detection, photos, tints
+from emogan.edit import framing, photos, tints
 
 SKIN, LIPS = np.array([205.0, 160, 140]), np.array([150.0, 70, 75])
 
@@ -37,7 +37,7 @@ def test_teeth_that_close_do_not_leave_white_lips():
     colours = np.tile(SKIN, (48, 48, 1)).astype(np.float32)
     colours[28:30, 16:32] = colours[34:36, 16:32] = LIPS
     colours[30:34, 16:32] = teeth
-    square, pixels = detection.Square(0, 0, 192), colours.repeat(4, 0).repeat(4, 1).astype(np.uint8)
+    square, pixels = framing.Square(0, 0, 192), colours.repeat(4, 0).repeat(4, 1).astype(np.uint8)
     before = np.round(colours @ tints.LUMA).astype(np.uint8)
     after = before.copy()
     after[28:36, 16:32] = round(float(LIPS @ tints.LUMA))
@@ -87,8 +87,8 @@ def test_only_changes_take_tints():
 def test_a_gray_photograph_with_three_channels_stays_gray(size):
     rng = np.random.default_rng(2)
     gray = rng.integers(40, 200, (40, 40), dtype=np.uint8).repeat(5, 0).repeat(5, 1)
-    pixels, square = np.stack([gray] * 3, axis=-1), detection.Square(0, 0, 200)
-    before = detection.crop(gray, square, size)
+    pixels, square = np.stack([gray] * 3, axis=-1), framing.Square(0, 0, 200)
+    before = framing.crop(gray, square, size)
     after = rng.integers(0, 255, (size, size), dtype=np.uint8)
     edited = photos.put_back(pixels, square, before, after)
     assert np.ptp(edited, axis=-1).max() == 0
@@ -98,7 +98,7 @@ def test_a_gray_photograph_with_three_channels_stays_gray(size):
 def test_tints_are_warped_with_the_face():
     colours = np.tile(SKIN, (48, 48, 1))
     colours[:, 24:] = np.array([120, 190, 120.0]) * (SKIN @ tints.LUMA) / (np.array([120, 190, 120.0]) @ tints.LUMA)
-    pixels, square = colours.repeat(4, 0).repeat(4, 1).astype(np.uint8), detection.Square(0, 0, 192)
+    pixels, square = colours.repeat(4, 0).repeat(4, 1).astype(np.uint8), framing.Square(0, 0, 192)
     before = np.full((48, 48), round(float(SKIN @ tints.LUMA)), np.uint8)
     after, flow = np.where(np.arange(48)[:, None] > 23, before - 60, before), np.zeros((48, 48, 2), np.float32)
     flow[..., 1] = 10  # every pixel comes from ten to the right

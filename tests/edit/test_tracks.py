@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from emogan.edit import tracks
-from emogan.edit.detection import Face, Square
+from emogan.edit.detection import Face
+from emogan.edit.framing import Square
 
 RATE = 25.0
 

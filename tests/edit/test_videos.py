@@ -12,7 +12,7 @@ import skimage
 
 import emogan
 from emogan.data import dataset
-from emogan.edit import detection, photo_reader, videos
+from emogan.edit import detection, framing, photo_reader, videos
 
 av = pytest.importorskip("av")
 
@@ -158,7 +158,7 @@ def test_bad_files_end_in_a_line_and_leave_nothing(clip, frames, tmp_path):
     ],
 )
 def test_a_line_says_why_no_face_is_edited(clip, tmp_path, monkeypatch, side, turned, shown, line):
-    faces = iter([[detection.Face(detection.Square(50, 50, side), 0.9, turned)]] * shown + [[]] * (COUNT - shown))
+    faces = iter([[detection.Face(framing.Square(50, 50, side), 0.9, turned)]] * shown + [[]] * (COUNT - shown))
     monkeypatch.setattr(detection, "find", lambda pixels, least: next(faces))
     with pytest.raises(ValueError, match=f"in.mp4: expected a video .*{line}"):
         videos.write(Darkens(), clip, "sad", tmp_path / "out.mp4")

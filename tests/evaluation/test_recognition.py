@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 
 from emogan.data import dataset
-from emogan.edit import detection as photo_faces
+from emogan.edit import framing
 from emogan.evaluation import methods, recognition
 
 installed = pytest.mark.skipif(bool(recognition.missing()), reason="without the extra identity")
@@ -51,8 +51,8 @@ def test_what_is_missing_is_said_in_one_line(monkeypatch):
 
 @installed
 def test_network_knows_a_person_again_and_needs_no_import_of_the_models():
-    square = photo_faces.Square(169, 58, 109)  # as `detection.find` finds it
-    person = photo_faces.cut(skimage.data.astronaut(), square, dataset.FER2013)
+    square = framing.Square(169, 58, 109)  # as `detection.find` finds it
+    person = framing.cut(skimage.data.astronaut(), square, dataset.FER2013)
     gray = np.asarray(person if person.ndim == 2 else person.mean(axis=2)).astype(np.uint8)
     assert gray.shape == (48, 48)
     darker = (gray // 2 + 20).astype(np.uint8)

@@ -13,7 +13,7 @@ import skimage.data
 
 import emogan
 from emogan.data import dataset, toyfaces
-from emogan.edit import detection, exposure, photos, tints
+from emogan.edit import detection, exposure, framing, photos, tints
 from emogan.export import web
 from emogan.util import images
 
@@ -235,7 +235,7 @@ def portraits(tmp_path_factory):
 
 def squares(browser):
     """The squares of the faces in the photo."""
-    return [detection.Square(*one) for one in json.loads(browser.run("return document.body.dataset.squares"))]
+    return [framing.Square(*one) for one in json.loads(browser.run("return document.body.dataset.squares"))]
 
 
 def apart(one, other):
@@ -318,7 +318,7 @@ def test_a_dark_face_is_edited_with_the_contrast_that_python_gives_it(browser, p
 
 def test_new_tints_are_those_of_python(browser, portraits):
     (square, *_) = (face.square for face in detection.find(portraits[0]))
-    colours = detection.crop(portraits[0], square, 48)
+    colours = framing.crop(portraits[0], square, 48)
     before = (colours @ tints.LUMA).astype(np.float32)
     after = np.roll(before, (3, 2), (0, 1))
     given = {
