@@ -27,7 +27,8 @@ LANDMARKS = ((-0.182, -0.180), (0.182, -0.180), (0.0, 0.016), (-0.157, 0.172), (
 # Degrees of `Detection.tilt` up to which a face stays as it is: half of FER2013's are tilted by 5.5 or more, a quarter
 # by 10 or more, and to turn a face costs a little of its sharpness.
 LARGEST_TILT = 6.0
-LOOKS, AROUND = 3, 0.5  # how often a tilted face is looked at again at most, and what is seen around it, in sides
+# How often a tilted face is looked at again at most, what is seen around it, in sides, and at how many pixels.
+LOOKS, AROUND, AGAIN = 3, 0.5, (320,)
 
 # YuNet (Wu et al. 2023), yunet_n_640_640.onnx of github.com/ShiqiYu/libfacedetection.train; Apache-2.0.
 NETWORK = pathlib.Path(__file__).parents[1] / "assets" / "yunet.onnx"
@@ -102,18 +103,25 @@ def find(pixels: np.ndarray, min_confidence: float = MIN_CONFIDENCE) -> list[Fac
     return sorted(_distinct(faces), key=lambda face: (face.square.left, face.square.top))
 
 
-def detect(pixels: np.ndarray) -> list[Detection]:
-    """Returns what the detector finds in a photograph, the most certain first; arguments and errors as of `find`.
+def detect(pixels: np.ndarray, sides: Sequence[int] = LONGEST) -> list[Detection]:
+    """Returns what the detector finds in a photograph, the most certain first.
 
-    The detector is YuNet (Wu et al. 2023); docs/photos.md has why. It sees large photographs shrunk to 1600 and to 640
-    pixels, and a face may be found at both.
+    The detector is YuNet (Wu et al. 2023); docs/photos.md has why. It sees large photographs shrunk, and a face may be
+    found in each size.
+
+    Args:
+      pixels: as of `find`.
+      sides: to so many pixels of the longer side, the largest first.
+
+    Raises:
+      ValueError: as `find`.
     """
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)) or not pixels.size:
         raise ValueError(f"expected a photograph uint8 [H, W] or [H, W, 3], found {pixels.dtype} {list(pixels.shape)}")
     image = PIL.Image.fromarray(pixels).convert("RGB")
     longest = max(image.size)
     found = []
-    for side in LONGEST[:1] if longest <= LONGEST[1] else LONGEST:
+    for side in sides[:1] if longest <= sides[-1] else sides:
         scale = min(1.0, side / longest)
         size = [max(1, round(length * scale)) for length in image.size]
         shown = image if scale == 1.0 else image.resize(size, PIL.Image.Resampling.BILINEAR, reducing_gap=2.0)
@@ -152,7 +160,7 @@ def _face(pixels: np.ndarray, detection: Detection) -> Face:
     square, turn = frame(detection), detection.turn
     for _ in range(LOOKS if square.angle else 0):
         part, own = framing.upright(pixels, square, AROUND)
-        seen = [(one, frame(one)) for one in detect(part)]
+        seen = [(one, frame(one)) for one in detect(part, AGAIN)]
         near = [(one, new) for one, new in seen if np.hypot(*np.subtract(new.middle, own.middle)) < own.side / 3]
         if not near:
             break

@@ -9,8 +9,8 @@ from scipy import ndimage
 from emogan.edit import detection, framing
 
 GAP = 0.4  # seconds for which a face may be lost and found again
-SHORTEST = 0.2  # seconds that a face must be seen; shorter ones are mostly no faces
 FADE = 0.2  # seconds in which an edit comes and goes
+SHORTEST = 2 * FADE  # seconds that a face must be seen from the front: a shorter edit would only flash
 _SMOOTHING = 0.1  # seconds: the standard deviation of the Gaussian that smooths places and sizes
 _NEAR, _ALIKE = 0.5, 1.5  # of the side: how far a face moves between two frames at most, and how much it may grow
 
@@ -39,7 +39,7 @@ def follow(
     """Returns the faces of a video, each as a track, from left to right where they are first seen.
 
     A face that is lost for at most `GAP` seconds moves on a line meanwhile. Where it is turned away or too small the
-    weight is 0, and rises and falls over `FADE` seconds.
+    weight is 0, and rises and falls over `FADE` seconds. It stays 0 where a face is seen for less than `SHORTEST`.
 
     Args:
       found: the faces of each frame.
@@ -99,6 +99,7 @@ def _smooth(track: dict[int, detection.Face], count: int, rate: float, smallest:
     turned = np.interp(frames, seen, [track[i].turned for i in seen]) > 0
     good = (places[2] >= smallest) & (any_pose | ~turned)
     fade = max(1.0, FADE * rate)
+    good &= ~_short(good, SHORTEST * rate, count)
     # Frames to the next that is not edited; before the first and after the last of the video there is none.
     around = int(np.ceil(fade)) + 1
     ends = (around * [seen[0] == 0 and good[0]], around * [seen[-1] == count - 1 and good[-1]])
@@ -110,3 +111,10 @@ def _smooth(track: dict[int, detection.Face], count: int, rate: float, smallest:
         tuple(framing.about((float(x), float(y)), float(side), float(angle)) for x, y, side, angle in places.T),
         weights,
     )
+
+
+def _short(good: np.ndarray, least: float, count: int) -> np.ndarray:
+    """Returns which frames bool [T] belong to a run of good ones shorter than `least`, in a video of `count` frames."""
+    runs, _ = ndimage.label(good)
+    lengths = np.bincount(runs)
+    return good & (lengths[runs] < min(least, count))

@@ -19,7 +19,7 @@ from emogan.util import files, images
 # In emogan/assets/web.
 PAGE = (
     *("index.html", "style.css", "app.js", "camera.js", "networks.js", "worker.js", "detector.js", "frame.js"),
-    *("pixels.js", "exposure.js", "put_back.js", "tints.js", "smoothing.js", "flow.js", "noise.js"),
+    *("pixels.js", "exposure.js", "put_back.js", "tints.js", "upright.js", "smoothing.js", "flow.js", "noise.js"),
 )
 MODEL, DETECTOR, ABOUT, RUNTIME = "model.onnx", "detector.onnx", "model.json", "runtime"
 
@@ -34,6 +34,11 @@ _DETECTOR = {
     "boxSize": detection.BOX_SIZE,
     "landmarksBelow": detection.LANDMARKS_BELOW,
     "largestTurn": detection.LARGEST_TURN,
+    "landmarks": detection.LANDMARKS,
+    "largestTilt": detection.LARGEST_TILT,
+    "looks": detection.LOOKS,
+    "around": detection.AROUND,
+    "again": detection.AGAIN,
 }
 _EXPOSURE = {"range": exposure.RANGE, "middle": exposure.MIDDLE, "least": exposure.LEAST}
 _BLENDING = {

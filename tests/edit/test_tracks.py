@@ -70,6 +70,14 @@ def test_faces_turned_away_or_too_small_are_not_edited():
     assert (track.weights[25:] == 0).all()
 
 
+def test_an_edit_that_would_only_flash_is_not_shown():
+    turns = [[face(100, turned=not (10 <= i < 19 or 40 <= i < 52))] for i in range(80)]
+    (track,) = follow(turns)
+    assert np.flatnonzero(track.weights).tolist() == list(range(40, 52))
+    (track,) = follow([[face(100, turned=not 0 <= i < 9)] for i in range(80)])
+    assert not track.weights.any()
+
+
 def test_what_is_seen_for_a_moment_is_no_face_but_in_a_video_as_short():
     assert follow([[face(100)] if i == 30 else [] for i in range(60)]) == []
     assert len(follow([[face(100)]])) == 1

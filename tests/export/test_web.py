@@ -296,6 +296,33 @@ def test_the_photo_is_edited_at_its_own_resolution_as_python_does(browser, portr
     np.testing.assert_array_equal(np.delete(alone, half, axis=1), np.delete(portraits[0], half, axis=1))
 
 
+@pytest.mark.parametrize("tilt", [-40, 25])
+def test_a_tilted_face_is_turned_upright_as_in_python(browser, main_model, tmp_path, tilt):
+    image = PIL.Image.fromarray(np.pad(skimage.data.astronaut(), ((80, 0), (80, 80), (0, 0)), mode="edge"))
+    tilted = np.asarray(image.rotate(-tilt, PIL.Image.Resampling.BICUBIC, center=(304, 192)))
+    images.save_png(tmp_path / "tilted.png", tilted)
+    browser.edit("#file", tmp_path / "tilted.png")
+    (found,), (wanted,) = squares(browser), (face.square for face in detection.find(tilted))
+    assert apart(found, wanted) < 0.03 * wanted.side
+    assert found.angle == pytest.approx(wanted.angle, abs=1.5)
+    assert found.angle == pytest.approx(tilt, abs=10)
+    before = pixels(browser, OWN)[0]
+    assert np.abs(before - framing.cut(tilted, found, main_model.spec).astype(float)).mean() < 2  # by another filter
+    emotion = browser.run("return document.querySelector('#faces input:checked').value")
+    after = pixels(browser)[emogan.EMOTIONS.index(emotion)]
+    name = f"emogan-synthetic-photo-{emotion}.png"
+    (browser.downloads / name).unlink(missing_ok=True)  # of another test
+    browser.click("#save-photo")
+    saved = np.asarray(PIL.Image.open(browser.saved(name)).convert("RGB")).astype(int)
+    (browser.downloads / name).unlink()
+    flow = main_model.displacement(before[None], emotion)
+    expected = photos.put_back(tilted, found, before, after, None if flow is None else flow[0])
+    assert np.abs(expected.astype(int) - tilted).max() > 20
+    differences = np.abs(saved - expected)
+    assert differences.max() <= 12
+    assert (differences > 3).mean() < 1e-3
+
+
 def test_a_dark_face_is_edited_with_the_contrast_that_python_gives_it(browser, portraits, main_model, tmp_path):
     dark = portraits[0][:, :512] // 3
     images.save_png(tmp_path / "dark.png", dark)

@@ -190,7 +190,7 @@ function showResult(edits) {
   restore();
   for (const [square, before, found] of edits) {
     const after = { ...found, after: Float32Array.from(pixels.levels(found.after)) };
-    const edit = putBack(drawing, square, before, after, networks.about.blending);
+    const edit = putBack(edited, square, before, after, networks.about.blending);
     if (edit) edited.putImageData(edit.pixels, edit.left, edit.top);
   }
   view();
@@ -249,12 +249,13 @@ function changed() {
   const high = (of) => `${(100 * of) / photo.height}%`;
   Object.assign($("frame").style, {
     left: wide(square.left), top: high(square.top), width: wide(square.side), height: high(square.side),
+    transform: `rotate(${square.angle}deg)`,
   });
   const [least, most] = frame.sides(photo);
   $("side").value = most > least ? (1000 * (square.side - least)) / (most - least) : 1000;
   $("side").setAttribute("aria-valuetext", `${Math.round((100 * square.side) / most)} percent of the photo`);
   document.body.dataset.state = "busy";
-  document.body.dataset.squares = JSON.stringify(squares.map(({ left, top, side }) => [left, top, side]));
+  document.body.dataset.squares = JSON.stringify(squares.map(({ left, top, side, angle }) => [left, top, side, angle]));
   run();
   clearTimeout(telling);
   delete document.body.dataset.milliseconds;
@@ -313,7 +314,7 @@ function drag(event) {
     // Under the corner the other corner stays.
     const room = Math.min(photo.width - start.left, photo.height - start.top);
     const side = Math.max(Math.min(start.side + Math.max(right, down), room), frame.sides(photo)[0]);
-    set(size ? { left: start.left, top: start.top, side } : frame.moved(start, right, down, photo));
+    set(size ? { left: start.left, top: start.top, side, angle: start.angle } : frame.moved(start, right, down, photo));
   };
   const end = (now) => {
     if (now.pointerId !== event.pointerId) return;
@@ -359,7 +360,7 @@ async function show(source, width, height, mirrored = false) {
 async function look() {
   let found = isFace() ? [frame.whole(photo)] : [];
   if (networks && !found.length) {
-    found = await detector.find(networks.look, photo, photo.width, photo.height, networks.about.detector);
+    found = await detector.find(networks.look, photo, networks.about.detector);
   }
   notice = networks && !found.length ? "No face was found. Put the square on one." : "";
   squares = found.length ? found : [frame.first(photo)];

@@ -6,6 +6,7 @@ import { putBack } from "./put_back.js";
 import { Faces, smooth } from "./smoothing.js";
 
 const SIDES = [320]; // pixels of the longer side at which faces are looked for
+const AGAIN = [160]; // those at which a tilted face is looked at again
 const LOOKS = 2; // of so many frames, one is searched for faces
 const MOST = 3; // faces that are edited, the largest
 const RATES = 30; // frames whose time says how many there are in a second
@@ -37,7 +38,7 @@ export function show(video, canvas, networks, chosen, told, failed) {
     if (!running || now.original) return { frame, found: [], now, time };
     const { about, look } = networks();
     if (taken % LOOKS === 0 || !faces.known(time).length) {
-      const places = await detector.find(look, frame.canvas, width, height, about.detector, SIDES);
+      const places = await detector.find(look, frame.canvas, about.detector, SIDES, AGAIN);
       faces.follow(places.filter(({ turned }) => !turned), time);
     }
     const largest = [...faces.faces].sort((a, b) => b.square.side - a.square.side).slice(0, MOST);
@@ -62,12 +63,13 @@ export function show(video, canvas, networks, chosen, told, failed) {
     label = now.label;
     const { width, height } = frame.canvas;
     fit(canvas, width, height);
-    const edits = found.map(({ face, square, before, drawing }) => {
+    for (const { face, square, before, drawing } of found) {
       const after = Float32Array.from(pixels.levels(drawing.after));
-      return putBack(frame, square, before, smooth(face, before, { ...drawing, after }, time), networks().about.blending);
-    });
+      const smoothed = smooth(face, before, { ...drawing, after }, time);
+      const edit = putBack(frame, square, before, smoothed, networks().about.blending);
+      if (edit) frame.putImageData(edit.pixels, edit.left, edit.top);
+    }
     context.drawImage(frame.canvas, 0, 0);
-    for (const one of edits) if (one) context.putImageData(one.pixels, one.left, one.top);
     if (!now.original) mark(context, width, height);
     times.push(time);
     if (times.length > RATES) times.shift();

@@ -1,24 +1,55 @@
 // Finds the faces of a picture as emogan/edit/detection.py does: YuNet (Wu et al. 2023), then FER2013's frame.
 
+import { middleOf, up, upright } from "./upright.js";
+
 const STRIDES = [8, 16, 32]; // pixels between the places at which the network looks for a face
 const UNIT = 32; // of the sides of what it takes
 
 const scratch = document.createElement("canvas");
 const drawing = scratch.getContext("2d", { willReadFrequently: true });
 
-// Returns squares {left, top, side, confidence, turned} of a picture, from left to right.
+// Returns squares {left, top, side, angle, confidence, turned} of a picture, from left to right; see upright.js.
 //
-// look: the network, see networks.js. source: what a canvas can draw. settings: of model.json, "detector". sides: the
-// pixels of the longer side at which faces are looked for.
-export async function find(look, source, width, height, settings, sides = settings.sides) {
+// look: the network, see networks.js. canvas: the picture. settings: of model.json, "detector". sides: the pixels of the
+// longer side at which faces are looked for. again: those at which a tilted one is looked at again.
+export async function find(look, canvas, settings, sides = settings.sides, again = settings.again) {
+  const found = [];
+  for (const one of await search(look, canvas, settings, sides)) {
+    found.push(one.angle ? await levelled(look, canvas, one, settings, again) : one);
+  }
+  return distinct(found).sort((a, b) => a.left - b.left || a.top - b.top);
+}
+
+// The squares of all that the network finds, the most certain first, each with its `tilt`.
+async function search(look, canvas, settings, sides) {
+  const { width, height } = canvas;
   const longest = Math.max(width, height);
   const found = [];
   for (const side of longest <= Math.min(...sides) ? sides.slice(0, 1) : sides) {
     const scale = Math.min(1, side / longest);
-    found.push(...(await at(look, source, Math.round(width * scale), Math.round(height * scale), scale, settings)));
+    found.push(...(await at(look, canvas, Math.round(width * scale), Math.round(height * scale), scale, settings)));
   }
   found.sort((a, b) => b.confidence - a.confidence);
-  return distinct(found.map((one) => framed(one, settings))).sort((a, b) => a.left - b.left || a.top - b.top);
+  return found.map((one) => framed(one, settings));
+}
+
+// The square of a tilted face, which the network takes to be less tilted than it is: turned upright and looked at again,
+// until it is level.
+async function levelled(look, canvas, first, settings, sides) {
+  let square = first;
+  for (let i = 0; i < settings.looks; i += 1) {
+    const part = upright(canvas.getContext("2d"), square, settings.around);
+    const middle = middleOf(part.square);
+    const away = (one) => Math.hypot(middleOf(one)[0] - middle[0], middleOf(one)[1] - middle[1]);
+    const found = (await search(look, part.context.canvas, settings, sides)).find((one) => away(one) < part.square.side / 3);
+    if (!found) break;
+    const [right, down] = [0, 1].map((axis) => middleOf(found)[axis] - middle[axis]);
+    const [x, y] = up(up(middleOf(square), -down, square.angle), right, square.angle + 90);
+    const { side, tilt, turned } = found;
+    square = { ...square, left: x - side / 2, top: y - side / 2, side, angle: square.angle + tilt, turned };
+    if (Math.abs(tilt) <= settings.largestTilt) break;
+  }
+  return square;
 }
 
 // What the network finds in a picture drawn so large: {box, landmarks, confidence} in pixels of the picture itself.
@@ -83,22 +114,38 @@ function overlap(one, other) {
 
 function framed({ box, landmarks, confidence }, settings) {
   const side = Math.sqrt(box[2] * box[3]) / settings.boxSize;
-  const mean = (axis) => landmarks.reduce((sum, point) => sum + point[axis], 0) / landmarks.length;
-  const top = mean(1) - settings.landmarksBelow * side - side / 2;
+  const tilt = tiltOf(landmarks, settings.landmarks);
+  const angle = Math.abs(tilt) > settings.largestTilt ? tilt : 0;
+  const [x, y] = up(meanOf(landmarks), settings.landmarksBelow * side, angle);
   const [left, right, nose] = landmarks;
   const line = [right[0] - left[0], right[1] - left[1]];
   const aside = (nose[0] - (left[0] + right[0]) / 2) * line[0] + (nose[1] - (left[1] + right[1]) / 2) * line[1];
   const turned = Math.abs(aside) / Math.max(line[0] ** 2 + line[1] ** 2, 1e-12) > settings.largestTurn;
-  return { left: mean(0) - side / 2, top, side, confidence, turned };
+  return { left: x - side / 2, top: y - side / 2, side, angle, tilt, confidence, turned };
+}
+
+// By how many degrees the usual landmarks must be turned clockwise to lie best on those of a face.
+function tiltOf(landmarks, usual) {
+  const [x, y] = meanOf(landmarks);
+  let [along, across] = [0, 0];
+  landmarks.forEach((point, i) => {
+    const [u, v] = [point[0] - x, point[1] - y];
+    along += u * usual[i][0] + v * usual[i][1];
+    across += v * usual[i][0] - u * usual[i][1];
+  });
+  return (Math.atan2(across, along) * 180) / Math.PI;
+}
+
+function meanOf(points) {
+  return [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
 }
 
 // Without those whose middle lies close to that of one before: the same face, found twice.
 function distinct(squares) {
-  const middle = ({ left, top, side }) => [left + side / 2, top + side / 2];
   const kept = [];
   for (const one of squares) {
-    const [x, y] = middle(one);
-    const other = (before) => Math.max(Math.abs(middle(before)[0] - x), Math.abs(middle(before)[1] - y));
+    const [x, y] = middleOf(one);
+    const other = (before) => Math.max(Math.abs(middleOf(before)[0] - x), Math.abs(middleOf(before)[1] - y));
     if (kept.every((before) => other(before) > before.side / 3)) kept.push(one);
   }
   return kept;

@@ -1,11 +1,12 @@
-// The square around the face, {left, top, side} in pixels of the photo {width, height}: every function gives a new one.
+// The square around the face, {left, top, side, angle} in pixels of the photo {width, height}, see upright.js: every
+// function gives a new one.
 
 const SMALLEST = 16; // pixels, or the whole of a smaller photo
 
 // Where no face was found.
 export function first(photo) {
   const side = 0.6 * Math.min(photo.width, photo.height);
-  return within({ left: (photo.width - side) / 2, top: (photo.height - side) / 3, side }, photo);
+  return within({ left: (photo.width - side) / 2, top: (photo.height - side) / 3, side, angle: 0 }, photo);
 }
 
 // A photo of so few pixels is a face already, as those of FER2013: its middle square.
@@ -15,7 +16,7 @@ export function isFace(photo, largest) {
 
 export function whole(photo) {
   const side = Math.min(photo.width, photo.height);
-  return { left: Math.floor((photo.width - side) / 2), top: Math.floor((photo.height - side) / 2), side };
+  return { left: Math.floor((photo.width - side) / 2), top: Math.floor((photo.height - side) / 2), side, angle: 0 };
 }
 
 export function moved(square, right, down, photo) {
@@ -27,7 +28,7 @@ export function resized(square, side, photo) {
   const [least, most] = sides(photo);
   const fit = Math.min(Math.max(side, least), most);
   const grown = (fit - square.side) / 2;
-  return within({ left: square.left - grown, top: square.top - grown, side: fit }, photo);
+  return within({ ...square, left: square.left - grown, top: square.top - grown, side: fit }, photo);
 }
 
 // The least and the most that a side may be.
@@ -49,5 +50,6 @@ export function about({ left, top, side }, photo) {
 function within(square, photo) {
   const side = Math.min(square.side, photo.width, photo.height);
   const between = (place, most) => Math.min(Math.max(place, 0), most - side);
-  return { left: between(square.left, photo.width), top: between(square.top, photo.height), side };
+  const { angle } = square;
+  return { left: between(square.left, photo.width), top: between(square.top, photo.height), side, angle };
 }

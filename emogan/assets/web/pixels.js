@@ -2,6 +2,8 @@
 //
 // A face is a Uint8Array [SIZE * SIZE * CHANNELS] as the network takes it: the channels of a pixel are neighbours.
 
+import { upright } from "./upright.js";
+
 export const LUMA = [0.299, 0.587, 0.114]; // ITU-R 601
 
 export let SIZE = 48; // pixels of a face's sides
@@ -27,7 +29,8 @@ export function face(context, square) {
 }
 
 // The same as an array for each channel: of gray, or of red, green and blue.
-export function planes(context, square, channels) {
+export function planes(photo, place, channels) {
+  const { context, square } = upright(photo, place);
   const { width, height } = context.canvas;
   const first = (start, most) => Math.min(Math.max(0, Math.floor(start)), most - 1);
   const [left, top] = [first(square.left, width), first(square.top, height)];
@@ -35,8 +38,8 @@ export function planes(context, square, channels) {
   const [wide, high] = [last(square.left, width) - left, last(square.top, height) - top];
   const { data } = context.getImageData(left, top, wide, high);
   const parts = channels === 1 ? [gray(data)] : [0, 1, 2].map((c) => channel(data, 4, c));
-  const place = { left: square.left - left, top: square.top - top, side: square.side };
-  return parts.map((part) => shrink(part, wide, high, place));
+  const inPart = { left: square.left - left, top: square.top - top, side: square.side };
+  return parts.map((part) => shrink(part, wide, high, inPart));
 }
 
 // The quantiles of values, between the two nearest of them, as numpy's.

@@ -2,6 +2,7 @@
 
 import { CHANNELS, LUMA, SIZE, channel, planes as planesOf } from "./pixels.js";
 import { sharesOf, tintsOf, transferred } from "./tints.js";
+import { sample, turnedBack, upright } from "./upright.js";
 
 const REACH = 4; // deviations of a Gaussian filter, to which it is computed
 
@@ -10,6 +11,12 @@ const REACH = 4; // deviations of a Gaussian filter, to which it is computed
 // context: of the photograph's canvas. before: the face. drawing: {after: levels, down, right}, see networks.js.
 // settings: of model.json, "blending".
 export function putBack(context, square, before, drawing, settings) {
+  const part = upright(context, square);
+  const edit = putUpright(part.context, part.square, before, drawing, settings);
+  return square.angle && edit ? turnedBack(context, square, part.context, edit) : edit;
+}
+
+function putUpright(context, square, before, drawing, settings) {
   const { width: most, height: highest } = context.canvas;
   const [left, top] = [Math.max(0, Math.floor(square.left)), Math.max(0, Math.floor(square.top))];
   const right = Math.min(most, Math.ceil(square.left + square.side));
@@ -91,21 +98,6 @@ function relight(colour, luminance, change, tint, share) {
     shown = Math.min(shown, room / Math.max(Math.abs(colour[c]), 1e-6));
   }
   for (let c = 0; c < 3; c += 1) colour[c] = wanted + shown * colour[c];
-}
-
-// Reads the colour between pixels, linearly; beyond the picture its border goes on.
-function sample({ data, width, height }, x, y, colour) {
-  const [u, v] = [Math.min(Math.max(x, 0), width - 1), Math.min(Math.max(y, 0), height - 1)];
-  const [a, b] = [Math.floor(u), Math.floor(v)];
-  const [p, q] = [u - a, v - b];
-  const here = 4 * (b * width + a);
-  const right = a + 1 < width ? 4 : 0;
-  const below = b + 1 < height ? 4 * width : 0;
-  for (let c = 0; c < 3; c += 1) {
-    const upper = data[here + c] + p * (data[here + right + c] - data[here + c]);
-    const lower = data[here + below + c] + p * (data[here + below + right + c] - data[here + below + c]);
-    colour[c] = upper + q * (lower - upper);
-  }
 }
 
 // The luminance of a small face's planes.

@@ -1,5 +1,7 @@
 // Squares and edits that follow a moving face without trembling.
 
+import { turnTo } from "./upright.js";
+
 const PLACES = 0.06; // s, in which a square makes up most of the way to where its face is found
 const EDITS = 0.1; // s, in which an edit does so
 const LOST = 0.4; // s, after which a face that is not found any more is dropped
@@ -21,10 +23,13 @@ export class Faces {
       left.splice(left.indexOf(near[0]), 1);
       const share = 1 - Math.exp(-(time - one.seen) / PLACES);
       for (const name of ["left", "top", "side"]) one.square[name] += share * (near[0][name] - one.square[name]);
+      one.square.angle += share * turnTo(one.square.angle, near[0].angle);
       one.seen = time;
     }
     this.known(time);
-    this.faces.push(...left.map(({ left: x, top, side }) => ({ square: { left: x, top, side }, seen: time, mean: null })));
+    for (const { left: x, top, side, angle } of left) {
+      this.faces.push({ square: { left: x, top, side, angle }, seen: time, mean: null });
+    }
   }
 
   // The faces that there are at a time.
