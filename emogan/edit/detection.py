@@ -3,8 +3,8 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import PIL.Image
@@ -24,9 +24,9 @@ LANDMARKS_BELOW = 0.076  # how far the middle of eyes, nose and mouth lies below
 LARGEST_TURN = 0.45  # of `Detection.turn`, which 98 % of them do not exceed
 # From the middle of the five landmarks to each, x before y, with the eyes level; medians likewise.
 LANDMARKS = ((-0.182, -0.180), (0.182, -0.180), (0.0, 0.016), (-0.157, 0.172), (0.157, 0.172))
-# Degrees of `Detection.tilt` up to which a face stays as it is: half of FER2013's are tilted by 5.5 or more, a quarter
-# by 10 or more, and to turn a face costs a little of its sharpness.
-LARGEST_TILT = 6.0
+# Degrees of `Detection.tilt`: up to the first a face stays as it is, from the second on its square is as tilted as its
+# head. Half of FER2013's faces are tilted by 5.5 or more, a quarter by 10 or more.
+TILTS = (4.0, 8.0)
 # How often a tilted face is looked at again at most, what is seen around it, in sides, and at how many pixels.
 LOOKS, AROUND, AGAIN = 3, 0.5, (320,)
 
@@ -37,6 +37,9 @@ NETWORK = pathlib.Path(__file__).parents[1] / "assets" / "yunet.onnx"
 LONGEST = (1600, 640)
 SMALLEST_BOX = 20  # pixels of the side of a face, there
 _LEAST, OVERLAP, _MOST = 0.3, 0.3, 5000  # confidence, overlap of two boxes of a face, and boxes that are compared
+
+
+_Found = TypeVar("_Found")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +102,10 @@ def find(pixels: np.ndarray, min_confidence: float = MIN_CONFIDENCE) -> list[Fac
     Raises:
       ValueError: if the extra `photos` is not installed, or the pixels are of another type or shape.
     """
-    faces = [_face(pixels, one) for one in detect(pixels) if one.confidence >= min_confidence]
-    return sorted(_distinct(faces), key=lambda face: (face.square.left, face.square.top))
+    certain = [one for one in detect(pixels) if one.confidence >= min_confidence]
+    faces = [_levelled(pixels, one) for one in _distinct(certain, frame)]
+    distinct = _distinct(faces, lambda face: face.square)
+    return sorted(distinct, key=lambda face: (face.square.left, face.square.top))
 
 
 def detect(pixels: np.ndarray, sides: Sequence[int] = LONGEST) -> list[Detection]:
@@ -137,11 +142,11 @@ def frame(detection: Detection) -> framing.Square:
     """Returns the square that FER2013 would have cut out for a face: its size from the box, its place from landmarks.
 
     Both are the choices that scatter least over FER2013. OpenCV's cascade cut its faces and placed them unevenly in
-    their frames; the square is in the middle of these places. It is turned if the face is tilted more than most of
-    FER2013's.
+    their frames; the square is in the middle of these places. It is tilted as the face is, from the first of `TILTS`
+    on.
     """
-    side = float(np.sqrt(detection.box[2] * detection.box[3])) / BOX_SIZE
-    angle = detection.tilt if abs(detection.tilt) > LARGEST_TILT else 0.0
+    side, tilt = float(np.sqrt(detection.box[2] * detection.box[3])) / BOX_SIZE, detection.tilt
+    angle = tilt if abs(tilt) > TILTS[0] else 0.0
     middle = _up(detection.landmarks.mean(axis=0), LANDMARKS_BELOW * side, angle)
     return framing.about(middle, side, angle)
 
@@ -151,56 +156,60 @@ def smallest(spec: dataset.ImageSpec) -> int:
     return SMALLEST * spec.size // dataset.FER2013.size
 
 
-def _face(pixels: np.ndarray, detection: Detection) -> Face:
-    """Returns a detected face.
+def _levelled(pixels: np.ndarray, detection: Detection) -> Face:
+    """Returns the face that was found, in a square as tilted as its head.
 
-    The detector takes a tilted face to be less tilted than it is. So such a face is turned upright and looked at again,
-    until it is level.
+    The detector underestimates a tilt. So the face is turned upright and looked at again, until it is level.
     """
     square, turn = frame(detection), detection.turn
     for _ in range(LOOKS if square.angle else 0):
-        part, own = framing.upright(pixels, square, AROUND)
-        seen = [(one, frame(one)) for one in detect(part, AGAIN)]
-        near = [(one, new) for one, new in seen if np.hypot(*np.subtract(new.middle, own.middle)) < own.side / 3]
-        if not near:
+        part, own = framing.upright(pixels, square, AROUND, AGAIN[0])
+        again = _nearest(own, [one for one in detect(part, AGAIN) if one.confidence >= MIN_CONFIDENCE])
+        if again is None:
             break
-        again, found = near[0]  # the most certain
-        square, turn = _of_upright(square, own, found, again.tilt), again.turn
-        if abs(again.tilt) <= LARGEST_TILT:
+        square, turn = _of_upright(square, own, again), again.turn
+        if abs(again.tilt) <= TILTS[0]:
             break
-    return Face(square, detection.confidence, turn > LARGEST_TURN)
+    # Between the two limits the angle rises from 0, or the square of a steady head would jump from frame to frame.
+    share = min(1.0, max(0.0, (abs(detection.tilt) - TILTS[0]) / (TILTS[1] - TILTS[0])))
+    angle = share * ((square.angle + 180.0) % 360.0 - 180.0)
+    return Face(dataclasses.replace(square, angle=angle), detection.confidence, turn > LARGEST_TURN)
 
 
-def _of_upright(square: framing.Square, own: framing.Square, found: framing.Square, tilt: float) -> framing.Square:
-    """Returns, in a photograph, the square of a face that was found in the upright part about another square.
+def _nearest(square: framing.Square, found: Sequence[Detection]) -> Detection | None:
+    """Returns the most certain face whose middle lies close to that of a square, if there is one."""
+    away = (np.hypot(*np.subtract(frame(one).middle, square.middle)) for one in found)
+    return next((one for one, far in zip(found, away, strict=True) if far < square.side / 3), None)
+
+
+def _of_upright(square: framing.Square, own: framing.Square, again: Detection) -> framing.Square:
+    """Returns, in a photograph, the square of a face that was found again in an upright part of it.
 
     Args:
-      square: that other one, in the photograph.
-      own: the same in the part.
-      found: the face in the part.
-      tilt: of the face there, in degrees.
+      square: about which the part was turned, in the photograph.
+      own: the same square in the part.
+      again: the face in the part.
     """
-    x, y = np.subtract(found.middle, own.middle)
+    found, scale = frame(again), square.side / own.side
+    x, y = scale * np.subtract(found.middle, own.middle)
     middle = _up(_up(square.middle, -float(y), square.angle), float(x), square.angle + 90.0)
-    return framing.about(middle, found.side, square.angle + tilt)
+    return framing.about(middle, scale * found.side, square.angle + again.tilt)
 
 
 def _up(place: Sequence[float] | np.ndarray, distance: float, angle: float) -> tuple[float, float]:
-    """Returns the place so far towards the top of a square that is turned by an angle."""
+    """Returns the place that lies a distance away from another, towards the top of a square turned by an angle."""
     turn = np.deg2rad(angle)
     return float(place[0] + distance * np.sin(turn)), float(place[1] - distance * np.cos(turn))
 
 
-def _distinct(faces: Sequence[Face]) -> list[Face]:
-    """Returns faces without those whose middle lies close to that of one before: the same face, found twice."""
-    kept: list[Face] = []
-    for face in faces:
-        x, y = face.square.middle
-        if all(
-            max(abs(before.square.middle[0] - x), abs(before.square.middle[1] - y)) > before.square.side / 3
-            for before in kept
-        ):
-            kept.append(face)
+def _distinct(found: Sequence[_Found], square: Callable[[_Found], framing.Square]) -> list[_Found]:
+    """Returns those whose middle does not lie close to that of one before: the same face, found twice."""
+    kept: list[_Found] = []
+    for one in found:
+        x, y = square(one).middle
+        others = [square(before) for before in kept]
+        if all(max(abs(other.middle[0] - x), abs(other.middle[1] - y)) > other.side / 3 for other in others):
+            kept.append(one)
     return kept
 
 

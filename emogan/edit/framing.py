@@ -30,7 +30,7 @@ class Square:
         return self.left + self.side / 2, self.top + self.side / 2
 
     def within(self, left: float, top: float, scale: float) -> "Square":
-        """Returns the same square in a picture that starts at (left, top) of this one and is resized by a factor."""
+        """Returns the same square in the part of the picture that starts at (left, top), resized by a factor."""
         return Square((self.left - left) * scale, (self.top - top) * scale, self.side * scale, self.angle)
 
 
@@ -60,7 +60,7 @@ def crop(pixels: np.ndarray, square: Square, size: int) -> np.ndarray:
     Beyond the photograph its border goes on, as hard edges of black would be new to networks that saw faces only.
     """
     if square.angle:
-        pixels, square = upright(pixels, square)
+        pixels, square = upright(pixels, square, least=4 * size)
     left, top = int(np.floor(square.left)), int(np.floor(square.top))
     right, bottom = (int(np.ceil(start + square.side)) for start in (square.left, square.top))
     part = _part(pixels, (left, top, right, bottom))
@@ -70,14 +70,19 @@ def crop(pixels: np.ndarray, square: Square, size: int) -> np.ndarray:
     return np.asarray(part.resize((size, size), PIL.Image.Resampling.LANCZOS, box=box))
 
 
-def upright(pixels: np.ndarray, square: Square, margin: float = MARGIN) -> tuple[np.ndarray, Square]:
+def upright(
+    pixels: np.ndarray, square: Square, margin: float = MARGIN, least: int | None = None
+) -> tuple[np.ndarray, Square]:
     """Returns the part of a photograph about a square, turned so that the square stands upright, and the square there.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3]; beyond the photograph its border goes on.
       square: any.
       margin: around it, in parts of its side.
+      least: pixels of a side that are enough. A part with twice as many or more is shrunk first.
     """
+    if least and square.side * (1 + 2 * margin) >= 2 * least:
+        pixels, square = _shrunk(pixels, square, margin, int(square.side * (1 + 2 * margin) / least))
     length = int(np.ceil(square.side * (1 + 2 * margin)))
     (x, y), (cosine, sine) = square.middle, _direction(square)
     reach = int(np.ceil(length / 2 * (abs(cosine) + abs(sine)))) + 2  # half of what the turned part covers
@@ -99,7 +104,7 @@ def turned_back(pixels: np.ndarray, square: Square, change: np.ndarray) -> np.nd
     Args:
       pixels: the photograph, uint8 [H, W] or [H, W, 3].
       square: the one that `upright` was given.
-      change: gray levels to be added to that part, float32 [N, N] or [N, N, 3]; 0 outside the square.
+      change: gray levels to be added to that part, int16 [N, N] or [N, N, 3]; 0 outside the square.
     """
     (x, y), (cosine, sine) = square.middle, _direction(square)
     reach = square.side / 2 * (abs(cosine) + abs(sine)) + 1
@@ -120,6 +125,15 @@ def turned_back(pixels: np.ndarray, square: Square, change: np.ndarray) -> np.nd
         place = (slice(top, bottom), slice(left, right), *([i] if pixels.ndim == 3 else []))
         answer[place] = np.round(np.clip(pixels[place] + np.asarray(turned), 0, 255)).astype(np.uint8)
     return answer
+
+
+def _shrunk(pixels: np.ndarray, square: Square, margin: float, factor: int) -> tuple[np.ndarray, Square]:
+    """Returns what is seen of a photograph about a square, with a factor-th of its pixels a side, and the square."""
+    reach = square.side * (0.5 + margin) * 1.5  # the diagonal is shorter
+    (x, y), (height, width) = square.middle, pixels.shape[:2]
+    left, top = (int(np.clip(np.floor(place - reach), 0, most - 1)) for place, most in ((x, width), (y, height)))
+    part = PIL.Image.fromarray(pixels[top : max(top, int(y + reach)) + 1, left : max(left, int(x + reach)) + 1])
+    return np.asarray(part.reduce(factor)), square.within(left, top, 1 / factor)
 
 
 def _direction(square: Square) -> tuple[float, float]:

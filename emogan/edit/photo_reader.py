@@ -223,12 +223,18 @@ def _places(path: pathlib.Path, faces: Sequence[detection.Face]) -> str:
         return ""
     places = [
         f"{number} at ({face.square.left:.0f}, {face.square.top:.0f}), {int(face.square.side)} pixels, confidence "
-        f"{face.confidence:.2f}{f', tilted by {face.square.angle:.0f} degrees' if face.square.angle else ''}"
+        f"{face.confidence:.2f}{_tilt(face.square.angle)}"
         for number, face in enumerate(faces[:_SAID], 1)
     ]
     more = f"; and {len(faces) - _SAID} more" if len(faces) > _SAID else ""
     count = f"{len(faces)} face{'' if len(faces) == 1 else 's'}"
     return f"{untrusted.escaped(str(path))}: {count}: {'; '.join(places)}{more}"
+
+
+def _tilt(angle: float) -> str:
+    """Returns how a face is tilted, in words; "" if by less than a degree."""
+    degrees = round(abs(angle))
+    return f", tilted {degrees} degrees to the {'right' if angle > 0 else 'left'}" if degrees else ""
 
 
 def _some(numbers: Sequence[int]) -> str:

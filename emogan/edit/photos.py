@@ -38,7 +38,7 @@ def put_back(
     """
     if square.angle:
         part, own = framing.upright(pixels, square)
-        change = put_back(part, own, before, after, flow).astype(np.float32) - part
+        change = np.subtract(put_back(part, own, before, after, flow), part, dtype=np.int16)
         return framing.turned_back(pixels, square, change)
     top, left = (max(0, int(np.floor(start))) for start in (square.top, square.left))
     bottom = min(pixels.shape[0], int(np.ceil(square.top + square.side)))

@@ -10,8 +10,9 @@ from emogan.edit import detection, framing
 
 GAP = 0.4  # seconds for which a face may be lost and found again
 FADE = 0.2  # seconds in which an edit comes and goes
-SHORTEST = 2 * FADE  # seconds that a face must be seen from the front: a shorter edit would only flash
+SHORTEST = 2 * FADE  # seconds for which a face must be edited: a shorter edit would only flash
 _SMOOTHING = 0.1  # seconds: the standard deviation of the Gaussian that smooths places and sizes
+_LEVEL = 0.5  # degrees of a tilt that is none
 _NEAR, _ALIKE = 0.5, 1.5  # of the side: how far a face moves between two frames at most, and how much it may grow
 
 
@@ -39,7 +40,7 @@ def follow(
     """Returns the faces of a video, each as a track, from left to right where they are first seen.
 
     A face that is lost for at most `GAP` seconds moves on a line meanwhile. Where it is turned away or too small the
-    weight is 0, and rises and falls over `FADE` seconds. It stays 0 where a face is seen for less than `SHORTEST`.
+    weight is 0, and rises and falls over `FADE` seconds. It stays 0 where that lasts less than `SHORTEST`.
 
     Args:
       found: the faces of each frame.
@@ -71,7 +72,7 @@ def follow(
     every = closed + open_tracks
     # A video may be shorter than a face must be seen.
     least = min(max(1, round(SHORTEST * rate)), len(found))
-    tracks = [_smooth(track, len(found), rate, smallest, any_pose) for track in every if len(track) >= least]
+    tracks = [_smooth(track, len(found), rate, smallest, any_pose, least) for track in every if len(track) >= least]
     return sorted(tracks, key=lambda track: (track.start, track.squares[0].left))
 
 
@@ -88,18 +89,22 @@ def _distance(one: framing.Square, other: framing.Square) -> float:
     return float(max(np.hypot(x, y) / (_NEAR * side), np.log(grown) / np.log(_ALIKE)))
 
 
-def _smooth(track: dict[int, detection.Face], count: int, rate: float, smallest: float, any_pose: bool) -> Track:
+def _smooth(
+    track: dict[int, detection.Face], count: int, rate: float, smallest: float, any_pose: bool, least: int
+) -> Track:
     seen = sorted(track)
     frames = np.arange(seen[0], seen[-1] + 1)
     found = np.array([[*track[i].square.middle, track[i].square.side, track[i].square.angle] for i in seen])
     found[:, 3] = np.unwrap(found[:, 3], period=360.0)
     places = np.stack([np.interp(frames, seen, values) for values in found.T])
     places = ndimage.gaussian_filter1d(places, _SMOOTHING * rate, axis=1, mode="nearest")
+    places[3] = (places[3] + 180.0) % 360.0 - 180.0
+    places[3][np.abs(places[3]) < _LEVEL] = 0.0
     # A gap is as good as its ends.
     turned = np.interp(frames, seen, [track[i].turned for i in seen]) > 0
     good = (places[2] >= smallest) & (any_pose | ~turned)
     fade = max(1.0, FADE * rate)
-    good &= ~_short(good, SHORTEST * rate, count)
+    good &= ~_short(good, least)
     # Frames to the next that is not edited; before the first and after the last of the video there is none.
     around = int(np.ceil(fade)) + 1
     ends = (around * [seen[0] == 0 and good[0]], around * [seen[-1] == count - 1 and good[-1]])
@@ -113,8 +118,7 @@ def _smooth(track: dict[int, detection.Face], count: int, rate: float, smallest:
     )
 
 
-def _short(good: np.ndarray, least: float, count: int) -> np.ndarray:
-    """Returns which frames bool [T] belong to a run of good ones shorter than `least`, in a video of `count` frames."""
+def _short(good: np.ndarray, least: int) -> np.ndarray:
+    """Returns which frames bool [T] belong to a run of good ones shorter than `least`."""
     runs, _ = ndimage.label(good)
-    lengths = np.bincount(runs)
-    return good & (lengths[runs] < min(least, count))
+    return good & (np.bincount(runs)[runs] < least)

@@ -35,7 +35,7 @@ _DETECTOR = {
     "landmarksBelow": detection.LANDMARKS_BELOW,
     "largestTurn": detection.LARGEST_TURN,
     "landmarks": detection.LANDMARKS,
-    "largestTilt": detection.LARGEST_TILT,
+    "tilts": detection.TILTS,
     "looks": detection.LOOKS,
     "around": detection.AROUND,
     "again": detection.AGAIN,

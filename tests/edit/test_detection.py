@@ -1,4 +1,4 @@
-"""Faces in photographs: found, framed as FER2013 frames them, and cut out."""
+"""Faces in photographs: found, and framed as FER2013 frames them."""
 
 import pathlib
 import subprocess
@@ -127,14 +127,53 @@ def test_a_tilted_face_has_a_tilted_square(astronaut, angle):
     image = PIL.Image.fromarray(large).rotate(-angle, PIL.Image.Resampling.BICUBIC, center=level.middle)
     square = only(np.asarray(image))
     own = faces.detect(large)[0].tilt  # not enough to be turned
-    assert square.angle == pytest.approx(angle + own, abs=7)
+    assert square.angle == pytest.approx(angle + own, abs=7)  # the landmarks themselves are as uncertain
     assert np.hypot(*np.subtract(square.middle, level.middle)) < 0.06 * level.side
     assert square.side == pytest.approx(level.side, rel=0.06)
 
 
+def seen(middle, side, tilt, nose=0.0):
+    """What the detector says of a face with this square and tilt, and its nose that far to the side."""
+    turn = np.deg2rad(tilt)
+    points = side * np.array(faces.LANDMARKS)
+    points[2, 0] += side * nose
+    points = (points - points.mean(axis=0)) @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
+    below = faces.LANDMARKS_BELOW * side * np.array([-np.sin(turn), np.cos(turn)])
+    return detection(0, 0, faces.BOX_SIZE * side, faces.BOX_SIZE * side, points + middle + below)
+
+
+@pytest.mark.parametrize("far", [1, 10])  # times as large: then it is looked at shrunk
+@pytest.mark.parametrize(("read", "share"), [(3.0, 0.0), (5.0, 0.25), (20.0, 1.0), (-20.0, 1.0), (179.0, 1.0)])
+def test_a_tilted_face_is_looked_at_again_where_it_stands_upright(monkeypatch, read, share, far):
+    pixels, answers = np.zeros((400 * far, 400 * far, 3), np.uint8), []
+
+    def detect(part, *sides):
+        if part is pixels:
+            return [seen((200.0 * far, 180.0 * far), 100.0 * far, read)]
+        middle, side = np.array(part.shape[1::-1]) / 2, len(part) / 2  # the part is two sides wide
+        away, tilt, nose = ((0.06, -0.03), 10.0, 0.0) if not answers else ((0, 0), 1.0, 0.2)
+        answers.append(seen(middle + side * np.array(away), side, tilt, nose))
+        return [seen(middle + side * np.array([0.9, 0]), side, 0.0), answers[-1]]  # the first is another face
+
+    monkeypatch.setattr(faces, "detect", detect)
+    (face,) = faces.find(pixels)
+    if share == 0:
+        assert (answers, face.turned) == ([], False)
+        assert (face.square.angle, face.square.side) == pytest.approx((0, 100 * far))
+        return
+    assert len(answers) == 2
+    assert face.turned  # as it was seen last
+    expected = read + answers[0].tilt + answers[1].tilt
+    assert face.square.angle == pytest.approx(share * ((expected + 180) % 360 - 180))
+    turn = np.deg2rad(read)
+    away = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [0.06, -0.03]
+    assert face.square.middle == pytest.approx(far * (np.array([200, 180]) + 100 * away), abs=0.3 * far)
+    assert face.square.side == pytest.approx(100 * far, rel=0.01)
+
+
 def test_a_face_found_twice_is_one():
     one, other, far = (faces.Face(framing.Square(*place)) for place in ((0, 0, 90), (10, 10, 100), (60, 0, 90)))
-    assert faces._distinct([one, other, far]) == [one, far]
+    assert faces._distinct([one, other, far], lambda face: face.square) == [one, far]
 
 
 def test_without_the_extra_a_line_says_what_to_install():

@@ -59,6 +59,30 @@ def test_the_tilted_square_of_a_turned_photograph_shows_the_same_face(photograph
     assert np.abs(framing.cut(np.asarray(turned), other, dataset.FER2013) - expected).mean() > 10
 
 
+@pytest.mark.parametrize("place", [(150.5, 120.25, 120.0), (-60.0, 300.0, 180.0)])
+def test_a_large_tilted_face_is_shrunk_before_it_is_turned(photograph, place):
+    square = framing.Square(*place, 35.0)
+    large = np.asarray(PIL.Image.fromarray(photograph).resize((4000, 3200), PIL.Image.Resampling.BICUBIC))
+    part, own = framing.upright(large, square.within(0, 0, 8), least=150)
+    assert 150 <= len(part) <= 300
+    size = len(part)
+    scale = own.side / square.side
+    expected, _ = framing.upright(photograph, square)
+    shrunk = PIL.Image.fromarray(expected).resize((round(len(expected) * scale),) * 2, PIL.Image.Resampling.BICUBIC)
+    assert abs(size - shrunk.width) <= 1
+    common = min(size, shrunk.width)
+    assert np.abs(part[:common, :common].astype(float) - np.asarray(shrunk)[:common, :common]).mean() < 3
+    face, small = (
+        framing.cut(pixels, one, dataset.FER2013).astype(float)
+        for pixels, one in ((large, square.within(0, 0, 8)), (photograph, square))
+    )
+    assert np.abs(face - small).mean() < 2
+
+
+def test_a_square_in_a_part_keeps_its_tilt():
+    assert framing.Square(30, 20, 10, 25.0).within(10, 5, 3.0) == framing.Square(60, 45, 30, 25.0)
+
+
 @pytest.mark.parametrize("shape", [(90, 120), (90, 120, 3)])
 @pytest.mark.parametrize("square", [framing.Square(20.3, 10, 50.5, 31.0), framing.Square(-30, 60, 70, -100.0)])
 def test_what_is_added_to_the_upright_part_is_added_there(shape, square):
@@ -69,7 +93,7 @@ def test_what_is_added_to_the_upright_part_is_added_there(shape, square):
     assert own.side == square.side
     rows, columns = np.indices(part.shape[:2]) + 0.5
     inside = np.maximum(abs(rows - own.middle[1]), abs(columns - own.middle[0])) < own.side / 2
-    change = np.where(inside, 40, 0).astype(np.float32)
+    change = np.where(inside, 40, 0).astype(np.int16)
     answer = framing.turned_back(pixels, square, change if len(shape) == 2 else change[..., None].repeat(3, axis=2))
     assert answer.shape == shape
     # By its definition: turned back by the angle about the middle, a pixel lies in the square or not.
@@ -85,9 +109,9 @@ def test_what_is_added_to_the_upright_part_is_added_there(shape, square):
 def test_no_change_turned_back_is_the_photograph(photograph):
     square = framing.Square(100, 80, 130.4, 25.0)
     part, _ = framing.upright(photograph, square)
-    same = framing.turned_back(photograph, square, np.zeros(part.shape, np.float32))
+    same = framing.turned_back(photograph, square, np.zeros(part.shape, np.int16))
     np.testing.assert_array_equal(same, photograph)
     nowhere = framing.Square(-300, -300, 50, 25.0)
     np.testing.assert_array_equal(
-        framing.turned_back(photograph, nowhere, np.full((75, 75, 3), 9, np.float32)), photograph
+        framing.turned_back(photograph, nowhere, np.full((75, 75, 3), 9, np.int16)), photograph
     )

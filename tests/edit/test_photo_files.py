@@ -302,6 +302,21 @@ def test_a_line_says_where_each_face_is_and_how_certain_the_detector_was(model, 
     assert line.count("pixels, confidence 0.9") == 3
 
 
+def test_the_line_says_how_a_face_is_tilted(model, portrait, tmp_path, finds):
+    finds(
+        *(
+            detection.Face(framing.Square(left, 9, 90, angle), 0.9)
+            for left, angle in ((9, -20.4), (80, 12.0), (150, 0.2))
+        )
+    )
+    portrait.save(tmp_path / "in.png")
+    (line,) = written(model, tmp_path / "in.png", "sad", tmp_path / "out.png").found
+    assert line.endswith(
+        "1 at (9, 9), 90 pixels, confidence 0.90, tilted 20 degrees to the left; 2 at (80, 9), 90 pixels, confidence "
+        "0.90, tilted 12 degrees to the right; 3 at (150, 9), 90 pixels, confidence 0.90"
+    )
+
+
 def test_a_number_that_no_face_has_is_named(model, three, tmp_path):
     with pytest.raises(ValueError, match=r"three.png: expected faces out of 1 to 3, counted from the left, found 7"):
         written(model, three, "sad", tmp_path / "out.png", chosen=photo_reader.selection("2,7"))

@@ -70,6 +70,20 @@ def test_faces_turned_away_or_too_small_are_not_edited():
     assert (track.weights[25:] == 0).all()
 
 
+def test_tilts_are_followed_the_short_way_and_as_smoothly():
+    tilts = [170.0 + i for i in range(40)]
+    found = [[Face(Square(100, 50, 60, (tilt + 180) % 360 - 180), 0.95)] for tilt in tilts]
+    (track,) = follow(found)
+    angles = np.unwrap([square.angle for square in track.squares], period=360)
+    assert angles[5:-5] == pytest.approx(np.array(tilts)[5:-5], abs=0.1)
+    random = np.random.default_rng(0)
+    (track,) = follow([[Face(Square(100, 50, 60, 20 + random.normal(0, 3)), 0.95)] for _ in range(100)])
+    assert np.abs(np.diff([square.angle for square in track.squares])).max() < 1.5
+    (track,) = follow([[Face(Square(100, 50, 60, 20.0 * (i < 20)), 0.95)] for i in range(60)])
+    assert track.squares[10].angle == pytest.approx(20, abs=1)
+    assert {square.angle for square in track.squares[30:]} == {0.0}
+
+
 def test_an_edit_that_would_only_flash_is_not_shown():
     turns = [[face(100, turned=not (10 <= i < 19 or 40 <= i < 52))] for i in range(80)]
     (track,) = follow(turns)

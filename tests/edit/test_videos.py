@@ -151,9 +151,14 @@ def test_bad_files_end_in_a_line_and_leave_nothing(clip, frames, tmp_path):
 @pytest.mark.parametrize(
     ("side", "turned", "shown", "line"),
     [
-        (80.0, True, COUNT, "seen from the front, found only faces that are turned away in 20 frames; --any_pose"),
-        (30.0, False, COUNT, "for at least 0.4 seconds, found none, and the widest is 30 in 20 frames"),
-        (80.0, False, 1, "for at least 0.4 seconds, found none, and the widest is 80 in 20 frames"),
+        (
+            80.0,
+            True,
+            COUNT,
+            "seen from the front for 0.4 seconds, found faces that are turned away in 20 frames; --any_pose",
+        ),
+        (30.0, False, COUNT, "for 0.4 seconds, found none that lasts as long in 20 frames; the largest has 30 pixels"),
+        (80.0, False, 1, "for 0.4 seconds, found none that lasts as long in 20 frames; the largest has 80 pixels"),
         (80.0, False, 0, "at least 40 pixels, found none in 20 frames; --min_confidence"),
     ],
 )

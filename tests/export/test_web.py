@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 import pathlib
 import shutil
@@ -112,6 +113,28 @@ def test_the_square_is_moved_and_sized_by_keys(browser, tmp_path):
     np.testing.assert_allclose(square(browser)[:2], 0, atol=1e-6)
     browser.click("#larger")
     browser.wait("document.getElementById('status').textContent.includes('Square 0% from the left')")
+
+
+def test_the_square_is_turned_by_keys_and_its_corner_dragged_in_its_own_direction(browser, tmp_path):
+    PIL.Image.new("L", (600, 400), 90).save(tmp_path / "wide.png")
+    browser.edit("#file", tmp_path / "wide.png")
+    (level,) = squares(browser)
+    browser.type("#frame", "]" * 9 + "[")
+    browser.click("#right")
+    (tilted,) = squares(browser)
+    assert (tilted.left, tilted.top, tilted.side) == (level.left, level.top, level.side)
+    assert tilted.angle == pytest.approx(27)
+    browser.wait("document.getElementById('status').textContent.includes('wide, tilted 27 degrees to the right.')")
+    shown = browser.run("return document.getElementById('photo').getBoundingClientRect().width / 600")
+    turn = np.deg2rad(27)
+    right, down = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
+    inwards = np.round(-30 * shown * (right + down)).astype(int)
+    browser.drag("#corner", *inwards.tolist())
+    (smaller,) = squares(browser)
+    assert smaller.angle == pytest.approx(27)
+    assert smaller.side == pytest.approx(tilted.side - 30, abs=3)
+    corners = [np.array(one.middle) - one.side / 2 * (right + down) for one in (tilted, smaller)]
+    np.testing.assert_allclose(*corners, atol=0.1)
 
 
 def test_the_square_and_its_corner_are_dragged_by_one_finger(browser, tmp_path):
@@ -375,6 +398,25 @@ def test_new_tints_are_those_of_python(browser, portraits):
     wanted = tints.transferred(expected, before, after)[marked]
     np.testing.assert_allclose(maps(found)[marked], wanted, atol=0.01)
     assert np.abs(wanted - expected[marked]).max() > 0.1
+
+
+def test_a_head_that_was_tilted_is_followed_back_to_level(browser, photo):
+    browser.edit("#file", photo)
+    angles = browser.run(
+        "return import('./smoothing.js').then(({ Faces }) => {"
+        "  const faces = new Faces();"
+        "  return [...Array(60).keys()].map((i) => {"
+        "    faces.follow([{ left: 10, top: 10, side: 80, angle: i < 20 ? -178 : i < 30 ? 175 : 0 }], i / 15);"
+        "    return faces.known(i / 15).map(({ square }) => square.angle);"
+        "  });"
+        "});"
+    )
+    assert {len(one) for one in angles} == {1}
+    (angles,) = zip(*angles, strict=True)
+    assert angles[19] == pytest.approx(-178)
+    assert (angles[29] + 360) % 360 == pytest.approx(175, abs=1)
+    assert max(abs((now - before + 180) % 360 - 180) for before, now in itertools.pairwise(angles[:30])) < 8
+    assert angles[-1] == 0  # exactly, or the face would be turned for nothing
 
 
 def test_the_slider_shows_the_photo_beside_its_edit(browser, portraits):

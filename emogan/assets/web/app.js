@@ -11,6 +11,7 @@ const LARGEST = 4096; // pixels of a photo's longer side, which all browsers can
 const SHOWN = 1000; // pixels of the longer side of the result as it is shown
 const ENLARGED = 4; // times, of a face that is saved alone
 const QUIET = 500; // ms without a change after which the square's place is told to screen readers
+const TURN = 3; // degrees by which a button or a key turns the square
 const FIRST = "happy"; // the emotion that is chosen at first, where there is such a one
 
 const $ = (id) => document.getElementById(id);
@@ -142,7 +143,7 @@ async function edit() {
     if (!drawings) return;
     edits.push([other, before, drawings[0]]);
   }
-  showResult(edits);
+  showResult(edits.sort(([one], [other]) => squares.indexOf(one) - squares.indexOf(other)));
   document.body.dataset.first = (performance.now() - begin).toFixed(1);
   for (const [i] of networks.about.labels.entries()) if (!(await draw([i]))) return;
   document.body.dataset.milliseconds = (performance.now() - begin).toFixed(1);
@@ -262,12 +263,18 @@ function changed() {
   telling = setTimeout(async () => {
     while (busy) await new Promise((done) => setTimeout(done, QUIET));
     const part = (of, all) => Math.round((100 * of) / all);
-    const where = `Square ${part(square.left, photo.width)}% from the left, ${part(square.top, photo.height)}% from the top, ${part(square.side, photo.width)}% wide.`;
+    const where = `Square ${part(square.left, photo.width)}% from the left, ${part(square.top, photo.height)}% from the top, ${part(square.side, photo.width)}% wide${tilted(square)}.`;
     const { milliseconds } = document.body.dataset;
     const { fast } = networks ?? {};
     const spent = fast ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
     say(milliseconds ? `${networks.about.labels.length} pictures in ${spent}, on this computer. ${where}` : where);
   }, QUIET);
+}
+
+// How the square is tilted, in words.
+function tilted({ angle }) {
+  const degrees = Math.round(Math.abs(angle));
+  return degrees ? `, tilted ${degrees} degrees to the ${angle > 0 ? "right" : "left"}` : "";
 }
 
 function set(next) {
@@ -303,18 +310,15 @@ function showPeople() {
 function drag(event) {
   if (!event.isPrimary || event.button) return; // a second finger, or another button
   const scale = photo.width / photo.getBoundingClientRect().width;
-  const start = { ...squares[current], x: event.clientX, y: event.clientY };
+  const [start, x, y] = [squares[current], event.clientX, event.clientY];
   const size = event.target === $("corner");
   event.preventDefault();
   $("frame").focus({ preventScroll: true });
   $("frame").setPointerCapture(event.pointerId);
   const move = (now) => {
     if (now.pointerId !== event.pointerId) return;
-    const [right, down] = [scale * (now.clientX - start.x), scale * (now.clientY - start.y)];
-    // Under the corner the other corner stays.
-    const room = Math.min(photo.width - start.left, photo.height - start.top);
-    const side = Math.max(Math.min(start.side + Math.max(right, down), room), frame.sides(photo)[0]);
-    set(size ? { left: start.left, top: start.top, side, angle: start.angle } : frame.moved(start, right, down, photo));
+    const [right, down] = [scale * (now.clientX - x), scale * (now.clientY - y)];
+    set((size ? frame.stretched : frame.moved)(start, right, down, photo));
   };
   const end = (now) => {
     if (now.pointerId !== event.pointerId) return;
@@ -332,9 +336,11 @@ function press(event) {
   const step = (square.side / pixels.SIZE) * (event.shiftKey ? 6 : 1);
   const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
   const factors = { "+": 1.05, "=": 1.05, "-": 1 / 1.05, "_": 1 / 1.05 };
+  const turns = { "[": -TURN, "]": TURN };
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key in moves) set(frame.moved(square, ...moves[event.key], photo));
   else if (event.key in factors) set(frame.resized(square, square.side * factors[event.key], photo));
+  else if (event.key in turns) set(frame.turned(square, turns[event.key]));
   else return;
   event.preventDefault();
 }
@@ -492,6 +498,8 @@ $("frame").addEventListener("pointerdown", drag);
 $("frame").addEventListener("keydown", press);
 $("smaller").addEventListener("click", () => set(frame.resized(squares[current], squares[current].side / 1.05, photo)));
 $("larger").addEventListener("click", () => set(frame.resized(squares[current], squares[current].side * 1.05, photo)));
+$("left").addEventListener("click", () => set(frame.turned(squares[current], -TURN)));
+$("right").addEventListener("click", () => set(frame.turned(squares[current], TURN)));
 $("side").addEventListener("input", (event) => {
   const [least, most] = frame.sides(photo);
   set(frame.resized(squares[current], least + (event.target.value / 1000) * (most - least), photo));

@@ -7,7 +7,7 @@ import { Faces, smooth } from "./smoothing.js";
 
 const SIDES = [320]; // pixels of the longer side at which faces are looked for
 const AGAIN = [160]; // those at which a tilted face is looked at again
-const LOOKS = 2; // of so many frames, one is searched for faces
+const EVERY = 2; // of so many frames, one is searched for faces
 const MOST = 3; // faces that are edited, the largest
 const RATES = 30; // frames whose time says how many there are in a second
 
@@ -37,7 +37,7 @@ export function show(video, canvas, networks, chosen, told, failed) {
     frame.resetTransform();
     if (!running || now.original) return { frame, found: [], now, time };
     const { about, look } = networks();
-    if (taken % LOOKS === 0 || !faces.known(time).length) {
+    if (taken % EVERY === 0 || !faces.known(time).length) {
       const places = await detector.find(look, frame.canvas, about.detector, SIDES, AGAIN);
       faces.follow(places.filter(({ turned }) => !turned), time);
     }

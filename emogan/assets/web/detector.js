@@ -1,6 +1,6 @@
 // Finds the faces of a picture as emogan/edit/detection.py does: YuNet (Wu et al. 2023), then FER2013's frame.
 
-import { middleOf, up, upright } from "./upright.js";
+import { middleOf, turnTo, up, upright } from "./upright.js";
 
 const STRIDES = [8, 16, 32]; // pixels between the places at which the network looks for a face
 const UNIT = 32; // of the sides of what it takes
@@ -14,8 +14,8 @@ const drawing = scratch.getContext("2d", { willReadFrequently: true });
 // longer side at which faces are looked for. again: those at which a tilted one is looked at again.
 export async function find(look, canvas, settings, sides = settings.sides, again = settings.again) {
   const found = [];
-  for (const one of await search(look, canvas, settings, sides)) {
-    found.push(one.angle ? await levelled(look, canvas, one, settings, again) : one);
+  for (const one of distinct(await search(look, canvas, settings, sides))) {
+    found.push(await levelled(look, canvas, one, settings, again));
   }
   return distinct(found).sort((a, b) => a.left - b.left || a.top - b.top);
 }
@@ -33,23 +33,28 @@ async function search(look, canvas, settings, sides) {
   return found.map((one) => framed(one, settings));
 }
 
-// The square of a tilted face, which the network takes to be less tilted than it is: turned upright and looked at again,
-// until it is level.
-async function levelled(look, canvas, first, settings, sides) {
+// The square of a face, as tilted as its head. The network underestimates a tilt. So the face is turned upright and looked
+// at again, until it is level.
+async function levelled(look, canvas, { tilt: read, ...first }, settings, sides) {
+  const [least, most] = settings.tilts;
   let square = first;
-  for (let i = 0; i < settings.looks; i += 1) {
-    const part = upright(canvas.getContext("2d"), square, settings.around);
+  for (let i = 0; first.angle && i < settings.looks; i += 1) {
+    const part = upright(canvas.getContext("2d"), square, settings.around, Math.max(...sides));
     const middle = middleOf(part.square);
-    const away = (one) => Math.hypot(middleOf(one)[0] - middle[0], middleOf(one)[1] - middle[1]);
-    const found = (await search(look, part.context.canvas, settings, sides)).find((one) => away(one) < part.square.side / 3);
+    const scale = square.side / part.square.side;
+    const away = (one) => [0, 1].map((axis) => middleOf(one)[axis] - middle[axis]);
+    const all = await search(look, part.context.canvas, settings, sides);
+    const found = all.find((one) => Math.hypot(...away(one)) < part.square.side / 3);
     if (!found) break;
-    const [right, down] = [0, 1].map((axis) => middleOf(found)[axis] - middle[axis]);
+    const [right, down] = away(found).map((length) => scale * length);
     const [x, y] = up(up(middleOf(square), -down, square.angle), right, square.angle + 90);
-    const { side, tilt, turned } = found;
-    square = { ...square, left: x - side / 2, top: y - side / 2, side, angle: square.angle + tilt, turned };
-    if (Math.abs(tilt) <= settings.largestTilt) break;
+    const side = scale * found.side;
+    square = { ...square, left: x - side / 2, top: y - side / 2, side, angle: square.angle + found.tilt, turned: found.turned };
+    if (Math.abs(found.tilt) <= least) break;
   }
-  return square;
+  // Between the two limits the angle rises from 0, or the square of a steady head would jump from frame to frame.
+  const share = Math.min(1, Math.max(0, (Math.abs(read) - least) / (most - least)));
+  return { ...square, angle: share * turnTo(0, square.angle) };
 }
 
 // What the network finds in a picture drawn so large: {box, landmarks, confidence} in pixels of the picture itself.
@@ -115,7 +120,7 @@ function overlap(one, other) {
 function framed({ box, landmarks, confidence }, settings) {
   const side = Math.sqrt(box[2] * box[3]) / settings.boxSize;
   const tilt = tiltOf(landmarks, settings.landmarks);
-  const angle = Math.abs(tilt) > settings.largestTilt ? tilt : 0;
+  const angle = Math.abs(tilt) > settings.tilts[0] ? tilt : 0;
   const [x, y] = up(meanOf(landmarks), settings.landmarksBelow * side, angle);
   const [left, right, nose] = landmarks;
   const line = [right[0] - left[0], right[1] - left[1]];
@@ -124,7 +129,7 @@ function framed({ box, landmarks, confidence }, settings) {
   return { left: x - side / 2, top: y - side / 2, side, angle, tilt, confidence, turned };
 }
 
-// By how many degrees the usual landmarks must be turned clockwise to lie best on those of a face.
+// The tilt of a face in degrees, clockwise: the turn that brings the usual landmarks closest to its own.
 function tiltOf(landmarks, usual) {
   const [x, y] = meanOf(landmarks);
   let [along, across] = [0, 0];

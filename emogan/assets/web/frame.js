@@ -1,6 +1,8 @@
 // The square around the face, {left, top, side, angle} in pixels of the photo {width, height}, see upright.js: every
 // function gives a new one.
 
+import { middleOf, turnTo, up } from "./upright.js";
+
 const SMALLEST = 16; // pixels, or the whole of a smaller photo
 
 // Where no face was found.
@@ -29,6 +31,24 @@ export function resized(square, side, photo) {
   const fit = Math.min(Math.max(side, least), most);
   const grown = (fit - square.side) / 2;
   return within({ ...square, left: square.left - grown, top: square.top - grown, side: fit }, photo);
+}
+
+// Turned clockwise by so many degrees, about its centre.
+export function turned(square, degrees) {
+  return { ...square, angle: turnTo(0, square.angle + degrees) };
+}
+
+// With its lower right corner moved, while the upper left one stays.
+export function stretched(square, right, down, photo) {
+  const corner = (of, way) => up(up(middleOf(of), (-way * of.side) / 2, of.angle), (way * of.side) / 2, of.angle + 90);
+  const [x, y] = corner(square, -1);
+  const turn = (-square.angle * Math.PI) / 180;
+  const along = Math.max(Math.cos(turn) * right - Math.sin(turn) * down, Math.sin(turn) * right + Math.cos(turn) * down);
+  // As far as an upright square would reach the photo's sides.
+  const room = Math.min(photo.width - square.left, photo.height - square.top);
+  const side = Math.max(Math.min(square.side + along, room), sides(photo)[0]);
+  const [a, b] = corner({ ...square, side }, -1);
+  return { ...square, left: square.left + x - a, top: square.top + y - b, side };
 }
 
 // The least and the most that a side may be.

@@ -6,6 +6,8 @@ import { upright } from "./upright.js";
 
 export const LUMA = [0.299, 0.587, 0.114]; // ITU-R 601
 
+const ENOUGH = 4; // pixels of a tilted face for each of a small one; more are shrunk before it is turned
+
 export let SIZE = 48; // pixels of a face's sides
 export let CHANNELS = 1; // 1 is gray, 3 is red, green and blue
 
@@ -30,7 +32,7 @@ export function face(context, square) {
 
 // The same as an array for each channel: of gray, or of red, green and blue.
 export function planes(photo, place, channels) {
-  const { context, square } = upright(photo, place);
+  const { context, square } = upright(photo, place, 0, ENOUGH * SIZE);
   const { width, height } = context.canvas;
   const first = (start, most) => Math.min(Math.max(0, Math.floor(start)), most - 1);
   const [left, top] = [first(square.left, width), first(square.top, height)];

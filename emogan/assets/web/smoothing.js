@@ -5,6 +5,7 @@ import { turnTo } from "./upright.js";
 const PLACES = 0.06; // s, in which a square makes up most of the way to where its face is found
 const EDITS = 0.1; // s, in which an edit does so
 const LOST = 0.4; // s, after which a face that is not found any more is dropped
+const LEVEL = 0.5; // degrees of a tilt that is none
 const NEAR = 0.6; // of a side: how far a face moves between two looks at most
 
 // Faces, each {square, seen, mean}: where it is, when it was last found, and its smoothed drawing.
@@ -23,7 +24,8 @@ export class Faces {
       left.splice(left.indexOf(near[0]), 1);
       const share = 1 - Math.exp(-(time - one.seen) / PLACES);
       for (const name of ["left", "top", "side"]) one.square[name] += share * (near[0][name] - one.square[name]);
-      one.square.angle += share * turnTo(one.square.angle, near[0].angle);
+      one.square.angle = turnTo(0, one.square.angle + share * turnTo(one.square.angle, near[0].angle));
+      if (Math.abs(one.square.angle) < LEVEL) one.square.angle = 0;
       one.seen = time;
     }
     this.known(time);

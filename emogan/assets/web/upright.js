@@ -1,13 +1,15 @@
-// Tilted squares {left, top, side, angle}: a photograph turned about one until it stands upright, and what an edit changes
-// there turned back: emogan/edit/framing.py. `angle` is in degrees, clockwise; left, top and side are of the square before
-// it is turned about its middle.
+// Squares {left, top, side, angle} may be tilted. This turns a photograph until a square stands upright, and turns back what
+// an edit changed there, as emogan/edit/framing.py does. `angle` is in degrees, clockwise; left, top and side are of the
+// square before it is turned about its middle.
 
 const MARGIN = 0.25; // of the side, around the square: warps take pixels from there
 
 // The part of a photograph's canvas about a square, turned so that the square stands upright: {context, square}. A square
-// that is not tilted stays in the photograph itself. Beyond the photograph its border goes on.
-export function upright(context, square, margin = MARGIN) {
-  if (!square.angle) return { context, square };
+// that is not tilted stays in the photograph itself. Beyond the photograph its border goes on. least: pixels of a side
+// that are enough; a part with twice as many or more is shrunk first.
+export function upright(whole, place, margin = MARGIN, least = Infinity) {
+  if (!place.angle) return { context: whole, square: place };
+  const { context, square } = shrunk(whole, place, margin, Math.floor((place.side * (1 + 2 * margin)) / least));
   const length = Math.ceil(square.side * (1 + 2 * margin));
   const [half, [x, y], [cosine, sine]] = [length / 2, middleOf(square), direction(square)];
   const near = around(context, x, y, half * (Math.abs(cosine) + Math.abs(sine)) + 2);
@@ -46,7 +48,7 @@ export function turnedBack(context, square, part, edit) {
   return { left, top, pixels };
 }
 
-// The place so far towards the top of a square that is turned by an angle.
+// The place that lies a distance away from another, towards the top of a square turned by an angle.
 export function up([x, y], distance, angle) {
   const turn = (angle * Math.PI) / 180;
   return [x + distance * Math.sin(turn), y - distance * Math.cos(turn)];
@@ -76,6 +78,20 @@ export function sample({ data, width, height }, x, y, colour) {
   }
 }
 
+// What is seen of a photograph about a square, with a factor-th of its pixels a side: {context, square}.
+function shrunk(context, square, margin, factor) {
+  if (factor < 2) return { context, square };
+  const [x, y] = middleOf(square);
+  const { left, top, wide, high } = box(context, x, y, 1.5 * square.side * (0.5 + margin)); // the diagonal is shorter
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [Math.ceil(wide / factor), Math.ceil(high / factor)];
+  const small = canvas.getContext("2d", { willReadFrequently: true });
+  small.imageSmoothingQuality = "high";
+  small.drawImage(context.canvas, left, top, wide, high, 0, 0, wide / factor, high / factor);
+  const [inX, inY, side] = [square.left - left, square.top - top, square.side].map((length) => length / factor);
+  return { context: small, square: { left: inX, top: inY, side, angle: square.angle } };
+}
+
 // What an edit adds to the part's pixels: {data, width, height} as of ImageData, signed. It is 0 at the part's border, as
 // the edit lies inside the square.
 function changeOf(part, { left, top, pixels }) {
@@ -89,15 +105,20 @@ function changeOf(part, { left, top, pixels }) {
   return { data, width, height };
 }
 
-// {left, top, pixels: ImageData} of what a canvas shows about a place, as far to each side; at least a pixel.
+// The pixels of a canvas about a place, up to `reach` to each side, and at least one: {left, top, pixels: ImageData}.
 function around(context, x, y, reach) {
+  const { left, top, wide, high } = box(context, x, y, reach);
+  return { left, top, pixels: context.getImageData(left, top, wide, high) };
+}
+
+function box(context, x, y, reach) {
   const { width, height } = context.canvas;
   const span = (place, most) => {
     const first = Math.min(Math.max(0, Math.floor(place - reach)), most - 1);
     return [first, Math.max(1, Math.min(most, Math.ceil(place + reach)) - first)];
   };
   const [[left, wide], [top, high]] = [span(x, width), span(y, height)];
-  return { left, top, pixels: context.getImageData(left, top, wide, high) };
+  return { left, top, wide, high };
 }
 
 function direction({ angle }) {
