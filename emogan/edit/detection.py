@@ -22,8 +22,8 @@ MIN_CONFIDENCE = 0.85  # of the detector: 10 of 143 faces missed, 3 of 67 other 
 BOX_SIZE = 0.882  # the square root of the box's area
 LANDMARKS_BELOW = 0.076  # how far the middle of eyes, nose and mouth lies below the frame's centre
 LARGEST_TURN = 0.45  # of `Detection.turn`, which 98 % of them do not exceed
-# From the middle of the five landmarks to each, x before y, with the eyes level; medians likewise.
-LANDMARKS = ((-0.182, -0.180), (0.182, -0.180), (0.0, 0.016), (-0.157, 0.172), (0.157, 0.172))
+# From the middle of the five landmarks to each, x before y, with the tilt undone; medians likewise, made symmetric.
+LANDMARKS = ((-0.180, -0.180), (0.180, -0.180), (0.0, 0.016), (-0.155, 0.171), (0.155, 0.171))
 # Degrees of `Detection.tilt`: up to the first a face stays as it is, from the second on its square is as tilted as its
 # head. Half of FER2013's faces are tilted by 5.5 or more, a quarter by 10 or more.
 TILTS = (4.0, 8.0)
