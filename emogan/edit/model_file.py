@@ -74,9 +74,17 @@ class Model:
 
 
 def shipped(name: str) -> Model:
-    """Returns the model that ships with emogan under a name out of `SHIPPED`."""
-    with resources.as_file(resources.files("emogan") / "assets" / SHIPPED[name]) as path:
-        return read(path)
+    """Returns the model that ships with emogan under a name out of `SHIPPED`.
+
+    Its card is the text beside the file: what is found out later is written there, and the weights stay as they are.
+    """
+    with resources.as_file(resources.files("emogan") / "assets") as folder:
+        path = folder / SHIPPED[name]
+        model = read(path)
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    if card["checksum"] != model.card["checksum"]:
+        raise ValueError(f"{path.with_suffix('.json')}: expected the card of {path.name}, found that of another file")
+    return dataclasses.replace(model, card=card)
 
 
 def read(path: pathlib.Path) -> Model:
