@@ -27,8 +27,9 @@ LANDMARKS = ((-0.180, -0.180), (0.180, -0.180), (0.0, 0.016), (-0.155, 0.171), (
 # Degrees of `Detection.tilt`: up to the first a face stays as it is, from the second on its square is as tilted as its
 # head. Half of FER2013's faces are tilted by 5.5 or more, a quarter by 10 or more.
 TILTS = (4.0, 8.0)
-# How often a tilted face is looked at again at most, what is seen around it, in sides, and at how many pixels.
-LOOKS, AROUND, AGAIN = 3, 0.5, (320,)
+LOOKS = 3  # how often a tilted face is looked at again at most
+AROUND = 0.5  # how many sides of its square are then seen around it
+AGAIN = (320,)  # and at how many pixels of the longer side
 
 # YuNet (Wu et al. 2023), yunet_n_640_640.onnx of github.com/ShiqiYu/libfacedetection.train; Apache-2.0.
 NETWORK = pathlib.Path(__file__).parents[1] / "assets" / "yunet.onnx"
@@ -69,9 +70,9 @@ class Detection:
 
     @property
     def tilt(self) -> float:
-        """By how many degrees the head is tilted clockwise: the angle that best turns `LANDMARKS` to its landmarks.
+        """By how many degrees the head is tilted clockwise, -180 to 180.
 
-        It is that of the Procrustes problem in the plane.
+        It is the rotation that brings `LANDMARKS` closest to its landmarks, in the sense of least squares.
         """
         found, usual = (np.asarray(points) @ [1, 1j] for points in (self.landmarks, LANDMARKS))
         return float(np.rad2deg(np.angle((found - found.mean()) @ usual.conj())))
@@ -82,9 +83,9 @@ class Face:
     """A face in a photograph.
 
     Attributes:
-      square: its frame.
-      confidence: of the detector, 0..1.
-      turned: whether the head is turned further to a side than those of FER2013.
+      square: its frame, tilted if the head is.
+      confidence: of the detector, at its first look, 0..1.
+      turned: whether the head is turned further to a side than those of FER2013, at its last look.
     """
 
     square: framing.Square
@@ -102,8 +103,8 @@ def find(pixels: np.ndarray, min_confidence: float = MIN_CONFIDENCE) -> list[Fac
     Raises:
       ValueError: if the extra `photos` is not installed, or the pixels are of another type or shape.
     """
-    certain = [one for one in detect(pixels) if one.confidence >= min_confidence]
-    faces = [_levelled(pixels, one) for one in _distinct(certain, frame)]
+    certain = [(one, frame(one)) for one in detect(pixels) if one.confidence >= min_confidence]
+    faces = [_levelled(pixels, one) for one, _ in _distinct(certain, lambda pair: pair[1])]
     distinct = _distinct(faces, lambda face: face.square)
     return sorted(distinct, key=lambda face: (face.square.left, face.square.top))
 
@@ -164,16 +165,21 @@ def _levelled(pixels: np.ndarray, detection: Detection) -> Face:
     square, turn = frame(detection), detection.turn
     for _ in range(LOOKS if square.angle else 0):
         part, own = framing.upright(pixels, square, AROUND, AGAIN[0])
-        again = _nearest(own, [one for one in detect(part, AGAIN) if one.confidence >= MIN_CONFIDENCE])
+        least = min(MIN_CONFIDENCE, detection.confidence)
+        again = _nearest(own, [one for one in detect(part, AGAIN) if one.confidence >= least])
         if again is None:
             break
         square, turn = _of_upright(square, own, again), again.turn
         if abs(again.tilt) <= TILTS[0]:
             break
-    # Between the two limits the angle rises from 0, or the square of a steady head would jump from frame to frame.
+    # Between the two limits the square changes gradually. Otherwise it would jump from frame to frame.
     share = min(1.0, max(0.0, (abs(detection.tilt) - TILTS[0]) / (TILTS[1] - TILTS[0])))
-    angle = share * ((square.angle + 180.0) % 360.0 - 180.0)
-    return Face(dataclasses.replace(square, angle=angle), detection.confidence, turn > LARGEST_TURN)
+    first, wrapped = frame(detection), (square.angle + 180.0) % 360.0 - 180.0
+    left, top, side = (
+        getattr(first, name) + share * (getattr(square, name) - getattr(first, name))
+        for name in ("left", "top", "side")
+    )
+    return Face(framing.Square(left, top, side, share * wrapped), detection.confidence, turn > LARGEST_TURN)
 
 
 def _nearest(square: framing.Square, found: Sequence[Detection]) -> Detection | None:

@@ -16,7 +16,7 @@ class Square:
 
     Attributes:
       left, top, side: of the square before it is turned about its middle.
-      angle: degrees by which it is turned clockwise: the tilt of the head.
+      angle: degrees by which it is tilted clockwise, -180 to 180.
     """
 
     left: float
@@ -60,7 +60,7 @@ def crop(pixels: np.ndarray, square: Square, size: int) -> np.ndarray:
     Beyond the photograph its border goes on, as hard edges of black would be new to networks that saw faces only.
     """
     if square.angle:
-        pixels, square = upright(pixels, square, least=4 * size)
+        pixels, square = upright(pixels, square, 0.0, 4 * size)
     left, top = int(np.floor(square.left)), int(np.floor(square.top))
     right, bottom = (int(np.ceil(start + square.side)) for start in (square.left, square.top))
     part = _part(pixels, (left, top, right, bottom))
@@ -73,13 +73,16 @@ def crop(pixels: np.ndarray, square: Square, size: int) -> np.ndarray:
 def upright(
     pixels: np.ndarray, square: Square, margin: float = MARGIN, least: int | None = None
 ) -> tuple[np.ndarray, Square]:
-    """Returns the part of a photograph about a square, turned so that the square stands upright, and the square there.
+    """Returns the part of a photograph about a square, rotated until the square is upright, and the square there.
+
+    The part is uint8 [N, N] or [N, N, 3], where N is the side with its margins, rounded up.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3]; beyond the photograph its border goes on.
-      square: any.
+      square: in the photograph.
       margin: around it, in parts of its side.
-      least: pixels of a side that are enough. A part with twice as many or more is shrunk first.
+      least: pixels of N that are enough. If there are twice as many or more, the photograph is shrunk by a whole factor
+        first, and N is at least this.
     """
     if least and square.side * (1 + 2 * margin) >= 2 * least:
         pixels, square = _shrunk(pixels, square, margin, int(square.side * (1 + 2 * margin) / least))
@@ -128,7 +131,7 @@ def turned_back(pixels: np.ndarray, square: Square, change: np.ndarray) -> np.nd
 
 
 def _shrunk(pixels: np.ndarray, square: Square, margin: float, factor: int) -> tuple[np.ndarray, Square]:
-    """Returns what is seen of a photograph about a square, with a factor-th of its pixels a side, and the square."""
+    """Returns the part of a photograph about a square, shrunk by a whole factor, and the square in it."""
     reach = square.side * (0.5 + margin) * 1.5  # the diagonal is shorter
     (x, y), (height, width) = square.middle, pixels.shape[:2]
     left, top = (int(np.clip(np.floor(place - reach), 0, most - 1)) for place, most in ((x, width), (y, height)))
@@ -143,7 +146,7 @@ def _direction(square: Square) -> tuple[float, float]:
 
 
 def _part(pixels: np.ndarray, box: tuple[int, int, int, int]) -> PIL.Image.Image:
-    """Returns a box (left, top, right, bottom) of a photograph, beyond which its border goes on."""
+    """Returns the box (left, top, right, bottom) of a photograph, beyond which its border goes on."""
     left, top, right, bottom = box
     rows = np.clip(np.arange(top, max(bottom, top + 1)), 0, pixels.shape[0] - 1)
     columns = np.clip(np.arange(left, max(right, left + 1)), 0, pixels.shape[1] - 1)

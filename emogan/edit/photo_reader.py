@@ -232,9 +232,9 @@ def _places(path: pathlib.Path, faces: Sequence[detection.Face]) -> str:
 
 
 def _tilt(angle: float) -> str:
-    """Returns how a face is tilted, in words; "" if by less than a degree."""
+    """Returns how a face is tilted, in words; "" if by less than 1.5 degrees."""
     degrees = round(abs(angle))
-    return f", tilted {degrees} degrees to the {'right' if angle > 0 else 'left'}" if degrees else ""
+    return f", tilted {degrees} degrees to the {'right' if angle > 0 else 'left'}" if degrees > 1 else ""
 
 
 def _some(numbers: Sequence[int]) -> str:

@@ -11,8 +11,9 @@ from emogan.edit import detection, framing
 GAP = 0.4  # seconds for which a face may be lost and found again
 FADE = 0.2  # seconds in which an edit comes and goes
 SHORTEST = 2 * FADE  # seconds for which a face must be edited: a shorter edit would only flash
-_SMOOTHING = 0.1  # seconds: the standard deviation of the Gaussian that smooths places and sizes
-_LEVEL = 0.5  # degrees of a tilt that is none
+_SMOOTHING = 0.1  # seconds: the standard deviation of the Gaussian that smooths places, sizes and tilts
+_LEVEL = 0.5  # degrees; a smaller tilt counts as none
+_AMONG = 0.2  # seconds: whether a face is turned away is what most answers say
 _NEAR, _ALIKE = 0.5, 1.5  # of the side: how far a face moves between two frames at most, and how much it may grow
 
 
@@ -40,7 +41,8 @@ def follow(
     """Returns the faces of a video, each as a track, from left to right where they are first seen.
 
     A face that is lost for at most `GAP` seconds moves on a line meanwhile. Where it is turned away or too small the
-    weight is 0, and rises and falls over `FADE` seconds. It stays 0 where that lasts less than `SHORTEST`.
+    weight is 0, and rises and falls over `FADE` seconds. A run of frames shorter than
+    `SHORTEST` keeps the weight 0.
 
     Args:
       found: the faces of each frame.
@@ -102,6 +104,8 @@ def _smooth(
     places[3][np.abs(places[3]) < _LEVEL] = 0.0
     # A gap is as good as its ends.
     turned = np.interp(frames, seen, [track[i].turned for i in seen]) > 0
+    # One answer among others counts for nothing.
+    turned = ndimage.median_filter(turned, size=2 * round(_AMONG * rate / 2) + 1, mode="nearest")
     good = (places[2] >= smallest) & (any_pose | ~turned)
     fade = max(1.0, FADE * rate)
     good &= ~_short(good, least)

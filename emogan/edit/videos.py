@@ -145,19 +145,17 @@ def write(
 
 def _why_none(found: Sequence[Sequence[detection.Face]], rate: float, model: editor.Editor, any_pose: bool) -> str:
     """Returns why no face of a video is edited."""
-    smallest, count = detection.smallest(model.spec), f"in {len(found)} frames"
+    smallest, frames = detection.smallest(model.spec), f"in {len(found)} frames"
     expected = f"expected a video with a face of at least {smallest} pixels"
+    largest = max((face.square.side for faces in found for face in faces), default=0.0)
+    if not largest:
+        return f"{expected}, found none {frames}; --min_confidence finds those that the detector doubts"
+    if largest < smallest:
+        return f"{expected}, found none of more than {int(largest)} {frames}"
+    lasting = f"{expected}, seen for {tracks.SHORTEST:g} seconds"
     if not any_pose and any(one.weights.any() for one in tracks.follow(found, rate, smallest, any_pose=True)):
-        return (
-            f"{expected}, seen from the front for {tracks.SHORTEST:g} seconds, found faces that are turned away "
-            f"{count}; --any_pose edits them"
-        )
-    if largest := max((face.square.side for faces in found for face in faces), default=0.0):
-        return (
-            f"{expected} for {tracks.SHORTEST:g} seconds, found none that lasts as long {count}; the largest has "
-            f"{int(largest)} pixels"
-        )
-    return f"{expected}, found none {count}; --min_confidence finds those that the detector doubts"
+        return f"{lasting} from the front, found only others {frames}; --any_pose edits faces that are turned away"
+    return f"{lasting}, found only shorter ones {frames}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -68,11 +68,11 @@ def main(_) -> None:
     print(f"detection.LANDMARKS_BELOW = {quartiles['landmarks_y'][1]:.3f}")
     landmarks = np.median([levelled(largest(found)) for found in detections if found], axis=0)
     print(f"detection.LANDMARKS = {np.round(landmarks, 3).tolist()}")
-    tilts = [abs(largest(found).tilt) for found in detections if found]
     shares = (50, 75, 90, 98)
-    print(f"tilts in degrees, {shares} of 100 faces have less: {np.percentile(tilts, shares).round(1).tolist()}")
+    tilts = np.percentile([abs(largest(found).tilt) for found in detections if found], shares).round(1).tolist()
+    print(f"tilts in degrees, {shares} of 100 faces have less: {tilts}")
 
-    print("\nthe same of portraits as `faces` frames them now, and whether it lies within the quartiles")
+    print("\nthe same of portraits as `detection` frames them now, and whether it lies within the quartiles")
     crops = {}
     for name, portrait in zip(_PORTRAITS, portraits, strict=True):
         square = faces.find(portrait)[0].square
@@ -82,6 +82,7 @@ def main(_) -> None:
             print(f"{name:16} {what:16} {value:8.3f} {'within' if low <= value <= high else 'OUTSIDE'}")
     if output:
         found = {"detectors": table, "faces": len(placed), "quartiles": quartiles, "portraits": crops}
+        found |= {"landmarks": landmarks.tolist(), "tilts": dict(zip(map(str, shares), tilts, strict=True))}
         print(f"wrote {files.write_json(output, found)}")
 
 

@@ -1,5 +1,6 @@
 """Faces in photographs: found, and framed as FER2013 frames them."""
 
+import dataclasses
 import pathlib
 import subprocess
 import sys
@@ -167,8 +168,36 @@ def test_a_tilted_face_is_looked_at_again_where_it_stands_upright(monkeypatch, r
     assert face.square.angle == pytest.approx(share * ((expected + 180) % 360 - 180))
     turn = np.deg2rad(read)
     away = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [0.06, -0.03]
-    assert face.square.middle == pytest.approx(far * (np.array([200, 180]) + 100 * away), abs=0.3 * far)
+    assert face.square.middle == pytest.approx(far * (np.array([200, 180]) + 100 * share * away), abs=0.3 * far)
     assert face.square.side == pytest.approx(100 * far, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"), [([], 20.0), ([("far", 5.0)], 20.0), ([("doubtful", 5.0)], 20.0), ([("near", 12.0)], 56.0)]
+)
+def test_looks_end_where_they_find_nothing_or_after_three(monkeypatch, answers, expected):
+    pixels = np.zeros((400, 400), np.uint8)
+
+    def detect(part, *sides):
+        if part is pixels:
+            return [seen((200.0, 180.0), 100.0, 20.0)]
+        side, middle = len(part) / 2, len(part) / 2
+        found = [(seen((middle + side * (what == "far"), middle), side, tilt), what) for what, tilt in answers]
+        return [dataclasses.replace(one, confidence=0.5 if what == "doubtful" else 1.0) for one, what in found]
+
+    monkeypatch.setattr(faces, "detect", detect)
+    (face,) = faces.find(pixels)
+    assert face.square.angle == pytest.approx(expected)
+    assert face.confidence == 1.0  # of the first look
+
+
+def test_two_answers_that_become_one_face_upright_are_one(monkeypatch):
+    pixels = np.zeros((400, 400), np.uint8)
+    first = [seen((x, 180.0), 100.0, 20.0) for x in (200.0, 240.0)]  # further apart than a third of a side
+    again = [[seen((110.0, 100.0), 100.0, 0.0)], [seen((80.0, 100.0), 100.0, 0.0)]]
+    monkeypatch.setattr(faces, "detect", lambda part, *sides: first if part is pixels else again.pop(0))
+    assert len(faces.find(pixels)) == 1
+    assert again == []
 
 
 def test_a_face_found_twice_is_one():

@@ -151,14 +151,9 @@ def test_bad_files_end_in_a_line_and_leave_nothing(clip, frames, tmp_path):
 @pytest.mark.parametrize(
     ("side", "turned", "shown", "line"),
     [
-        (
-            80.0,
-            True,
-            COUNT,
-            "seen from the front for 0.4 seconds, found faces that are turned away in 20 frames; --any_pose",
-        ),
-        (30.0, False, COUNT, "for 0.4 seconds, found none that lasts as long in 20 frames; the largest has 30 pixels"),
-        (80.0, False, 1, "for 0.4 seconds, found none that lasts as long in 20 frames; the largest has 80 pixels"),
+        (80.0, True, COUNT, "seen for 0.4 seconds from the front, found only others in 20 frames; --any_pose edits"),
+        (30.9, False, COUNT, "at least 40 pixels, found none of more than 30 in 20 frames"),
+        (80.0, False, 1, "seen for 0.4 seconds, found only shorter ones in 20 frames"),
         (80.0, False, 0, "at least 40 pixels, found none in 20 frames; --min_confidence"),
     ],
 )
@@ -200,7 +195,7 @@ def test_without_the_extra_a_line_says_what_to_install():
     script = """
 import pathlib, sys
 sys.modules["av"] = None
-from emogan.edit import detection, photo_reader, videos
+from emogan.edit import photo_reader, videos
 try:
     videos.check("sad", pathlib.Path("out.mp4"), photo_reader.Selection())
 except ValueError as error:

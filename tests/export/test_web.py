@@ -135,6 +135,18 @@ def test_the_square_is_turned_by_keys_and_its_corner_dragged_in_its_own_directio
     assert smaller.side == pytest.approx(tilted.side - 30, abs=3)
     corners = [np.array(one.middle) - one.side / 2 * (right + down) for one in (tilted, smaller)]
     np.testing.assert_allclose(*corners, atol=0.1)
+    for place, angle, away in (
+        ((0, 0, 100), 180, (-300, -300)),
+        ((0, 0, 100), 90, (-300, 300)),
+        ((20, 20, 100), 45, (0, 400)),
+    ):
+        given = dict(zip(("left", "top", "side", "angle"), (*place, angle), strict=True))
+        left, top, side = browser.run(
+            f"return import('./frame.js').then(({{ stretched }}) => {{ const photo = {{ width: 600, height: 400 }}; const {{ left, "
+            f"top, side }} = stretched({json.dumps(given)}, ...{json.dumps(away)}, photo); return [left, top, side]; }})"
+        )
+        assert side >= 100
+        assert min(left, top, 600 - left - side, 400 - top - side) >= -1e-6  # it stays in the photo
 
 
 def test_the_square_and_its_corner_are_dragged_by_one_finger(browser, tmp_path):
@@ -319,16 +331,19 @@ def test_the_photo_is_edited_at_its_own_resolution_as_python_does(browser, portr
     np.testing.assert_array_equal(np.delete(alone, half, axis=1), np.delete(portraits[0], half, axis=1))
 
 
-@pytest.mark.parametrize("tilt", [-40, 25])
-def test_a_tilted_face_is_turned_upright_as_in_python(browser, main_model, tmp_path, tilt):
+@pytest.mark.parametrize(("tilt", "scale"), [(-40, 1), (25, 1), (25, 6)])  # the large one is shrunk to look at it
+def test_a_tilted_face_is_turned_upright_as_in_python(browser, main_model, tmp_path, tilt, scale):
     image = PIL.Image.fromarray(np.pad(skimage.data.astronaut(), ((80, 0), (80, 80), (0, 0)), mode="edge"))
-    tilted = np.asarray(image.rotate(-tilt, PIL.Image.Resampling.BICUBIC, center=(304, 192)))
+    image = image.rotate(-tilt, PIL.Image.Resampling.BICUBIC, center=(304, 192))
+    if scale > 1:  # its right edge cuts through the margin of the face
+        image = image.crop((180, 60, 363, 310)).resize((scale * 183, scale * 250), PIL.Image.Resampling.BICUBIC)
+    tilted = np.asarray(image)
     images.save_png(tmp_path / "tilted.png", tilted)
     browser.edit("#file", tmp_path / "tilted.png")
     (found,), (wanted,) = squares(browser), (face.square for face in detection.find(tilted))
     assert apart(found, wanted) < 0.03 * wanted.side
     assert found.angle == pytest.approx(wanted.angle, abs=1.5)
-    assert found.angle == pytest.approx(tilt, abs=10)
+    assert found.angle == pytest.approx(tilt, abs=11)  # she tilts her head a little, too
     before = pixels(browser, OWN)[0]
     assert np.abs(before - framing.cut(tilted, found, main_model.spec).astype(float)).mean() < 2  # by another filter
     emotion = browser.run("return document.querySelector('#faces input:checked').value")
@@ -343,7 +358,8 @@ def test_a_tilted_face_is_turned_upright_as_in_python(browser, main_model, tmp_p
     assert np.abs(expected.astype(int) - tilted).max() > 20
     differences = np.abs(saved - expected)
     assert differences.max() <= 12
-    assert (differences > 3).mean() < 1e-3
+    assert (differences > 3).sum() < 0.01 * found.side**2
+    assert np.abs((saved - expected) @ tints.LUMA).max() < 2.5
 
 
 def test_a_dark_face_is_edited_with_the_contrast_that_python_gives_it(browser, portraits, main_model, tmp_path):

@@ -33,6 +33,7 @@ let drawn = { drawings: [] }; // of the face in the square: {face, strength, dra
 let busy = false;
 let waiting = false;
 let telling = 0;
+let looks = 0; // for faces, so far
 
 function say(text) {
   if ($("status").textContent !== text) $("status").textContent = text;
@@ -274,7 +275,7 @@ function changed() {
 // How the square is tilted, in words.
 function tilted({ angle }) {
   const degrees = Math.round(Math.abs(angle));
-  return degrees ? `, tilted ${degrees} degrees to the ${angle > 0 ? "right" : "left"}` : "";
+  return degrees > 1 ? `, tilted ${degrees} degrees to the ${angle > 0 ? "right" : "left"}` : "";
 }
 
 function set(next) {
@@ -337,10 +338,10 @@ function press(event) {
   const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
   const factors = { "+": 1.05, "=": 1.05, "-": 1 / 1.05, "_": 1 / 1.05 };
   const turns = { "[": -TURN, "]": TURN };
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || (event.altKey && !(event.key in turns))) return; // some keyboards need Alt for [
   if (event.key in moves) set(frame.moved(square, ...moves[event.key], photo));
   else if (event.key in factors) set(frame.resized(square, square.side * factors[event.key], photo));
-  else if (event.key in turns) set(frame.turned(square, turns[event.key]));
+  else if (event.key in turns) set(frame.tilted(square, turns[event.key]));
   else return;
   event.preventDefault();
 }
@@ -364,10 +365,12 @@ async function show(source, width, height, mirrored = false) {
 
 // Finds the faces, and edits the largest.
 async function look() {
+  const mine = (looks += 1);
   let found = isFace() ? [frame.whole(photo)] : [];
   if (networks && !found.length) {
     found = await detector.find(networks.look, photo, networks.about.detector);
   }
+  if (mine !== looks) return; // another photo was opened meanwhile
   notice = networks && !found.length ? "No face was found. Put the square on one." : "";
   squares = found.length ? found : [frame.first(photo)];
   current = squares.reduce((best, { side }, i) => (side > squares[best].side ? i : best), 0);
@@ -498,8 +501,8 @@ $("frame").addEventListener("pointerdown", drag);
 $("frame").addEventListener("keydown", press);
 $("smaller").addEventListener("click", () => set(frame.resized(squares[current], squares[current].side / 1.05, photo)));
 $("larger").addEventListener("click", () => set(frame.resized(squares[current], squares[current].side * 1.05, photo)));
-$("left").addEventListener("click", () => set(frame.turned(squares[current], -TURN)));
-$("right").addEventListener("click", () => set(frame.turned(squares[current], TURN)));
+$("left").addEventListener("click", () => set(frame.tilted(squares[current], -TURN)));
+$("right").addEventListener("click", () => set(frame.tilted(squares[current], TURN)));
 $("side").addEventListener("input", (event) => {
   const [least, most] = frame.sides(photo);
   set(frame.resized(squares[current], least + (event.target.value / 1000) * (most - least), photo));

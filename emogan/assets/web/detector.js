@@ -52,9 +52,10 @@ async function levelled(look, canvas, { tilt: read, ...first }, settings, sides)
     square = { ...square, left: x - side / 2, top: y - side / 2, side, angle: square.angle + found.tilt, turned: found.turned };
     if (Math.abs(found.tilt) <= least) break;
   }
-  // Between the two limits the angle rises from 0, or the square of a steady head would jump from frame to frame.
+  // Between the two limits the square changes gradually. Otherwise it would jump from frame to frame.
   const share = Math.min(1, Math.max(0, (Math.abs(read) - least) / (most - least)));
-  return { ...square, angle: share * turnTo(0, square.angle) };
+  const mixed = (name) => first[name] + share * (square[name] - first[name]);
+  return { ...square, left: mixed("left"), top: mixed("top"), side: mixed("side"), angle: share * turnTo(0, square.angle) };
 }
 
 // What the network finds in a picture drawn so large: {box, landmarks, confidence} in pixels of the picture itself.

@@ -1,7 +1,7 @@
 // The square around the face, {left, top, side, angle} in pixels of the photo {width, height}, see upright.js: every
 // function gives a new one.
 
-import { middleOf, turnTo, up } from "./upright.js";
+import { middleOf, turnTo } from "./upright.js";
 
 const SMALLEST = 16; // pixels, or the whole of a smaller photo
 
@@ -33,22 +33,35 @@ export function resized(square, side, photo) {
   return within({ ...square, left: square.left - grown, top: square.top - grown, side: fit }, photo);
 }
 
-// Turned clockwise by so many degrees, about its centre.
-export function turned(square, degrees) {
-  return { ...square, angle: turnTo(0, square.angle + degrees) };
+// Tilted clockwise by so many degrees more, about its centre. Less than half of that is none.
+export function tilted(square, degrees) {
+  const angle = turnTo(0, square.angle + degrees);
+  return { ...square, angle: Math.abs(angle) < Math.abs(degrees) / 2 ? 0 : angle };
 }
 
 // With its lower right corner moved, while the upper left one stays.
 export function stretched(square, right, down, photo) {
-  const corner = (of, way) => up(up(middleOf(of), (-way * of.side) / 2, of.angle), (way * of.side) / 2, of.angle + 90);
-  const [x, y] = corner(square, -1);
-  const turn = (-square.angle * Math.PI) / 180;
-  const along = Math.max(Math.cos(turn) * right - Math.sin(turn) * down, Math.sin(turn) * right + Math.cos(turn) * down);
-  // As far as an upright square would reach the photo's sides.
-  const room = Math.min(photo.width - square.left, photo.height - square.top);
-  const side = Math.max(Math.min(square.side + along, room), sides(photo)[0]);
-  const [a, b] = corner({ ...square, side }, -1);
-  return { ...square, left: square.left + x - a, top: square.top + y - b, side };
+  const turn = (square.angle * Math.PI) / 180;
+  const [cosine, sine] = [Math.cos(turn), Math.sin(turn)];
+  const along = Math.max(cosine * right + sine * down, cosine * down - sine * right);
+  // The middle moves by half of what the side grows, along the diagonal.
+  const grown = (more) => {
+    const [x, y] = middleOf(square);
+    const [a, b] = [x + (more * (cosine - sine)) / 2, y + (more * (sine + cosine)) / 2];
+    const side = square.side + more;
+    return { ...square, left: a - side / 2, top: b - side / 2, side };
+  };
+  const [least, most] = sides(photo);
+  const fits = ({ left, top, side }) => Math.min(left, top, photo.width - left - side, photo.height - top - side) >= 0;
+  const wanted = Math.min(Math.max(along, least - square.side), most - square.side);
+  if (wanted <= 0 || fits(grown(wanted))) return grown(wanted);
+  let [inside, outside] = [0, wanted]; // the largest that still fits, by halving
+  for (let i = 0; i < 30; i += 1) {
+    const between = (inside + outside) / 2;
+    if (fits(grown(between))) inside = between;
+    else outside = between;
+  }
+  return grown(inside);
 }
 
 // The least and the most that a side may be.

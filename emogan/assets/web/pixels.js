@@ -6,7 +6,7 @@ import { upright } from "./upright.js";
 
 export const LUMA = [0.299, 0.587, 0.114]; // ITU-R 601
 
-const ENOUGH = 4; // pixels of a tilted face for each of a small one; more are shrunk before it is turned
+const ENOUGH = 4; // pixels of a tilted face for each of a small one; of more, it is shrunk first, as in framing.py
 
 export let SIZE = 48; // pixels of a face's sides
 export let CHANNELS = 1; // 1 is gray, 3 is red, green and blue

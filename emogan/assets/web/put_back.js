@@ -6,7 +6,7 @@ import { sample, turnedBack, upright } from "./upright.js";
 
 const REACH = 4; // deviations of a Gaussian filter, to which it is computed
 
-// Returns {left, top, pixels: ImageData} of what changed, or null where the square lies outside.
+// Returns {left, top, pixels: ImageData} of what changed, or null where an upright square lies outside.
 //
 // context: of the photograph's canvas. before: the face. drawing: {after: levels, down, right}, see networks.js.
 // settings: of model.json, "blending".

@@ -5,7 +5,7 @@ import { turnTo } from "./upright.js";
 const PLACES = 0.06; // s, in which a square makes up most of the way to where its face is found
 const EDITS = 0.1; // s, in which an edit does so
 const LOST = 0.4; // s, after which a face that is not found any more is dropped
-const LEVEL = 0.5; // degrees of a tilt that is none
+const LEVEL = 0.5; // degrees; a smaller tilt counts as none
 const NEAR = 0.6; // of a side: how far a face moves between two looks at most
 
 // Faces, each {square, seen, mean}: where it is, when it was last found, and its smoothed drawing.

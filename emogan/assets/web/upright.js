@@ -1,6 +1,6 @@
-// Squares {left, top, side, angle} may be tilted. This turns a photograph until a square stands upright, and turns back what
-// an edit changed there, as emogan/edit/framing.py does. `angle` is in degrees, clockwise; left, top and side are of the
-// square before it is turned about its middle.
+// Squares {left, top, side, angle} may be tilted. `upright` gives the part of a photograph about a square, rotated until the
+// square is upright. `turnedBack` rotates an edit of this part back into the photograph. So does emogan/edit/framing.py.
+// `angle` is in degrees, clockwise; left, top and side are those before the square is tilted about its middle.
 
 const MARGIN = 0.25; // of the side, around the square: warps take pixels from there
 
@@ -78,7 +78,7 @@ export function sample({ data, width, height }, x, y, colour) {
   }
 }
 
-// What is seen of a photograph about a square, with a factor-th of its pixels a side: {context, square}.
+// What is seen of a photograph about a square, shrunk by a whole factor: {context, square}.
 function shrunk(context, square, margin, factor) {
   if (factor < 2) return { context, square };
   const [x, y] = middleOf(square);
@@ -87,6 +87,8 @@ function shrunk(context, square, margin, factor) {
   [canvas.width, canvas.height] = [Math.ceil(wide / factor), Math.ceil(high / factor)];
   const small = canvas.getContext("2d", { willReadFrequently: true });
   small.imageSmoothingQuality = "high";
+  // The last row and column may stand for less than a whole pixel: first all is filled, then drawn in its right size.
+  small.drawImage(context.canvas, left, top, wide, high, 0, 0, canvas.width, canvas.height);
   small.drawImage(context.canvas, left, top, wide, high, 0, 0, wide / factor, high / factor);
   const [inX, inY, side] = [square.left - left, square.top - top, square.side].map((length) => length / factor);
   return { context: small, square: { left: inX, top: inY, side, angle: square.angle } };
@@ -97,7 +99,7 @@ function shrunk(context, square, margin, factor) {
 function changeOf(part, { left, top, pixels }) {
   const { width, height } = part.canvas;
   const before = part.getImageData(left, top, pixels.width, pixels.height).data;
-  const data = new Float32Array(4 * width * height);
+  const data = new Int16Array(4 * width * height);
   for (let j = 0, k = 0; j < pixels.height; j += 1) {
     const line = 4 * ((top + j) * width + left);
     for (let i = 0; i < 4 * pixels.width; i += 1, k += 1) data[line + i] = pixels.data[k] - before[k];
