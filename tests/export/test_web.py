@@ -142,8 +142,11 @@ def test_the_square_is_turned_by_keys_and_its_corner_dragged_in_its_own_directio
     ):
         given = dict(zip(("left", "top", "side", "angle"), (*place, angle), strict=True))
         left, top, side = browser.run(
-            f"return import('./frame.js').then(({{ stretched }}) => {{ const photo = {{ width: 600, height: 400 }}; const {{ left, "
-            f"top, side }} = stretched({json.dumps(given)}, ...{json.dumps(away)}, photo); return [left, top, side]; }})"
+            f"const [square, away] = {json.dumps([given, away])};"
+            "return import('./frame.js').then(({ stretched }) => {"
+            "  const { left, top, side } = stretched(square, ...away, { width: 600, height: 400 });"
+            "  return [left, top, side];"
+            "});"
         )
         assert side >= 100
         assert min(left, top, 600 - left - side, 400 - top - side) >= -1e-6  # it stays in the photo
