@@ -10,7 +10,7 @@ python experiments/transfer.py --input=photos/ --emotion=happy --output=sheet.pn
 python experiments/transfer.py --workdir=runs/mine --input=faces.npy --emotion=all --output=edited.npy
 
 Without --workdir it is fer2013-flow, the flow that ships with emogan. --workdir=fer2013 is the feed-forward model that
-ships, 30 times as fast; its edits look less natural.
+ships, some 70 times as fast; its edits look less natural.
 
 An image of at most 112 pixels a side is one cropped face; a larger one is searched for faces. --crop=none treats every
 image as a face; --crop=detect searches every image for faces. Photographs need the extra photos: pip install -e

@@ -1,6 +1,6 @@
 """Measures face detectors on FER2013, and where a face lies in its frames: the constants of emogan/edit/detection.py.
 
-pip install -e ".[photos]" dlib-bin && python experiments/lab/fit_framing.py --data_dir=PATH
+pip install -e ".[train,photos]" dlib-bin && python experiments/lab/fit_framing.py --data_dir=PATH
 """
 
 # isort: off
