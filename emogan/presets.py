@@ -136,7 +136,7 @@ def stargan() -> Config:
 def emogan() -> Config:
     """Returns emogan's own recipe for real faces: E, G and D together, guided by a classifier.
 
-    Two CPU cores train it in an hour and a half (docs/results); docs/recipes.md lists what was tried.
+    Two CPU cores train it in an hour and a half (docs/results); docs/results/history.md lists what was tried.
     """
     return Config(
         preset="emogan",
@@ -184,7 +184,7 @@ def flow() -> Config:
 def student() -> Config:
     """Returns a U-Net that learns the edits of the flow that ships with emogan, to make them in one evaluation.
 
-    Before its first step the flow edits each training face once. It has only been tried (docs/recipes.md).
+    Before its first step the flow edits each training face once. It has only been tried (docs/results/history.md).
     """
     return Config(
         preset="student",
