@@ -22,7 +22,12 @@ COMMANDS = {
 # The extra that a command needs, if it is not `train`.
 _EXTRAS = {"edit": "photos", "export": "export"}
 
-_READ_ALONE = (".mov", ".mkv", ".m4v", ".avi")  # videos that are not written; `videos` would import JAX
+# What is read and not written, and what it becomes; the modules that read it would import JAX.
+_BECOMES = {
+    **dict.fromkeys((".mov", ".mkv", ".m4v", ".avi"), ".mp4"),
+    **dict.fromkeys((".heic", ".heif", ".jfif"), ".jpg"),
+    **dict.fromkeys((".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff"), ".png"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,9 +68,7 @@ def _edit_flags(arguments: Sequence[str]) -> list[str]:
     named = [f"--{name}={value}" for name, value in zip(("input", "emotion", "output"), places, strict=False)]
     if count == 2 and not any(flag.startswith("--output") for flag in flags):
         photo, emotion = pathlib.Path(places[0]), places[1]
-        suffix = ".gif" if ":" in emotion else photo.suffix
-        if suffix.lower() in _READ_ALONE:
-            suffix = ".mp4"
+        suffix = ".gif" if ":" in emotion else _BECOMES.get(photo.suffix.lower(), photo.suffix)
         named.append(f"--output={photo.with_name(photo.stem + '_' + emotion.replace(':', '_') + suffix)}")
     return [*named, *flags, *places[3:]]
 

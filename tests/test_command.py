@@ -7,7 +7,7 @@ import pytest
 from support import command_line
 
 from emogan import __main__ as command
-from emogan.edit import videos
+from emogan.edit import face_files, photo_files, videos
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 
@@ -24,6 +24,9 @@ call = functools.partial(command_line.call, package=REPOSITORY)
         (["photos", "sad"], ["--input=photos", "--emotion=sad", "--output=photos_sad"]),
         (["a.MOV", "sad"], ["--input=a.MOV", "--emotion=sad", "--output=a_sad.mp4"]),
         (["a.webm", "sad"], ["--input=a.webm", "--emotion=sad", "--output=a_sad.webm"]),
+        (["a.HEIC", "sad"], ["--input=a.HEIC", "--emotion=sad", "--output=a_sad.jpg"]),
+        (["a.tif", "all"], ["--input=a.tif", "--emotion=all", "--output=a_all.png"]),
+        (["a.heic", "sad:happy"], ["--input=a.heic", "--emotion=sad:happy", "--output=a_sad_happy.gif"]),
         (["a.jpg", "sad", "--output=c.jpg"], ["--input=a.jpg", "--emotion=sad", "--output=c.jpg"]),
         (["a.jpg", "sad", "b.jpg", "c"], ["--input=a.jpg", "--emotion=sad", "--output=b.jpg", "c"]),
         (["--help"], ["--help"]),
@@ -33,8 +36,11 @@ def test_arguments_of_an_edit_become_flags(arguments, flags):
     assert command._edit_flags(arguments) == flags
 
 
-def test_videos_that_are_read_and_not_written_are_known():
-    assert set(command._READ_ALONE) == set(videos.INPUTS) - set(videos.CODECS)
+def test_what_is_read_and_not_written_becomes_what_a_folder_of_it_becomes():
+    written = {suffix for suffix in face_files.SUFFIXES if photo_files._becomes(suffix) == suffix}
+    pictures = {suffix: photo_files._becomes(suffix) for suffix in face_files.SUFFIXES - written - {".jpeg"}}
+    clips = dict.fromkeys(set(videos.INPUTS) - set(videos.CODECS), ".mp4")
+    assert pictures | clips == command._BECOMES
 
 
 def test_each_command_has_its_script():

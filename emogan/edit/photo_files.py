@@ -192,7 +192,7 @@ def _becomes(suffix: str) -> str:
     if suffix in transfer_files.MODERN:
         return suffix if images.writes(suffix) else ".jpg"
     # A PNG of a photograph of a phone has a hundred megabytes.
-    return ".jpg" if suffix in (*images.JPEG_SUFFIXES, ".heic", ".heif") else ".png"
+    return ".jpg" if suffix in (*images.JPEG_SUFFIXES, ".jfif", ".heic", ".heif") else ".png"
 
 
 def _save(target: pathlib.Path, photo: photo_reader.Photo, made: _Edits, names: tuple[str, ...], emotion: str) -> None:
