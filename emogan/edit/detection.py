@@ -104,7 +104,7 @@ def find(pixels: np.ndarray, min_confidence: float = MIN_CONFIDENCE) -> list[Fac
       ValueError: if the extra `photos` is not installed, or the pixels are of another type or shape.
     """
     certain = [(one, frame(one)) for one in detect(pixels) if one.confidence >= min_confidence]
-    faces = [_levelled(pixels, one) for one, _ in _distinct(certain, lambda pair: pair[1])]
+    faces = [_levelled(pixels, *pair) for pair in _distinct(certain, lambda pair: pair[1])]
     distinct = _distinct(faces, lambda face: face.square)
     return sorted(distinct, key=lambda face: (face.square.left, face.square.top))
 
@@ -157,12 +157,12 @@ def smallest(spec: dataset.ImageSpec) -> int:
     return SMALLEST * spec.size // dataset.FER2013.size
 
 
-def _levelled(pixels: np.ndarray, detection: Detection) -> Face:
-    """Returns the face that was found, in a square as tilted as its head.
+def _levelled(pixels: np.ndarray, detection: Detection, first: framing.Square) -> Face:
+    """Returns the face that was found, whose square is `first` by `frame`, in a square as tilted as its head.
 
     The detector underestimates a tilt. So the face is turned upright and looked at again, until it is level.
     """
-    square, turn = frame(detection), detection.turn
+    square, turn = first, detection.turn
     for _ in range(LOOKS if square.angle else 0):
         part, own = framing.upright(pixels, square, AROUND, AGAIN[0])
         least = min(MIN_CONFIDENCE, detection.confidence)
@@ -174,7 +174,7 @@ def _levelled(pixels: np.ndarray, detection: Detection) -> Face:
             break
     # Between the two limits the square changes gradually. Otherwise it would jump from frame to frame.
     share = min(1.0, max(0.0, (abs(detection.tilt) - TILTS[0]) / (TILTS[1] - TILTS[0])))
-    first, wrapped = frame(detection), (square.angle + 180.0) % 360.0 - 180.0
+    wrapped = (square.angle + 180.0) % 360.0 - 180.0
     left, top, side = (
         getattr(first, name) + share * (getattr(square, name) - getattr(first, name))
         for name in ("left", "top", "side")
