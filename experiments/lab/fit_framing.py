@@ -18,8 +18,7 @@ from absl import flags
 
 from emogan import config as config_lib
 from emogan.data import dataset
-from emogan.edit import detection as faces
-from emogan.edit import framing
+from emogan.edit import detection, framing
 from emogan.train import pipeline
 from emogan.util import files, untrusted
 
@@ -75,7 +74,7 @@ def main(_) -> None:
     print("\nthe same of portraits as `detection` frames them now, and whether it lies within the quartiles")
     crops = {}
     for name, portrait in zip(_PORTRAITS, portraits, strict=True):
-        square = faces.find(portrait)[0].square
+        square = detection.find(portrait)[0].square
         crops[name] = in_frame(certain(embedded(framing.cut(portrait, square, dataset.FER2013))))[0]
         for what, value in crops[name].items():
             low, _, high = quartiles[what]
@@ -103,7 +102,7 @@ def embedded(face: np.ndarray) -> np.ndarray:
     return np.pad(np.asarray(large), side // 2, mode="edge")
 
 
-def in_frame(found: list[faces.Detection]) -> list[dict[str, float]]:
+def in_frame(found: list[detection.Detection]) -> list[dict[str, float]]:
     """Returns where the largest face of an `embedded` picture lies, in parts of the frame's side; [] if none was found.
 
     Places are those from the frame's centre, to the right and down.
@@ -131,21 +130,21 @@ def in_frame(found: list[faces.Detection]) -> list[dict[str, float]]:
     ]
 
 
-def largest(found: list[faces.Detection]) -> faces.Detection:
+def largest(found: list[detection.Detection]) -> detection.Detection:
     """Returns the largest of some faces."""
     return max(found, key=lambda one: one.box[2] * one.box[3])
 
 
-def levelled(one: faces.Detection) -> np.ndarray:
+def levelled(one: detection.Detection) -> np.ndarray:
     """Returns the landmarks float [5, 2] of a face in an `embedded` picture from their middle, with its tilt undone."""
     turn = np.deg2rad(one.tilt)
     points = (one.landmarks - one.landmarks.mean(axis=0)) / (48 * _SCALE)
     return points @ [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
 
 
-def certain(pixels: np.ndarray) -> list[faces.Detection]:
+def certain(pixels: np.ndarray) -> list[detection.Detection]:
     """Returns what emogan's detector finds with the confidence that it asks for by default."""
-    return [one for one in faces.detect(pixels) if one.confidence >= faces.MIN_CONFIDENCE]
+    return [one for one in detection.detect(pixels) if one.confidence >= detection.MIN_CONFIDENCE]
 
 
 def detectors() -> dict:

@@ -18,5 +18,5 @@ def test_detectors_are_compared_and_the_framing_is_measured(call_script, tmp_pat
     assert 1 <= found["faces"] == ours["found"] <= 4
     low, median, high = found["quartiles"]["box_size"]
     assert 0.5 < low <= median <= high < 1.5
-    assert f"faces.BOX_SIZE = {median:.3f}" in done.stdout
+    assert f"detection.BOX_SIZE = {median:.3f}" in done.stdout
     assert set(found["portraits"]) == {"astronaut.png", "grace_hopper.jpg"}

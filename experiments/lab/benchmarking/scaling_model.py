@@ -134,7 +134,7 @@ def to_markdown(assumed: Assumptions) -> str:
         markdown.table(("assumption", "value"), given),
         f"Counted: {flops.gan_step(assumed.width, 64) / 1e9:.1f} GFLOP a step of 64 faces; all-reduced "
         f"{counted['global'].bytes / 1e6:.2f} MB in {counted['global'].rounds} rounds that wait for one another, "
-        f"{counted['global'].batch_norm_rounds} of them in batch norm; with parallel.batch_norm=device "
+        f"{counted['global'].batch_norm_rounds} of them in\nbatch norm; with parallel.batch_norm=device "
         f"{counted['device'].bytes / 1e6:.2f} MB in {counted['device'].rounds} rounds.",
         "Strong scaling, the paper's 64 faces a step:",
         _table([(gpus, 64 // gpus) for gpus in GPUS if gpus <= 64], assumed),
