@@ -52,13 +52,18 @@ def warp(image: Image, key: jax.Array, shift: float = 0.1, rotation: float = 12.
       zoom: limit of the natural logarithm of the factor of size.
     """
     height, width, _ = image.shape
-    down, right, angle, factor = jax.random.uniform(key, (4,), minval=-1.0)
-    angle, factor = jnp.deg2rad(rotation) * angle, jnp.exp(zoom * factor)
+    down, right, angle, factor = warp_of(key, shift, rotation, zoom)
     y, x = jnp.meshgrid(jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2, indexing="ij")
-    rows = (jnp.cos(angle) * y - jnp.sin(angle) * x) / factor + (height - 1) / 2 + shift * height * down
-    columns = (jnp.sin(angle) * y + jnp.cos(angle) * x) / factor + (width - 1) / 2 + shift * width * right
+    rows = (jnp.cos(angle) * y - jnp.sin(angle) * x) / factor + (height - 1) / 2 + height * down
+    columns = (jnp.sin(angle) * y + jnp.cos(angle) * x) / factor + (width - 1) / 2 + width * right
     channel = lambda plane: ndimage.map_coordinates(plane, [rows, columns], order=1, mode="nearest")  # noqa: E731
     return jax.vmap(channel, in_axes=-1, out_axes=-1)(image)
+
+
+def warp_of(key: jax.Array, shift: float, rotation: float, zoom: float) -> jax.Array:
+    """Returns how `warp` changes an image, [4]: down and right as shares of the size, radians, and a factor."""
+    down, right, angle, factor = jax.random.uniform(key, (4,), minval=-1.0)
+    return jnp.stack([shift * down, shift * right, jnp.deg2rad(rotation) * angle, jnp.exp(zoom * factor)])
 
 
 def light(image: Image, key: jax.Array, contrast: float = 0.3, brightness: float = 0.2) -> Image:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from emogan.edit import checked, compiled, editor
-from emogan.models import flow_edit, ode, unet
+from emogan.models import flow_edit, ode, surroundings, unet
 from emogan.util import images, types
 
 LARGEST_BATCH = 32  # faces, each of which the network is asked about three times at once
@@ -26,7 +26,8 @@ class FlowEditor(editor.Editor):
     """A trained flow; `emogan.load` returns one.
 
     E and G are one network and its ODE (`ode`). A latent is noise [S, S, C]. Edits are those of
-    `networks.flow_edit`. In addition to the emotions of `Editor` it takes distributions over them, such as 60 % happy
+    `networks.flow_edit`; the network is told the surroundings of the face that is edited, and `encode` and `decode`
+    tell it none. In addition to the emotions of `Editor` it takes distributions over them, such as 60 % happy
     and 40 % surprised: floats [C] or [N, C] whose sums are 1.
     """
 
@@ -141,8 +142,9 @@ class FlowEditor(editor.Editor):
         numbers, floats = flow_edit.seeds(faces), _floats(faces)
 
         def errors(x: np.ndarray, own: np.ndarray) -> jax.Array:
+            around = self._around(x)
             found = [
-                _errors(self._network, self.variables[0], x, t, i, own, self.networks.flow_edit.seed)
+                _errors(self._network, self.variables[0], x, t, i, own, self.networks.flow_edit.seed, around)
                 for i, t in enumerate(np.float32(flow_edit.ESTIMATE_TIMES))
             ]
             return sum(found)
@@ -168,20 +170,31 @@ class FlowEditor(editor.Editor):
         )
 
     def velocity(
-        self, variables: tuple[types.Params, ...], faces: jax.Array, times: jax.Array, labels: jax.Array
+        self,
+        variables: tuple[types.Params, ...],
+        faces: jax.Array,
+        times: jax.Array,
+        labels: jax.Array,
+        originals: jax.Array,
     ) -> jax.Array:
         """Returns the velocities [B, S, S, C] of noisy faces: a pure function, to be compiled or exported.
 
         Args:
           variables: see `Editor`.
           faces: float32 [B, S, S, C]; times: float32 [B]; labels: float32 [B, C]. See `ode.Velocity`.
+          originals: float32 [B, S, S, C] in [-1, 1], the faces that are edited, whose surroundings the network is told.
         """
-        return unet.velocity_of(self._network, variables[0]["params"])(faces, times, labels)
+        around = surroundings.found(originals) if self._network.surroundings else None
+        return unet.velocity_of(self._network, variables[0]["params"], around)(faces, times, labels)
+
+    def _around(self, faces: np.ndarray) -> jax.Array | None:
+        """Returns what the network is told of faces float32 [B, S, S, C]; None if it takes nothing."""
+        return _surroundings(faces) if self._network.surroundings else None
 
     def _by_inversion(self, strength: float, faces: np.ndarray, target: np.ndarray) -> np.ndarray:
         settings = self.networks.flow_edit
-        noise = self._solved(faces, 0.0, settings.inversion_t_max, np.zeros_like(target), 1.0)
-        return self._solved(noise, settings.inversion_t_max, 0.0, target, strength * settings.inversion_guidance)
+        noise = self._solved(faces, 0.0, settings.inversion_t_max, np.zeros_like(target), 1.0, faces)
+        return self._solved(noise, settings.inversion_t_max, 0.0, target, strength * settings.inversion_guidance, faces)
 
     def _by_difference(
         self, own: np.ndarray, numbers: np.ndarray, strength: float, faces: np.ndarray, target: np.ndarray
@@ -203,12 +216,12 @@ class FlowEditor(editor.Editor):
                 ode.Condition(jnp.asarray(target), jnp.asarray(guidances)),
                 ode.condition(own, settings.guidance_source),
             )
-            moved = jnp.zeros_like(x)
+            moved, around = jnp.zeros_like(x), self._around(x)
             # A dispatch a step: XLA's convolutions in a loop run on one core of a CPU (docs/architecture.md).
             for i, (t, after) in enumerate(itertools.pairwise(path)):
                 moved = _difference(
                     *(self._network, self.variables[0], x, moved, i, t, after, *conditions, numbers, settings.seed),
-                    settings.guidance_t_min,
+                    *(settings.guidance_t_min, around),
                     count=settings.noises,
                     solver=settings.solver,
                 )
@@ -220,24 +233,40 @@ class FlowEditor(editor.Editor):
             for t, after in itertools.pairwise(back):
                 state = _redraw(
                     *(self._network, self.variables[0], state, edits, again, noise, t, after, condition),
-                    settings.guidance_t_min,
+                    *(settings.guidance_t_min, around),
                 )
             return jnp.clip(state, -1.0, 1.0)
 
         return compiled.in_batches(edited, faces, target, guidances, own, numbers, largest=LARGEST_BATCH)
 
-    def _solved(self, x: np.ndarray, begin: float, end: float, labels: np.ndarray, guidance: float) -> np.ndarray:
-        """Returns what the ODE makes of x from one time to another; faces, at 0, lie in [-1, 1]."""
+    def _solved(
+        self,
+        x: np.ndarray,
+        begin: float,
+        end: float,
+        labels: np.ndarray,
+        guidance: float,
+        originals: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Returns what the ODE makes of x from one time to another; faces, at 0, lie in [-1, 1].
+
+        The network is told the surroundings of `originals`, if they are given.
+        """
         settings = self.networks.flow_edit
         path = ode.times(begin, end, settings.inversion_steps)
 
-        def solved(x: np.ndarray, labels: np.ndarray) -> jax.Array:
+        def solved(x: np.ndarray, labels: np.ndarray, *originals: np.ndarray) -> jax.Array:
             condition = ode.condition(labels, guidance)
+            around = self._around(*originals) if originals else None
             for t, after in itertools.pairwise(path):
-                x = _step(self._network, self.variables[0], x, t, after, condition, solver=settings.inversion_solver)
+                x = _step(
+                    *(self._network, self.variables[0], x, t, after, condition, around),
+                    solver=settings.inversion_solver,
+                )
             return jnp.clip(x, -1.0, 1.0) if end == 0.0 else x
 
-        return compiled.in_batches(solved, x, labels, largest=LARGEST_BATCH)
+        given = [] if originals is None else [originals]
+        return compiled.in_batches(solved, x, labels, *given, largest=LARGEST_BATCH)
 
     def _under_all(self, function: Any, rows: np.ndarray, emotion: Wanted | None) -> np.ndarray:
         """Returns function(rows, distributions), [N, ...], or for each emotion, [C, N, ...], under "all"."""
@@ -283,10 +312,11 @@ def _step(
     t: jax.Array,
     after: jax.Array,
     condition: ode.Condition,
+    around: jax.Array | None,
     *,
     solver: str,
 ) -> jax.Array:
-    return ode.step(unet.velocity_of(module, variables["params"]), x, t, after, condition, solver)
+    return ode.step(unet.velocity_of(module, variables["params"], around), x, t, after, condition, solver)
 
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames=("count", "solver"))
@@ -303,17 +333,19 @@ def _difference(
     numbers: jax.Array,
     seed: jax.Array,
     t_min: jax.Array,
+    around: jax.Array | None,
     *,
     count: int,
     solver: str,
 ) -> jax.Array:
-    velocity = unet.velocity_of(module, variables["params"])
+    velocity = unet.velocity_of(module, variables["params"], around)
     noises = flow_edit.noise(seed, numbers, number, count, faces.shape[1:])
     target, source = (flow_edit.guided_from(t_min, t, condition) for condition in (target, source))
     return flow_edit.step(velocity, faces, moved, t, after, noises, target, source, solver)
 
 
 _begin_redraw = jax.jit(flow_edit.begin_redraw)
+_surroundings = jax.jit(surroundings.found)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -328,8 +360,9 @@ def _redraw(
     after: jax.Array,
     target: ode.Condition,
     t_min: jax.Array,
+    around: jax.Array | None,
 ) -> types.Images:
-    velocity = unet.velocity_of(module, variables["params"])
+    velocity = unet.velocity_of(module, variables["params"], around)
     target = flow_edit.guided_from(t_min, t, target)
     return flow_edit.redraw_step(velocity, state, edits, again, noise, t, after, target)
 
@@ -343,7 +376,8 @@ def _errors(
     number: jax.Array,
     numbers: jax.Array,
     seed: jax.Array,
+    around: jax.Array | None,
 ) -> jax.Array:
-    velocity = unet.velocity_of(module, variables["params"])
+    velocity = unet.velocity_of(module, variables["params"], around)
     noises = flow_edit.noise(seed, numbers, number, flow_edit.ESTIMATE_NOISES, faces.shape[1:])
     return flow_edit.errors(velocity, faces, t, noises, module.num_classes)

@@ -12,7 +12,8 @@ from emogan.export import card, onnx_graph, onnx_ops
 
 FACES, LABELS, EDITS = "faces", "labels", "edits"  # the names of its arrays
 STRENGTHS, DRAWINGS = "strengths", "drawings"  # of a page's file, in addition to faces and labels
-TIMES, VELOCITIES = "times", "velocities"  # of a flow's file for a page, in addition to faces and labels
+# Of a flow's file for a page, in addition to faces and labels.
+TIMES, ORIGINALS, VELOCITIES = "times", "originals", "velocities"
 _LARGE = 1000  # elements of a constant, from which on it is worth writing in float16
 
 
@@ -45,6 +46,7 @@ def velocity_to_bytes(model: flow_editor.FlowEditor) -> bytes:
         FACES: (model.spec.shape, np.float32),
         TIMES: ((), np.float32),
         LABELS: ((len(model.class_names),), np.float32),
+        ORIGINALS: (model.spec.shape, np.float32),
     }
     return _written(functools.partial(model.velocity, model.variables), arrays, VELOCITIES, {})
 
@@ -67,10 +69,12 @@ def drawing_from_bytes(content: bytes) -> Callable[[np.ndarray, np.ndarray, np.n
     )[0]
 
 
-def velocity_from_bytes(content: bytes) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """Returns the function (faces, times, labels) in what `velocity_to_bytes` gave; errors as of `from_bytes`."""
+def velocity_from_bytes(content: bytes) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    """Returns the function (faces, times, labels, originals) in what `velocity_to_bytes` gave; errors alike."""
     session = _session(content)
-    return lambda faces, times, labels: session.run([VELOCITIES], {FACES: faces, TIMES: times, LABELS: labels})[0]
+    return lambda faces, times, labels, originals: session.run(
+        [VELOCITIES], {FACES: faces, TIMES: times, LABELS: labels, ORIGINALS: originals}
+    )[0]
 
 
 def _written(

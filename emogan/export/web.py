@@ -101,8 +101,8 @@ def largest_difference(content: bytes, model: editor.Editor) -> float:
     times = np.linspace(0.0, 1.0, count, dtype=np.float32)
     labels = np.eye(classes + 1, classes, dtype=np.float32)[np.arange(count) % (classes + 1)]  # the last is none
     noisy = np.asarray(faces) * (1 - times[:, None, None, None])
-    live = np.asarray(jax.jit(model.velocity)(model.variables, noisy, times, labels))
-    apart = np.abs(onnx_file.velocity_from_bytes(content)(noisy, times, labels) - live)
+    live = np.asarray(jax.jit(model.velocity)(model.variables, noisy, times, labels, np.asarray(faces)))
+    apart = np.abs(onnx_file.velocity_from_bytes(content)(noisy, times, labels, np.asarray(faces)) - live)
     return card.within(float(apart.max() / max(1.0, np.abs(live).max())), _VELOCITY_TOLERANCE)
 
 

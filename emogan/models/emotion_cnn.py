@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from emogan.models import conv, normalisation, unet
+from emogan.models import conv, normalisation, resampling
 from emogan.util import types
 
 STAGES = (1, 3, 6, 8)  # widths at a half, a quarter, an eighth and a sixteenth of the size, in multiples of `width`
@@ -31,7 +31,7 @@ class _Block(nn.Module):
         y = nn.relu(norm("norm0")(convolve("conv0", x, self.stride)))
         y = norm("norm1")(convolve("conv1", y, 1))
         if self.stride > 1:
-            x = unet.shrink(x)
+            x = resampling.shrink(x)
         if x.shape[-1] != self.features:
             shortcut = conv.Pointwise(
                 self.features, use_bias=False, kernel_init=init, dtype=self.dtype, name="shortcut"

@@ -1,4 +1,4 @@
-"""A class-conditional U-Net: a velocity for each pixel of a noisy face, its time and its label."""
+"""A U-Net: a velocity for each pixel of a noisy face, for its time, its label and what is known of the face."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from emogan.data import dataset
-from emogan.models import conv, dense, normalisation, ode, precision
+from emogan.models import conv, dense, normalisation, ode, precision, resampling, surroundings
 from emogan.util import ranges, types
 
 
@@ -21,11 +21,14 @@ class UNetConfig:
     widths: str = "32,96,160"  # channels at a half, a quarter, an eighth and, if there are four, a sixteenth
     blocks: int = 1  # residual blocks at each size on the way down; one more on the way up
     attention: bool = True  # self-attention at the smallest size
+    deeper: int = 1  # further blocks at each size but the largest, down and up, and in the middle with its attention
+    surroundings: bool = True  # whether it is told of the face without noise what `surroundings` has
 
     def check(self) -> None:
         for width in self.channels():
             ranges.between("unet.widths", width, 8, 1024)
         ranges.between("unet.blocks", self.blocks, 1, 64)
+        ranges.between("unet.deeper", self.deeper, 0, 64)
 
     def channels(self) -> tuple[int, ...]:
         """Returns `widths` as numbers.
@@ -42,10 +45,10 @@ class UNetConfig:
 
 
 DEVIATION = 0.5  # of the values of faces in [-1, 1], about; 0.51 in FER2013
-UNSHUFFLE = 2  # each pixel of the largest map holds 2x2 of the face
 GROUPS = 8  # channels a group norm takes together are 1/8 of all
-_BEGIN_AT_ZERO = ("conv1", "modulation", "out", "velocity")
+_BEGIN_AT_ZERO = ("conv1", "modulation", "out", "velocity", "told0", "told1", "told2", "told3")
 _KERNEL = (3, 3)
+_TOLD = (32, 64)  # channels that what is known of a face has at the largest size, and at the others
 HEAD = 56  # channels of an attention head, at most
 _LONGEST, _SHORTEST = 1.0, 1e-3  # periods of the sinusoids of time, which lies in [0, 1]
 
@@ -58,9 +61,11 @@ class _Trunk(nn.Module):
     attention: bool = True
     num_classes: int = 7
     dtype: types.DType = jnp.float32
+    deeper: int = 0
+    surroundings: bool = False
 
     def descend(
-        self, faces: types.Images, times: jax.Array, labels: jax.Array
+        self, faces: types.Images, times: jax.Array, labels: jax.Array, around: jax.Array | None
     ) -> tuple[jax.Array, list[jax.Array], Callable[[str, int, jax.Array], jax.Array]]:
         """Returns the features of the middle, those for the skip connections, and (name, features, x) -> a block."""
         size = 4 * self.widths[0]
@@ -73,28 +78,52 @@ class _Trunk(nn.Module):
         def block(name: str, features: int, x: jax.Array) -> jax.Array:
             return _Block(features, self.dtype, name=name)(x, condition)
 
-        x = conv.Conv(self.widths[0], _KERNEL, dtype=self.dtype, name="stem")(unshuffle(faces.astype(self.dtype)))
+        x = resampling.unshuffle(faces.astype(self.dtype))
+        x = conv.Conv(self.widths[0], _KERNEL, dtype=self.dtype, name="stem")(x)
+        told = self._told(faces, around)
+        x = x + told[0] if told else x
         skips = [x]
         for level, width in enumerate(self.widths):
             if level:
-                x = shrink(x)
+                x = resampling.shrink(x)
+                x = x + told[level] if told else x
                 skips.append(x)
             for i in range(self.blocks):
                 x = block(f"down{level}_{i}", width, x)
+                if i == self.blocks - 1:
+                    x = self._further(f"down{level}", x, block)
                 skips.append(x)
         x = block("middle0", self.widths[-1], x)
-        if self.attention:
-            x = _Attention(self.dtype, name="attention")(x)
-        return block("middle1", self.widths[-1], x), skips, block
+        for i in range(1 + self.deeper):
+            if self.attention:
+                x = _Attention(self.dtype, name=f"attention{i or ''}")(x)
+            x = block(f"middle{i + 1}", self.widths[-1], x)
+        return x, skips, block
+
+    def _further(self, name: str, x: jax.Array, block: Callable[[str, int, jax.Array], jax.Array]) -> jax.Array:
+        """Returns x after the further blocks of the `deeper` sizes; x itself at the largest."""
+        for i in range(self.deeper if not name.endswith("0") else 0):
+            x = block(f"{name}_deeper{i}", x.shape[-1], x)
+        return x
+
+    def _told(self, faces: types.Images, around: jax.Array | None) -> list[jax.Array]:
+        """Returns what is added to the features of each size for `around`; nothing in a network that takes none."""
+        if not self.surroundings:
+            return []
+        size, channels = faces.shape[1] // resampling.UNSHUFFLE, surroundings.channels(faces.shape[-1])
+        known = jnp.zeros((faces.shape[0], size, size, channels)) if around is None else around
+        return _Told((self.widths[0], *self.widths[:-1]), self.dtype, name="surroundings")(known.astype(self.dtype))
 
 
 class Features(_Trunk):
     """What a `UNet` sees in noisy faces: its parameters, but for those of the way up."""
 
     @nn.compact
-    def __call__(self, faces: types.Images, times: jax.Array, labels: jax.Array) -> list[jax.Array]:
+    def __call__(
+        self, faces: types.Images, times: jax.Array, labels: jax.Array, around: jax.Array | None = None
+    ) -> list[jax.Array]:
         """Returns the features of each size, from 1/2 on, and last those of the middle; arguments as of `UNet`."""
-        middle, skips, _ = self.descend(faces, times, labels)
+        middle, skips, _ = self.descend(faces, times, labels, around)
         return [*skips[self.blocks :: self.blocks + 1], middle]
 
 
@@ -112,25 +141,50 @@ class UNet(_Trunk):
       attention: whether the middle, at the smallest size, has self-attention.
       num_classes: how many labels there are.
       dtype: in which convolutions and dense layers compute.
+      deeper: further blocks at each size but the largest, on the way down and up, and in the middle.
+      surroundings: whether it takes `around`.
     """
 
     @nn.compact
-    def __call__(self, faces: types.Images, times: jax.Array, labels: jax.Array) -> types.Images:
+    def __call__(
+        self, faces: types.Images, times: jax.Array, labels: jax.Array, around: jax.Array | None = None
+    ) -> types.Images:
         """Returns velocities float32 [B, S, S, C].
 
         Args:
           faces: [B, S, S, C], a mixture of a face in [-1, 1] and of noise.
           times: [B] in [0, 1], the share of noise.
           labels: [B, C], distributions over the classes; rows of 0 are the null label.
+          around: [B, S / 2, S / 2, K], of `surroundings.of`; zeros, or None, where nothing is known.
         """
-        x, skips, block = self.descend(faces, times, labels)
+        x, skips, block = self.descend(faces, times, labels, around)
         for level, width in reversed(list(enumerate(self.widths))):
             for i in range(self.blocks + 1):
                 x = block(f"up{level}_{i}", width, jnp.concatenate([x, skips.pop()], axis=-1))
-            x = grow(x) if level else x
+            x = self._further(f"up{level}", x, block)
+            x = resampling.grow(x) if level else x
         x = nn.silu(_GroupNorm(name="norm")(x))
-        x = conv.Conv(UNSHUFFLE**2 * faces.shape[-1], _KERNEL, dtype=self.dtype, name="velocity")(x)
-        return shuffle(x.astype(jnp.float32))
+        x = conv.Conv(resampling.UNSHUFFLE**2 * faces.shape[-1], _KERNEL, dtype=self.dtype, name="velocity")(x)
+        return resampling.shuffle(x.astype(jnp.float32))
+
+
+class _Told(nn.Module):
+    """From what is known of a face to what is added to the features of each size."""
+
+    widths: tuple[int, ...]
+    dtype: types.DType
+
+    @nn.compact
+    def __call__(self, around: jax.Array) -> list[jax.Array]:
+        added = []
+        for i, width in enumerate(self.widths):
+            around = resampling.shrink(around) if i else around
+            around = nn.silu(conv.Conv(_TOLD[i > 0], _KERNEL, dtype=self.dtype, name=f"conv{i}")(around))
+            if i:
+                added.append(conv.Pointwise(width, dtype=self.dtype, name=f"told{i}")(around))
+            else:
+                added.append(conv.Conv(width, _KERNEL, dtype=self.dtype, name="told0")(around))
+        return added
 
 
 class _GroupNorm(nn.Module):
@@ -217,46 +271,31 @@ def sinusoids(times: jax.Array, features: int) -> jax.Array:
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=1)
 
 
-def unshuffle(x: jax.Array) -> jax.Array:
-    """Returns [B, H / 2, W / 2, 4 * C], in which each place holds 2x2 pixels of x [B, H, W, C]."""
-    batch, height, width, channels = x.shape
-    x = x.reshape(batch, height // UNSHUFFLE, UNSHUFFLE, width // UNSHUFFLE, UNSHUFFLE, channels)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(*x.shape[:2], x.shape[3], -1)
-
-
-def shuffle(x: jax.Array) -> jax.Array:
-    """Returns what `unshuffle` was given, [B, 2 * H, 2 * W, C / 4] for x [B, H, W, C]."""
-    batch, height, width, channels = x.shape
-    x = x.reshape(batch, height, width, UNSHUFFLE, UNSHUFFLE, channels // UNSHUFFLE**2)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, UNSHUFFLE * height, UNSHUFFLE * width, -1)
-
-
-def shrink(x: jax.Array) -> jax.Array:
-    """Returns the means of 2x2 places, [B, H / 2, W / 2, C], of x [B, H, W, C]."""
-    batch, height, width, channels = x.shape
-    return jnp.mean(x.reshape(batch, height // 2, 2, width // 2, 2, channels), axis=(2, 4))
-
-
-def grow(x: jax.Array) -> jax.Array:
-    """Returns each place four times, [B, 2 * H, 2 * W, C], of x [B, H, W, C]."""
-    batch, height, width, channels = x.shape
-    x = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
-    return x.reshape(batch, 2 * height, 2 * width, channels)
-
-
 def make(settings: UNetConfig, num_classes: int, computed_in: str) -> UNet:
     """Returns the network of a configuration in one of `precision.CHOICES`, for faces of every size and colour."""
-    return UNet(settings.channels(), settings.blocks, settings.attention, num_classes, precision.dtype(computed_in))
+    return UNet(**_attributes(settings, num_classes, computed_in))
 
 
 def make_features(settings: UNetConfig, num_classes: int, computed_in: str) -> Features:
     """Returns what gives the features of the network of a configuration; else as `make`."""
-    return Features(settings.channels(), settings.blocks, settings.attention, num_classes, precision.dtype(computed_in))
+    return Features(**_attributes(settings, num_classes, computed_in))
 
 
-def answer_to(module: nn.Module, params: types.Params, x: types.Images, times: jax.Array, labels: jax.Array) -> Any:
+def _attributes(settings: UNetConfig, num_classes: int, computed_in: str) -> dict[str, Any]:
+    own = {name: getattr(settings, name) for name in ("blocks", "attention", "deeper", "surroundings")}
+    return {"widths": settings.channels(), **own, "num_classes": num_classes, "dtype": precision.dtype(computed_in)}
+
+
+def answer_to(
+    module: nn.Module,
+    params: types.Params,
+    x: types.Images,
+    times: jax.Array,
+    labels: jax.Array,
+    around: jax.Array | None,
+) -> Any:
     """Returns what a network answers to x_t = (1 - t) x + t n, which it is given with a variance of 1."""
-    return module.apply({"params": params}, x * jax.lax.rsqrt(_variance(times)), times, labels)
+    return module.apply({"params": params}, x * jax.lax.rsqrt(_variance(times)), times, labels, around)
 
 
 def _variance(times: jax.Array) -> jax.Array:
@@ -265,8 +304,11 @@ def _variance(times: jax.Array) -> jax.Array:
     return jnp.square((1.0 - t) * DEVIATION) + jnp.square(t)
 
 
-def velocity_of(module: UNet, params: types.Params) -> ode.Velocity:
+def velocity_of(module: UNet, params: types.Params, around: jax.Array | None = None) -> ode.Velocity:
     """Returns the velocity that a network with these parameters has learnt.
+
+    What is known of the faces, `around`, holds for every batch that the velocity is asked for: it may have the faces in
+    the same order several times.
 
     It is the best linear estimate of the velocity from x, plus the network's output in units of the error of that
     estimate: the preconditioning of Karras et al. 2022 (table 1), for x_t = (1 - t) x + t n. So the network begins at
@@ -276,7 +318,10 @@ def velocity_of(module: UNet, params: types.Params) -> ode.Velocity:
     def velocity(x: types.Images, times: jax.Array, labels: jax.Array) -> types.Images:
         t, variance = times[:, None, None, None], _variance(times)
         estimate = x * (t - (1.0 - t) * DEVIATION**2) / variance
-        answer = answer_to(module, params, x, times, labels)
+        known = around
+        if around is not None and x.shape[0] != around.shape[0]:
+            known = jnp.tile(around, (x.shape[0] // around.shape[0], 1, 1, 1))
+        answer = answer_to(module, params, x, times, labels, known)
         return estimate + DEVIATION * jax.lax.rsqrt(variance) * answer
 
     return velocity

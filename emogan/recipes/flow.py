@@ -11,7 +11,7 @@ from flax import struct
 
 from emogan.data import augment, dataset
 from emogan.edit import flow_models
-from emogan.models import flow_edit, ode, unet
+from emogan.models import flow_edit, ode, surroundings, unet
 from emogan.recipes import state as state_lib
 from emogan.util import images, ranges, types
 
@@ -36,6 +36,7 @@ class FlowConfig:
     clip: float = 1.0  # the largest norm of all gradients together
     ema_decay: float = 0.9995  # of the averaged network that samples and edits are made with; 0 switches it off
     label_dropout: float = 0.15  # share of the faces that are shown without their label, as guidance needs
+    surroundings_dropout: float = 0.12  # share of those whose surroundings are not told, as drawing from noise needs
     time_mean: float = 0.0  # of the normal distribution of log(t / (1 - t)) (Esser et al. 2024)
     time_spread: float = 1.0  # its standard deviation
 
@@ -46,6 +47,7 @@ class FlowConfig:
         ranges.between("flow.clip", self.clip, 1e-6, 1e6)
         ranges.between("flow.ema_decay", self.ema_decay, 0.0, 0.999999)
         ranges.between("flow.label_dropout", self.label_dropout, 0.0, 1.0)
+        ranges.between("flow.surroundings_dropout", self.surroundings_dropout, 0.0, 1.0)
         ranges.between("flow.time_mean", self.time_mean, -5.0, 5.0)
         ranges.between("flow.time_spread", self.time_spread, 0.01, 5.0)
 
@@ -115,10 +117,13 @@ def examples(
     spec: dataset.ImageSpec,
     num_classes: int,
     axis_name: str | None = None,
-) -> tuple[types.Images, jax.Array, jax.Array, jax.Array]:
-    """Returns what `losses_of` takes for a batch: faces, half of them mirrored, noises, times, and labels or null."""
+) -> tuple[types.Images, jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Returns what `losses_of` takes for a batch: faces, half of them mirrored, noises, times, and labels or null.
+
+    And for each face, bool [B], whether its surroundings are told.
+    """
     count = len(batch["label"])
-    keys = jax.random.split(key, 4)
+    keys = jax.random.split(key, 5)
 
     def share(draw: Callable[[int], jax.Array]) -> jax.Array:
         return state_lib.own_share(draw, count, axis_name)
@@ -129,7 +134,8 @@ def examples(
     noises = share(lambda count: jax.random.normal(keys[2], (count, *spec.shape)))
     dropped = share(lambda count: jax.random.uniform(keys[3], (count,)) < settings.label_dropout)
     labels = batch["distribution"] if "distribution" in batch else jax.nn.one_hot(batch["label"], num_classes)
-    return faces, noises, times, jnp.where(dropped[:, None], 0.0, labels)
+    told = share(lambda count: jax.random.uniform(keys[4], (count,)) >= settings.surroundings_dropout)
+    return faces, noises, times, jnp.where(dropped[:, None], 0.0, labels), told
 
 
 def make(
@@ -170,17 +176,20 @@ def make(
     def step(
         state: FlowState, batch: state_lib.Batch, key: jax.Array, *, axis_name: str | None = None
     ) -> tuple[FlowState, types.Metrics]:
-        faces, noises, times, labels = examples(settings, batch, key, spec, num_classes, axis_name)
+        faces, noises, times, labels, told = examples(settings, batch, key, spec, num_classes, axis_name)
 
-        def gradients_of(faces, noises, times, labels):
+        def gradients_of(faces, noises, times, labels, told):
+            around = surroundings.found(faces) * told[:, None, None, None] if module.surroundings else None
+
             def loss(params):
-                found = losses_of(unet.velocity_of(module, params), faces, noises, times, labels)
+                found = losses_of(unet.velocity_of(module, params, around), faces, noises, times, labels)
                 band = jax.nn.one_hot((BANDS * times).astype(jnp.int32), BANDS)
                 return jnp.mean(found), (jnp.mean(found), found @ band / len(found), jnp.mean(band, axis=0))
 
             return jax.grad(loss, has_aux=True)(state.network.params)
 
-        found = state_lib.mean_of_parts(gradients_of, config.parallel.microbatches, faces, noises, times, labels)
+        every = (faces, noises, times, labels, told)
+        found = state_lib.mean_of_parts(gradients_of, config.parallel.microbatches, *every)
         gradients, (loss, of_bands, shares) = state_lib.mean_over(found, axis_name)
         network = state_lib.update(state.network, optimizer, gradients, {})
         average = state.average
@@ -204,11 +213,13 @@ def make(
 
         faces, labels = images.to_float(jnp.asarray(shown[0])), jnp.asarray(shown[1])
         rows = jnp.repeat(faces, num_classes, axis=0)
+        around = surroundings.found(rows) if module.surroundings else None
         guidance = jnp.tile(jnp.asarray(guidances), len(faces))
         target = ode.Condition(jnp.tile(jnp.eye(num_classes), (len(faces), 1)), guidance)
         own = jnp.repeat(jax.nn.one_hot(labels, num_classes), num_classes, axis=0)
         source = ode.condition(own, edits.guidance_source)
         numbers = jnp.repeat(jnp.asarray(seeds), num_classes)
+        velocity = unet.velocity_of(module, state.best_params, around)
         edited = flow_edit.edit(velocity, rows, edits, target, source, numbers)
         edited = jnp.concatenate([faces[:, None], edited.reshape(len(faces), num_classes, *spec.shape)], axis=1)
         whole = jnp.concatenate([drawn.reshape(DRAWN, -1, *spec.shape), edited])

@@ -128,7 +128,7 @@ def make(
         )
 
     def look(learned: types.Params, faces: types.Images, times: jax.Array, labels: types.Labels) -> list[jax.Array]:
-        return unet.answer_to(trunk, learned, faces, times, jax.nn.one_hot(labels, num_classes))
+        return unet.answer_to(trunk, learned, faces, times, jax.nn.one_hot(labels, num_classes), None)
 
     def draw(params: types.Params, faces: types.Images, targets: types.Labels) -> types.Images:
         return G.apply({"params": params}, faces, targets)

@@ -11,8 +11,8 @@ import pathlib
 import time
 
 import flag_config
+import found_faces
 import numpy as np
-import PIL.Image
 import script
 from absl import flags
 
@@ -27,7 +27,6 @@ DATA_DIR = script.define_path("data_dir", "", "folder of the data")
 COUNT = flags.DEFINE_integer("count", 2000, "how many faces of `train`", 1)
 OUTPUT = script.define_path("output", "", "a JSON file for the numbers, if wanted")
 
-_SCALE = 4  # a frame of 48 pixels is shown with 192, half as many again on each side
 _PORTRAITS = ("astronaut.png", "grace_hopper.jpg")
 _FACELESS = """brick.png chelsea.png chessboard_RGB.png coffee.png gravel.png hubble_deep_field.jpg ihc.png moon.png
 motorcycle_left.png page.png phantom.png retina.jpg rocket.jpg text.png"""
@@ -40,7 +39,7 @@ def main(_) -> None:
     config = config_lib.Config(data=data)
     images = pipeline.load_data(config, "train").images
     chosen = np.random.default_rng(0).permutation(len(images))[: COUNT.value]
-    pictures = [embedded(images[i]) for i in chosen]
+    pictures = [found_faces.embedded(images[i]) for i in chosen]
     portraits, faceless = (list(map(read, names)) for names in (_PORTRAITS, _FACELESS.split()))
     table, detections = {}, []
     print(f"{'detector':16} of {len(pictures)} faces   portraits   on {len(faceless)} without faces   ms a face")
@@ -65,17 +64,21 @@ def main(_) -> None:
         print(f"{name:16}", *(f"{value:8.3f}" for value in values))
     print(f"detection.BOX_SIZE = {quartiles['box_size'][1]:.3f}")
     print(f"detection.LANDMARKS_BELOW = {quartiles['landmarks_y'][1]:.3f}")
-    landmarks = np.median([levelled(largest(found)) for found in detections if found], axis=0)
+    landmarks = np.median([levelled(found_faces.largest(found)) for found in detections if found], axis=0)
     print(f"detection.LANDMARKS = {np.round(landmarks, 3).tolist()}")
     shares = (50, 75, 90, 98)
-    tilts = np.percentile([abs(largest(found).tilt) for found in detections if found], shares).round(1).tolist()
+    tilts = (
+        np.percentile([abs(found_faces.largest(found).tilt) for found in detections if found], shares).round(1).tolist()
+    )
     print(f"tilts in degrees, {shares} of 100 faces have less: {tilts}")
 
     print("\nthe same of portraits as `detection` frames them now, and whether it lies within the quartiles")
     crops = {}
     for name, portrait in zip(_PORTRAITS, portraits, strict=True):
         square = detection.find(portrait)[0].square
-        crops[name] = in_frame(certain(embedded(framing.cut(portrait, square, dataset.FER2013))))[0]
+        crops[name] = in_frame(
+            found_faces.certain(found_faces.embedded(framing.cut(portrait, square, dataset.FER2013)))
+        )[0]
         for what, value in crops[name].items():
             low, _, high = quartiles[what]
             print(f"{name:16} {what:16} {value:8.3f} {'within' if low <= value <= high else 'OUTSIDE'}")
@@ -95,24 +98,16 @@ def read(name: str) -> np.ndarray:
     return np.asarray(untrusted.read_colour(path).convert("RGB"))
 
 
-def embedded(face: np.ndarray) -> np.ndarray:
-    """Returns a face uint8 [48, 48] enlarged in the middle of a picture uint8 [384, 384], its border going on."""
-    side = len(face) * _SCALE
-    large = PIL.Image.fromarray(face).resize((side, side), PIL.Image.Resampling.BICUBIC)
-    return np.pad(np.asarray(large), side // 2, mode="edge")
-
-
 def in_frame(found: list[detection.Detection]) -> list[dict[str, float]]:
-    """Returns where the largest face of an `embedded` picture lies, in parts of the frame's side; [] if none was found.
+    """Returns where the largest face lies, in parts of the side of its frame; [] if none was found.
 
     Places are those from the frame's centre, to the right and down.
     """
     if not found:
         return []
-    one = largest(found)
-    side = 48 * _SCALE
-    points = one.landmarks / side - 1.0
-    left, top, width, height = np.array(one.box) / side
+    one = found_faces.largest(found)
+    points = one.landmarks / found_faces.FRAME - 1.0
+    left, top, width, height = np.array(one.box) / found_faces.FRAME
     eyes, mouth = points[:2], points[3:]
     return [
         {
@@ -130,26 +125,16 @@ def in_frame(found: list[detection.Detection]) -> list[dict[str, float]]:
     ]
 
 
-def largest(found: list[detection.Detection]) -> detection.Detection:
-    """Returns the largest of some faces."""
-    return max(found, key=lambda one: one.box[2] * one.box[3])
-
-
 def levelled(one: detection.Detection) -> np.ndarray:
-    """Returns the landmarks float [5, 2] of a face in an `embedded` picture from their middle, with its tilt undone."""
+    """Returns the landmarks float [5, 2] of a face from their middle, with its tilt undone."""
     turn = np.deg2rad(one.tilt)
-    points = (one.landmarks - one.landmarks.mean(axis=0)) / (48 * _SCALE)
+    points = (one.landmarks - one.landmarks.mean(axis=0)) / found_faces.FRAME
     return points @ [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
-
-
-def certain(pixels: np.ndarray) -> list[detection.Detection]:
-    """Returns what emogan's detector finds with the confidence that it asks for by default."""
-    return [one for one in detection.detect(pixels) if one.confidence >= detection.MIN_CONFIDENCE]
 
 
 def detectors() -> dict:
     """Returns the detectors that are installed: from pixels uint8 [H, W(, 3)] to a list with an entry a face."""
-    known = {"YuNet": certain}
+    known = {"YuNet": found_faces.certain}
     try:
         import dlib
 

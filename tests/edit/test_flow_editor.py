@@ -14,7 +14,7 @@ from emogan import presets
 from emogan.data import dataset, toyfaces
 from emogan.edit import flow_editor, loading, model_file
 from emogan.figures import run_figures
-from emogan.models import flow_edit, ode, unet
+from emogan.models import flow_edit, ode, surroundings, unet
 from emogan.train import pipeline, plans
 from emogan.util import images, weights
 
@@ -120,8 +120,9 @@ def test_edits_are_those_of_the_compiled_whole(model_of, params, faces, redraw_t
     model = model_of(redraw_t=redraw_t, redraw_steps=3, guidance="4", noises=2)
     own, numbers = jnp.asarray([0, 1, 2]), jnp.asarray(flow_edit.seeds(faces))
     network = unet.make(tiny_config().unet, 7, "float32")
+    around = surroundings.found(images.to_float(faces))
     expected = flow_edit.edit(
-        unet.velocity_of(network, params),
+        unet.velocity_of(network, params, around),
         jnp.asarray(images.to_float(faces)),
         model.networks.flow_edit,
         ode.Condition(jax.nn.one_hot(jnp.full(3, 3), 7), jnp.full(3, 4.0)),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emogan.data import dataset
-from emogan.models import unet
+from emogan.models import resampling, unet
 
 SMALL = unet.UNet((8, 16), 1)
 FACES = np.random.default_rng(0).normal(size=(3, 48, 48, 1)).astype(np.float32)
@@ -38,7 +38,7 @@ def block(inputs, outputs, condition):
     return norms + convolutions + (condition + 1) * 2 * outputs + shortcut
 
 
-def expected_count(widths, blocks, classes=7):
+def expected_count(widths, blocks, classes=7, deeper=0, told=False):
     first, last, condition = widths[0], widths[-1], 4 * widths[0]
     total = (first + 1) * condition + (condition + 1) * condition + (classes + 1) * condition
     total += 9 * 4 * first + first  # the stem
@@ -49,22 +49,53 @@ def expected_count(widths, blocks, classes=7):
             total += block(channels, width, condition)
             channels = width
             skips.append(width)
-    total += 2 * block(last, last, condition) + 2 * last + (last + 1) * 4 * last
+    middle = block(last, last, condition)
+    total += middle + (1 + deeper) * (middle + 2 * last + (last + 1) * 4 * last)
+    total += deeper * 2 * sum(block(width, width, condition) for width in widths[1:])
     for width in reversed(widths):
         for _ in range(blocks + 1):
             total += block(channels + skips.pop(), width, condition)
             channels = width
     assert not skips
+    if told:
+        total += (9 * 18 + 1) * 32 + (9 * 32 + 1) * first
+        inputs = 32
+        for width in widths[:-1]:
+            total += (9 * inputs + 1) * 64 + (64 + 1) * width
+            inputs = 64
     return total + 2 * first + (9 * first + 1) * 4
 
 
-@pytest.mark.parametrize(("widths", "blocks"), [((8, 16), 1), ((64, 128, 224), 2), ((8, 8, 16, 16), 3)], ids=str)
-def test_parameters_are_as_many_as_counted_by_hand(widths, blocks):
-    shapes = jax.eval_shape(
-        lambda key: unet.initialise(unet.UNet(widths, blocks), key, dataset.FER2013), jax.random.key(0)
-    )
-    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == expected_count(widths, blocks)
+@pytest.mark.parametrize(
+    ("widths", "blocks", "deeper", "told"),
+    [((8, 16), 1, 0, False), ((64, 128, 224), 2, 0, False), ((8, 8, 16, 16), 3, 2, True), ((8,), 1, 1, True)],
+    ids=str,
+)
+def test_parameters_are_as_many_as_counted_by_hand(widths, blocks, deeper, told):
+    module = unet.UNet(widths, blocks, deeper=deeper, surroundings=told)
+    shapes = jax.eval_shape(lambda key: unet.initialise(module, key, dataset.FER2013), jax.random.key(0))
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == expected_count(widths, blocks, 7, deeper, told)
     assert expected_count((64, 128, 224), 2) == 11_743_172
+
+
+def test_what_is_known_of_a_face_counts_and_nothing_is_as_zeros():
+    module = unet.UNet((8, 16), 1, deeper=1, surroundings=True)
+    first = unet.initialise(module, jax.random.key(0), dataset.FER2013)
+    params, known = spread(first), np.random.default_rng(2).normal(size=(3, 24, 24, 18)).astype(np.float32)
+    faces, times, labels = (jnp.asarray(one) for one in (FACES, TIMES, LABELS))
+    ask = lambda around: np.asarray(unet.velocity_of(module, params, around)(faces, times, labels))  # noqa: E731
+    nothing = ask(None)
+    np.testing.assert_array_equal(ask(0 * known), nothing)
+    assert np.abs(ask(known) - nothing).mean() > 0.01
+    # Each face has its own; the faces may come several times.
+    alone = np.asarray(unet.velocity_of(module, params, known[1:2])(faces[1:2], times[1:2], labels[1:2]))
+    np.testing.assert_allclose(ask(known)[1:2], alone, rtol=1e-3, atol=1e-4)
+    twice = [jnp.concatenate([one, one]) for one in (faces, times, labels)]
+    np.testing.assert_allclose(unet.velocity_of(module, params, known)(*twice)[3:], ask(known), rtol=1e-3, atol=1e-4)
+    # The first network does not use it yet, but what uses it is drawn.
+    untouched = unet.velocity_of(module, first, known)(faces, times, labels)
+    np.testing.assert_array_equal(untouched, unet.velocity_of(module, first)(faces, times, labels))
+    assert np.abs(first["surroundings"]["conv0"]["kernel"]).mean() > 0
 
 
 def test_first_velocity_is_0_and_kernels_have_variance_1_over_their_inputs():
@@ -125,17 +156,17 @@ def test_group_norm_is_that_of_numpy():
 
 def test_shuffle_undoes_unshuffle_whose_places_hold_2x2_pixels():
     x = jnp.arange(2 * 6 * 4 * 3.0).reshape(2, 6, 4, 3)
-    folded = unet.unshuffle(x)
+    folded = resampling.unshuffle(x)
     assert folded.shape == (2, 3, 2, 12)
     np.testing.assert_array_equal(folded[1, 2, 0].reshape(2, 2, 3), x[1, 4:6, 0:2])
-    np.testing.assert_array_equal(unet.shuffle(folded), x)
+    np.testing.assert_array_equal(resampling.shuffle(folded), x)
 
 
 def test_shrink_takes_means_and_grow_repeats():
     x = np.arange(16.0, dtype=np.float32).reshape(1, 4, 4, 1)
-    np.testing.assert_array_equal(unet.shrink(x)[0, :, :, 0], [[2.5, 4.5], [10.5, 12.5]])
-    np.testing.assert_array_equal(unet.grow(x)[0, :3, :2, 0], [[0, 0], [0, 0], [4, 4]])
-    np.testing.assert_array_equal(unet.shrink(unet.grow(x)), x)
+    np.testing.assert_array_equal(resampling.shrink(x)[0, :, :, 0], [[2.5, 4.5], [10.5, 12.5]])
+    np.testing.assert_array_equal(resampling.grow(x)[0, :3, :2, 0], [[0, 0], [0, 0], [4, 4]])
+    np.testing.assert_array_equal(resampling.shrink(resampling.grow(x)), x)
 
 
 def test_the_first_velocity_is_the_best_linear_estimate_from_the_mixture():

@@ -11,7 +11,7 @@ import pytest
 import emogan
 from emogan import config as config_lib
 from emogan.data import augment, dataset, toyfaces
-from emogan.models import unet
+from emogan.models import surroundings, unet
 from emogan.recipes import flow
 from emogan.train import checkpoint, layout, parallel, pipeline
 from emogan.util import images, weights
@@ -49,19 +49,22 @@ def batch():
 
 
 def written_out(config, batch, key=KEY):
-    """The faces, noises, times and labels of a step, by its documented draws."""
-    keys = jax.random.split(key, 4)
+    """The faces, noises, times, labels and surroundings of a step, by its documented draws."""
+    keys = jax.random.split(key, 5)
     faces = jax.vmap(augment.flip)(images.to_float(batch["image"]), jax.random.split(keys[0], 8))
     times = flow.draw_times(keys[1], 8, config.flow)
     noises = jax.random.normal(keys[2], (8, 48, 48, 1))
     dropped = np.asarray(jax.random.uniform(keys[3], (8,)) < config.flow.label_dropout)
     labels = batch.get("distribution", np.eye(7, dtype=np.float32)[batch["label"]])
-    return faces, noises, times, jnp.where(dropped[:, None], 0.0, labels)
+    told = jax.random.uniform(keys[4], (8,)) >= config.flow.surroundings_dropout
+    assert 0 < int(told.sum()) < 8
+    around = jnp.where(told[:, None, None, None], surroundings.found(faces), 0.0)
+    return faces, noises, times, jnp.where(dropped[:, None], 0.0, labels), around
 
 
 @pytest.fixture(scope="module")
 def stepped(batch):
-    config = config_of(label_dropout=0.4)
+    config = config_of(label_dropout=0.4, surroundings_dropout=0.4)
     phase, state = begin(config)
     return config, state, *jax.jit(phase.step)(state, batch, KEY)
 
@@ -77,14 +80,14 @@ def test_loss_is_that_worked_out_by_hand():
 
 def test_step_follows_the_gradient_of_the_loss_and_tells_it_by_time(batch, stepped):
     config, state, new, metrics = stepped
-    faces, noises, times, labels = written_out(config, batch)
+    faces, noises, times, labels, around = written_out(config, batch)
     assert 0 < int((labels.sum(1) == 0).sum()) < 8
     module = unet.make(config.unet, 7, config.model.precision)
 
     def per_face(params):
         t = times[:, None, None, None]
         mixed, variance = (1 - t) * faces + t * noises, 0.25 * (1 - t) ** 2 + t**2
-        v = module.apply({"params": params}, mixed / jnp.sqrt(variance), times, labels)
+        v = module.apply({"params": params}, mixed / jnp.sqrt(variance), times, labels, around)
         v = 0.5 * v / jnp.sqrt(variance) + (t - 0.25 * (1 - t)) / variance * mixed  # Karras et al. 2022, table 1
         return jnp.mean((v - (noises - faces)) ** 2, (1, 2, 3))
 
@@ -164,7 +167,7 @@ def test_parts_of_a_batch_and_four_devices_give_the_same_step(batch, stepped):
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3 * scale), moments(found), moments(new)
         )
 
-    parts = flow.make(config_of(label_dropout=0.4, parallel={"microbatches": 2}), 7, NOBODY)
+    parts = flow.make(config_of(label_dropout=0.4, surroundings_dropout=0.4, parallel={"microbatches": 2}), 7, NOBODY)
     assert_same(*jax.jit(parts.step)(state, batch, KEY))
     phase = flow.make(config, 7, NOBODY)
     shards = {name: values.reshape(4, -1, *values.shape[1:]) for name, values in batch.items()}
@@ -251,4 +254,4 @@ def test_network_is_that_of_the_configuration():
     config = config_lib.Config(unet=config_lib.UNetConfig("8,16,24", 3, False))
     config.model.precision = "bfloat16"
     made = unet.make(config.unet, 5, config.model.precision)
-    assert made == unet.UNet((8, 16, 24), 3, False, 5, jnp.dtype("bfloat16"))
+    assert made == unet.UNet((8, 16, 24), 3, False, 5, jnp.dtype("bfloat16"), deeper=1, surroundings=True)

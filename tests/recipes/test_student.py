@@ -91,7 +91,7 @@ def logits(heads, learned, faces, times, noises, targets):
     t = times[:, None, None, None]
     x = (1 - t) * faces + t * noises
     deviation = jnp.sqrt(((1 - t) * 0.5) ** 2 + t**2)
-    module = unet.Features(UNET.channels(), 1, False, 7)
+    module = unet.make_features(UNET, 7, "float32")
     features = module.apply({"params": learned}, x / deviation, times, jax.nn.one_hot(targets, 7))
     return direct.Heads().apply({"params": heads}, features)
 

@@ -6,18 +6,23 @@ import { CHANNELS, SIZE } from "./pixels.js";
 // Returns the function (face, labels, strength, cancelled) -> a drawing for each of the labels, see networks.js, or null
 // if `cancelled()` turned true.
 //
-// velocity: (n noisy faces in one array, times [n], labels [n * count]) -> Float32Array, n velocities. settings: of
-// model.json, "flow". count: how many emotions there are.
+// velocity: (n noisy faces in one array, times [n], labels [n * count], n times the unedited face) -> Float32Array, n
+// velocities. settings: of model.json, "flow". count: how many emotions there are.
 export function editor(velocity, settings, count) {
   const oneHot = (label) => Array.from({ length: count }, (_, i) => Number(i === label));
   const none = new Array(count).fill(0);
   const sources = new Map(); // the emotions of faces as they are, by the faces' numbers
 
-  // The velocities of several noisy faces at a time, each under its own label.
-  async function ask(faces, t, labels) {
-    const all = new Float32Array(faces.length * faces[0].length);
-    faces.forEach((one, i) => all.set(one, i * one.length));
-    const values = await velocity(all, new Float32Array(faces.length).fill(t), Float32Array.from(labels.flat()));
+  // The velocities of several noisy versions of a face at a time, each under its own label.
+  async function ask(original, faces, t, labels) {
+    const all = new Float32Array(faces.length * original.length);
+    const originals = new Float32Array(all.length);
+    faces.forEach((one, i) => {
+      all.set(one, i * one.length);
+      originals.set(original, i * original.length);
+    });
+    const times = new Float32Array(faces.length).fill(t);
+    const values = await velocity(all, times, Float32Array.from(labels.flat()), originals);
     await new Promise((done) => setTimeout(done)); // so that the page stays alive
     return faces.map((one, i) => values.subarray(i * one.length, (i + 1) * one.length));
   }
@@ -34,7 +39,7 @@ export function editor(velocity, settings, count) {
       for (const n of noises(number, i, settings.estimateNoises, face.length)) {
         if (cancelled()) return null;
         const noisy = face.map((value, p) => (1 - t) * value + t * n[p]);
-        const answers = await ask(errors.map(() => noisy), t, errors.map((_, label) => oneHot(label)));
+        const answers = await ask(face, errors.map(() => noisy), t, errors.map((_, label) => oneHot(label)));
         answers.forEach((answer, label) => {
           errors[label] += answer.reduce((sum, value, p) => sum + (value - (n[p] - face[p])) ** 2, 0);
         });
@@ -60,7 +65,7 @@ export function editor(velocity, settings, count) {
         const before = face.map((value, p) => (1 - t) * value + t * n[p]);
         const now = before.map((value, p) => value + moved[p]);
         const asked = [[now, target], [before, source], ...(to === 1 ? [] : [[now, none]]), ...(from === 1 ? [] : [[before, none]])];
-        const [wantedTo, wantedFrom, ...without] = await ask(asked.map(([noisy]) => noisy), t, asked.map(([, y]) => y));
+        const [wantedTo, wantedFrom, ...without] = await ask(face, asked.map(([noisy]) => noisy), t, asked.map(([, y]) => y));
         const [toNone, fromNone] = [to === 1 ? wantedTo : without[0], from === 1 ? wantedFrom : without.at(-1)];
         for (let p = 0; p < change.length; p += 1) {
           const v = toNone[p] + to * (wantedTo[p] - toNone[p]);
@@ -84,7 +89,7 @@ export function editor(velocity, settings, count) {
       if (cancelled()) return null;
       const [t, after] = [times[i], times[i + 1]];
       const to = t < settings.guidanceFrom ? 1 : guidance;
-      const [under, without] = to === 1 ? await ask([x], t, [target]) : await ask([x, x], t, [target, none]);
+      const [under, without] = to === 1 ? await ask(face, [x], t, [target]) : await ask(face, [x, x], t, [target, none]);
       x = x.map((value, p) => {
         const v = to === 1 ? under[p] : without[p] + to * (under[p] - without[p]);
         const share = again[Math.floor(p / CHANNELS)];

@@ -36,11 +36,12 @@ export async function load() {
     });
   }
 
-  async function velocity(faces, times, labels) {
+  async function velocity(faces, times, labels, originals) {
     const feeds = {
       faces: ["float32", faces, [times.length, SIZE, SIZE, CHANNELS]],
       times: ["float32", times, [times.length]],
       labels: ["float32", labels, [times.length, about.labels.length]],
+      originals: ["float32", originals, [times.length, SIZE, SIZE, CHANNELS]],
     };
     return (await model(feeds)).velocities;
   }

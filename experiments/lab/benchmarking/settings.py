@@ -57,6 +57,7 @@ class Settings:
             getattr(config, name).batch_size = self.batch_size
         if self.phase == "flow":
             config.unet.widths = ",".join(map(str, flops.unet_widths(self.width)))
+            config.unet.deeper, config.unet.surroundings = 0, False  # PyTorch's copy has neither
             config.flow.warm_up = 0  # the first step would not move
         if self.phase == "joint":
             sizes = config.translator

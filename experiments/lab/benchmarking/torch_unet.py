@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from emogan.models import unet
+from emogan.models import resampling, unet
 
 
 class UNet(nn.Module):
@@ -20,7 +20,7 @@ class UNet(nn.Module):
         self._widths, self._blocks, size = widths, blocks, 4 * widths[0]
         self.time0, self.time1 = nn.Linear(widths[0], size), nn.Linear(size, size)
         self.label = nn.Linear(classes + 1, size, bias=False)
-        self.stem = _conv(unet.UNSHUFFLE**2 * channels, widths[0])
+        self.stem = _conv(resampling.UNSHUFFLE**2 * channels, widths[0])
         skips, x = [widths[0]], widths[0]
         for level, width in enumerate(widths):
             if level:
@@ -35,7 +35,7 @@ class UNet(nn.Module):
             for i in range(blocks + 1):
                 self.add_module(f"up{level}_{i}", _Block(x + skips.pop(), width, size))
                 x = width
-        self.norm, self.velocity = _norm(x), _conv(x, unet.UNSHUFFLE**2 * channels)
+        self.norm, self.velocity = _norm(x), _conv(x, resampling.UNSHUFFLE**2 * channels)
 
     def forward(self, faces: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Returns the velocities of faces [B, C, S, S] at times [B] under labels [B, classes]."""
@@ -117,8 +117,8 @@ def _sinusoids(times: torch.Tensor, features: int) -> torch.Tensor:
 
 
 def _unshuffle(faces: torch.Tensor) -> torch.Tensor:
-    return F.pixel_unshuffle(faces, unet.UNSHUFFLE)
+    return F.pixel_unshuffle(faces, resampling.UNSHUFFLE)
 
 
 def _shuffle(x: torch.Tensor) -> torch.Tensor:
-    return F.pixel_shuffle(x, unet.UNSHUFFLE)
+    return F.pixel_shuffle(x, resampling.UNSHUFFLE)

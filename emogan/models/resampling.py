@@ -1,0 +1,33 @@
+"""Maps in other sizes: with 2x2 pixels at each place, as means of 2x2 places, with each place four times."""
+
+import jax
+import jax.numpy as jnp
+
+UNSHUFFLE = 2  # sides of the square of pixels that `unshuffle` takes as one place
+
+
+def unshuffle(x: jax.Array) -> jax.Array:
+    """Returns [B, H / 2, W / 2, 4 * C], in which each place holds 2x2 pixels of x [B, H, W, C]."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // UNSHUFFLE, UNSHUFFLE, width // UNSHUFFLE, UNSHUFFLE, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(*x.shape[:2], x.shape[3], -1)
+
+
+def shuffle(x: jax.Array) -> jax.Array:
+    """Returns what `unshuffle` was given, [B, 2 * H, 2 * W, C / 4] for x [B, H, W, C]."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height, width, UNSHUFFLE, UNSHUFFLE, channels // UNSHUFFLE**2)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, UNSHUFFLE * height, UNSHUFFLE * width, -1)
+
+
+def shrink(x: jax.Array) -> jax.Array:
+    """Returns the means of 2x2 places, [B, H / 2, W / 2, C], of x [B, H, W, C]."""
+    batch, height, width, channels = x.shape
+    return jnp.mean(x.reshape(batch, height // 2, 2, width // 2, 2, channels), axis=(2, 4))
+
+
+def grow(x: jax.Array) -> jax.Array:
+    """Returns each place four times, [B, 2 * H, 2 * W, C], of x [B, H, W, C]."""
+    batch, height, width, channels = x.shape
+    x = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
+    return x.reshape(batch, 2 * height, 2 * width, channels)
