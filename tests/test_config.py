@@ -69,6 +69,8 @@ OUT_OF_RANGE = [
     *(("unet.widths", text) for text in ("", "64,128,", "60", "0", "2048", "8,8,8,8,8", "64 128", "-8")),
     ("flow.batch_size", 1),
     ("flow.label_dropout", 1.1),
+    ("flow.surroundings_dropout", 1.1),
+    ("unet.deeper", -1),
     ("flow_edit.method", "flowedit"),
     ("flow_edit.solver", "midpoint"),
     ("flow_edit.inversion_solver", "rk4"),
@@ -133,7 +135,7 @@ def test_every_field_with_a_range_is_checked(name):
     free = {"preset", "data.dir", "model.encoder_labels", "model.batch_norm", "model.critic_norm", "run.tensorboard"}
     free |= {"data.ferplus", "data.class_names", "flow.start"}
     free |= {"translator.skip", "translator.projection", "translator.guidance_features", "translator.mirrored"}
-    free |= {"joint.balanced", "joint.augment", "unet.attention", "student.augment"}
+    free |= {"joint.balanced", "joint.augment", "unet.attention", "unet.surroundings", "student.augment"}
     assert (name in free) != any(name == checked for checked, _ in OUT_OF_RANGE)
 
 

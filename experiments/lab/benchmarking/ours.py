@@ -97,8 +97,8 @@ class Steps:
         """Returns the task of the equality, and what emogan makes of it (`results`).
 
         The task: `weights` (variables by network), and the `batches` of two steps. In phase `flow` they are what
-        `flow.examples` returns; in `joint` faces, labels and wanted labels of `joint.examples`, and `changes_of` its
-        keys; in the others images uint8 [B, 48, 48], labels [B] and latents float32 [B, Z].
+        `flow.examples` returns first; in `joint` faces, labels and wanted labels of `joint.examples`, and `changes_of`
+        its keys; in the others images uint8 [B, 48, 48], labels [B] and latents float32 [B, Z].
         """
         settings, data = self._settings, self._settings.dataset()
         phase = make_phase(settings, data)
@@ -131,7 +131,7 @@ def _drawn(
     """Returns a batch with the random numbers that the step draws with this key; see `Steps.reference`."""
     config = settings.config()
     if settings.phase == "flow":
-        found = flow.examples(config.flow, batch, key, data.spec, len(data.class_names))
+        *found, _ = flow.examples(config.flow, batch, key, data.spec, len(data.class_names))  # no network is told more
         return tuple(np.asarray(part) for part in found)
     if settings.phase == "joint":
         counts = data.class_counts()
