@@ -134,9 +134,7 @@ def from_json(text: str) -> Config:
         raise ValueError(f"expected a configuration as JSON, found {error}; train the run again") from error
     if isinstance(values, dict):
         values.pop(_DEVICES, None)
-        data, model = values.get("data"), values.get("model")
-        if isinstance(model, dict):
-            model.setdefault("precision", "float32")  # what a run had that did not say it
+        data = values.get("data")
         if isinstance(data, dict) and "size" in data and not {"count", "channels"} & set(data):
             # Before faces had several sizes, this was how many faces were drawn.
             values["data"] = {**data, "count": data["size"], "size": dataset.FER2013.size}

@@ -294,6 +294,14 @@ def test_a_run_of_before_there_was_a_precision_had_float32():
     assert config_lib.from_json(json.dumps(old)).model.precision == "float32"
 
 
+def test_a_network_of_before_was_told_no_surroundings():
+    old = json.loads(config_lib.to_json(presets.flow()))
+    assert old["unet"].pop("surroundings")
+    assert old["unet"].pop("deeper")
+    found = config_lib.from_json(json.dumps(old)).unet
+    assert (found.deeper, found.surroundings) == (0, False)
+
+
 def test_presets_of_publications_and_of_phase_joint_compute_in_float32():
     exact = {name for name in presets.PRESETS if presets.preset(name).model.precision != "auto"}
     assert exact == {"paper", "wgan", "wgan_gp", "began", "cyclegan", "stargan", "emogan"}

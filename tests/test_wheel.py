@@ -46,7 +46,9 @@ def wheel(tmp_path_factory):
 
 def test_a_wheel_holds_what_edits_trains_and_scores_and_nothing_else(wheel):
     files = {str(path.relative_to(wheel)) for path in wheel.rglob("*") if path.is_file() and path.suffix != ".pyc"}
-    for name in ("experiments/transfer.py", "models/onednn.cc", "assets/yunet.onnx", "assets/emogan_fer2013_flow.npz"):
+    needed = ("experiments/transfer.py", "models/onednn.cc")
+    assets = ("yunet.onnx", "landmarks.npz", "emogan_fer2013_flow.npz")
+    for name in (*needed, *(f"assets/{one}" for one in assets)):
         assert f"emogan/{name}" in files
     for folder in ("web", "study"):
         assert {path.name for path in (REPOSITORY / "emogan" / "assets" / folder).iterdir()} <= {

@@ -43,6 +43,8 @@ class FlowEditor(editor.Editor):
     def encode(self, faces: np.ndarray | jax.Array, labels: Wanted | None = None) -> np.ndarray:
         """Returns the noise float32 [N, S, S, C] at which the ODE arrives from faces, under no label.
 
+        The network is told no surroundings.
+
         Args:
           faces: see `Editor`.
           labels: not needed.
@@ -57,7 +59,8 @@ class FlowEditor(editor.Editor):
     def decode(self, latents: np.ndarray | jax.Array, emotion: Wanted | None) -> np.ndarray:
         """Returns the faces float32 [N, S, S, C] in [-1, 1] of noise [N, S, S, C].
 
-        Under "all" they are [C, N, S, S, C]. Under None, no label, it inverts `encode`, up to the solver's error.
+        Under "all" they are [C, N, S, S, C]. Under None, no label, it inverts `encode`, up to the solver's error. The
+        network is told no surroundings.
 
         Raises:
           ValueError: if the latents' shape or type, or the emotion, is not as expected.
@@ -255,9 +258,9 @@ class FlowEditor(editor.Editor):
         settings = self.networks.flow_edit
         path = ode.times(begin, end, settings.inversion_steps)
 
-        def solved(x: np.ndarray, labels: np.ndarray, *originals: np.ndarray) -> jax.Array:
+        def solved(x: np.ndarray, labels: np.ndarray, *known: np.ndarray) -> jax.Array:
             condition = ode.condition(labels, guidance)
-            around = self._around(*originals) if originals else None
+            around = self._around(*known) if known else None
             for t, after in itertools.pairwise(path):
                 x = _step(
                     *(self._network, self.variables[0], x, t, after, condition, around),
@@ -265,8 +268,8 @@ class FlowEditor(editor.Editor):
                 )
             return jnp.clip(x, -1.0, 1.0) if end == 0.0 else x
 
-        given = [] if originals is None else [originals]
-        return compiled.in_batches(solved, x, labels, *given, largest=LARGEST_BATCH)
+        known = [] if originals is None else [originals]
+        return compiled.in_batches(solved, x, labels, *known, largest=LARGEST_BATCH)
 
     def _under_all(self, function: Any, rows: np.ndarray, emotion: Wanted | None) -> np.ndarray:
         """Returns function(rows, distributions), [N, ...], or for each emotion, [C, N, ...], under "all"."""

@@ -23,7 +23,7 @@ def load(source: str, network: unet.UNetConfig, data: dataset.Dataset, field: st
     if found.networks.unet != network:
         raise ValueError(
             f"{field}: expected a flow whose network is that of this run ({network}), found {source} with "
-            f"{found.networks.unet}; set --config.unet to the same"
+            f"{found.networks.unet}; set the fields of --config.unet to those"
         )
     if found.spec != data.spec or found.class_names != data.class_names:
         raise ValueError(

@@ -126,8 +126,6 @@ def _make(variables: dict[str, Any], card: dict[str, Any]) -> Model:
         kind = "translator" if "joint" in phases else "flow" if "flow" in phases else "dcgan"
         parts = {field.name: values[field.name] for field in dataclasses.fields(Networks)[1:] if field.name in values}
     image = dataclasses.asdict(dataset.FER2013)  # of older files, which do not say it
-    if "unet" in parts:  # before it was told of surroundings
-        parts = {**parts, "unet": {"deeper": 0, "surroundings": False, **parts["unet"]}}
     networks = ranges.from_dict(Networks, {"kind": kind, "image": image, **parts}, "")
     networks.check()
     names = tuple(untrusted.escaped(name) for name in card["class_names"])

@@ -9,6 +9,8 @@ three for 32 pixels, four for 48 and 64, five for 96 and 128, where the largest 
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -23,6 +25,7 @@ from emogan.util import ranges, types
 class ModelConfig:
     """The networks; with the defaults they are the paper's."""
 
+    BEFORE: ClassVar[Mapping[str, Any]] = {"precision": "float32"}
     width: int = 64  # features of D's first convolution; the others are 2, 4 and 8 times as wide (48 and 64 pixels)
     latent_size: int = 100
     latent_distribution: str = "uniform"  # uniform on (-1, 1), or normal

@@ -22,7 +22,7 @@ class Encoder(nn.Module):
 
 
 class Generator(nn.Module):
-    """G: a face plus the answer of a U-Net to the face and the target label.
+    """G: a face plus the answer of a U-Net to the face, its surroundings and the target label.
 
     Attributes:
       network: the U-Net.

@@ -2,7 +2,7 @@
 
 The inner face, an ellipse from above the brows to below the chin, is left out: it has the expression. The rest is hair,
 forehead, neck, light and background, which an edit should not change. So the flow needs no capacity to guess them from
-noise, and two velocities under different labels agree there.
+noise, and two velocities under different labels differ little there.
 """
 
 import jax
@@ -46,9 +46,9 @@ def found(faces: types.Images) -> jax.Array:
 
 def inner(points: jax.Array, size: int) -> jax.Array:
     """Returns how far each pixel belongs to the inner face, 0 to 1, [B, S, S, 1], for points [B, 3, 2]."""
-    right, left, nose = points[:, 0], points[:, 1], points[:, 2]
+    left, right, nose = points[:, 0], points[:, 1], points[:, 2]
     # A little is added so that eyes at one place have a line between them, which is level.
-    line, middle = left - right + jnp.asarray(_LEVEL)[None], (left + right) / 2
+    line, middle = right - left + jnp.asarray(_LEVEL)[None], (left + right) / 2
     length = jnp.maximum(_length(line), 1e-7)
     apart = jnp.clip(jnp.maximum(length, _NOSE * _length(nose - middle)), _LEAST, _MOST)
     along = line / length[:, None]

@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -18,11 +18,12 @@ from emogan.util import ranges, types
 class UNetConfig:
     """The network of phase `flow`."""
 
+    BEFORE: ClassVar[Mapping[str, Any]] = {"deeper": 0, "surroundings": False}
     widths: str = "32,96,160"  # channels at a half, a quarter, an eighth and, if there are four, a sixteenth
     blocks: int = 1  # residual blocks at each size on the way down; one more on the way up
     attention: bool = True  # self-attention at the smallest size
     deeper: int = 1  # further blocks at each size but the largest, down and up, and in the middle with its attention
-    surroundings: bool = True  # whether it is told of the face without noise what `surroundings` has
+    surroundings: bool = True  # whether it is told where eyes and nose are, and the face outside of its inner part
 
     def check(self) -> None:
         for width in self.channels():
@@ -91,7 +92,7 @@ class _Trunk(nn.Module):
             for i in range(self.blocks):
                 x = block(f"down{level}_{i}", width, x)
                 if i == self.blocks - 1:
-                    x = self._further(f"down{level}", x, block)
+                    x = self._further("down", level, x, block)
                 skips.append(x)
         x = block("middle0", self.widths[-1], x)
         for i in range(1 + self.deeper):
@@ -100,10 +101,12 @@ class _Trunk(nn.Module):
             x = block(f"middle{i + 1}", self.widths[-1], x)
         return x, skips, block
 
-    def _further(self, name: str, x: jax.Array, block: Callable[[str, int, jax.Array], jax.Array]) -> jax.Array:
-        """Returns x after the further blocks of the `deeper` sizes; x itself at the largest."""
-        for i in range(self.deeper if not name.endswith("0") else 0):
-            x = block(f"{name}_deeper{i}", x.shape[-1], x)
+    def _further(
+        self, way: str, level: int, x: jax.Array, block: Callable[[str, int, jax.Array], jax.Array]
+    ) -> jax.Array:
+        """Returns x after the further blocks of a size; x itself at the largest, level 0."""
+        for i in range(self.deeper if level else 0):
+            x = block(f"{way}{level}_deeper{i}", x.shape[-1], x)
         return x
 
     def _told(self, faces: types.Images, around: jax.Array | None) -> list[jax.Array]:
@@ -161,7 +164,7 @@ class UNet(_Trunk):
         for level, width in reversed(list(enumerate(self.widths))):
             for i in range(self.blocks + 1):
                 x = block(f"up{level}_{i}", width, jnp.concatenate([x, skips.pop()], axis=-1))
-            x = self._further(f"up{level}", x, block)
+            x = self._further("up", level, x, block)
             x = resampling.grow(x) if level else x
         x = nn.silu(_GroupNorm(name="norm")(x))
         x = conv.Conv(resampling.UNSHUFFLE**2 * faces.shape[-1], _KERNEL, dtype=self.dtype, name="velocity")(x)
@@ -292,7 +295,7 @@ def answer_to(
     x: types.Images,
     times: jax.Array,
     labels: jax.Array,
-    around: jax.Array | None,
+    around: jax.Array | None = None,
 ) -> Any:
     """Returns what a network answers to x_t = (1 - t) x + t n, which it is given with a variance of 1."""
     return module.apply({"params": params}, x * jax.lax.rsqrt(_variance(times)), times, labels, around)
@@ -310,6 +313,9 @@ def velocity_of(module: UNet, params: types.Params, around: jax.Array | None = N
     What is known of the faces, `around`, holds for every batch that the velocity is asked for: it may have the faces in
     the same order several times.
 
+    Raises:
+      ValueError: when it is asked, if the batch is no multiple of the faces that are known.
+
     It is the best linear estimate of the velocity from x, plus the network's output in units of the error of that
     estimate: the preconditioning of Karras et al. 2022 (table 1), for x_t = (1 - t) x + t n. So the network begins at
     that estimate, and what it takes and gives has the same variance at every time.
@@ -320,6 +326,8 @@ def velocity_of(module: UNet, params: types.Params, around: jax.Array | None = N
         estimate = x * (t - (1.0 - t) * DEVIATION**2) / variance
         known = around
         if around is not None and x.shape[0] != around.shape[0]:
+            if x.shape[0] % around.shape[0]:
+                raise ValueError(f"expected a multiple of {around.shape[0]} faces, found {x.shape[0]}")
             known = jnp.tile(around, (x.shape[0] // around.shape[0], 1, 1, 1))
         answer = answer_to(module, params, x, times, labels, known)
         return estimate + DEVIATION * jax.lax.rsqrt(variance) * answer

@@ -128,7 +128,8 @@ def make(
         )
 
     def look(learned: types.Params, faces: types.Images, times: jax.Array, labels: types.Labels) -> list[jax.Array]:
-        return unet.answer_to(trunk, learned, faces, times, jax.nn.one_hot(labels, num_classes), None)
+        # D is told no surroundings: it has them in the picture that it judges.
+        return unet.answer_to(trunk, learned, faces, times, jax.nn.one_hot(labels, num_classes))
 
     def draw(params: types.Params, faces: types.Images, targets: types.Labels) -> types.Images:
         return G.apply({"params": params}, faces, targets)

@@ -37,7 +37,8 @@ def from_dict(cls: type, values: Any, prefix: str) -> Any:
 
     Args:
       cls: the dataclass; its `RENAMED`, if it has one, gives for each former name of a field the present one, or "" for
-        a field that no longer exists.
+        a field that no longer exists; its `BEFORE` gives the values of fields that files of before do not have, where
+        they are not the default.
       values: what a file says; anything.
       prefix: of the fields' names in errors, such as "gan.".
 
@@ -49,6 +50,7 @@ def from_dict(cls: type, values: Any, prefix: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(cls)}
     renamed = getattr(cls, "RENAMED", {})
     values = {renamed.get(name, name): value for name, value in values.items() if renamed.get(name, name)}
+    values = {**getattr(cls, "BEFORE", {}), **values}
     if unknown := sorted(set(values) - set(fields)):
         name = prefix + untrusted.shown(unknown[0])
         raise ValueError(f"{name}: expected a field out of {', '.join(fields)}, found another")

@@ -91,6 +91,7 @@ OUTPUTS = {
     "export_judge.py": ["--output=/proc/a.npz", "--workdir=nowhere"],
     "export_model.py": ["--output=/proc/a.npz", "--workdir=nowhere"],
     "fit_framing.py": ["--output=/proc/a.json", "--data_dir=nowhere"],
+    "fit_landmarks.py": ["--output=/proc/a.npz", "--data_dir=nowhere"],
     "fuzz.py": ["--output=/proc/a"],
     "page.py": ["--output=/proc/a"],
     "scaling.py": ["--output=/proc/a", "--devices=0"],

@@ -65,7 +65,7 @@ def encoder(width: int, latent_size: int = 100) -> list[Layer]:
 
 
 def unet_widths(width: int) -> tuple[int, ...]:
-    """Returns the channels of the U-Net at a width; at 64 they are those of preset `flow`."""
+    """Returns the channels of the U-Net at a width; at 64 they are those of preset `flow`, which is deeper."""
     return tuple(width * part // 2 for part in (1, 3, 5))
 
 
