@@ -1,6 +1,6 @@
 """Trains the network that says where a face has its eyes and its nose: emogan/assets/landmarks.npz.
 
-What it learns is what the detector of `emogan edit` finds on the faces of FER2013's `train`, enlarged. It took a quarter
+What it learns is what the detector of `emogan edit` finds on the faces of FER2013's `train`. It took a quarter
 of an hour on two CPU cores beside other work.
 
 pip install -e ".[train,photos]" && python experiments/lab/fit_landmarks.py --data_dir=PATH --output=landmarks.npz

@@ -134,6 +134,49 @@ def test_edits_are_those_of_the_compiled_whole(model_of, params, faces, redraw_t
     assert np.abs(found - model_of(redraw_t=0.7, guidance="4").faces(found, 3, labels=own)).mean() > 0.01
 
 
+def test_edits_are_told_the_surroundings_and_encode_and_decode_are_not(model_of, params, faces):
+    model = model_of(method="inversion", inversion_steps=2, inversion_guidance=3.0, inversion_t_max=0.7)
+    floats, happy = images.to_float(faces), jax.nn.one_hot(jnp.full(3, 3), 7)
+    known, network = surroundings.found(floats), unet.make(tiny_config().unet, 7, "float32")
+
+    def solved(x, begin, end, condition, around):
+        velocity = unet.velocity_of(network, params, around)
+        return ode.solve(velocity, x, ode.times(begin, end, 2), condition, "heun")
+
+    noise = solved(floats, 0.0, 1.0, ode.null(3, 7), None)
+    np.testing.assert_allclose(model.encode(faces), noise, atol=1e-3)
+    assert np.abs(model.encode(faces) - solved(floats, 0.0, 1.0, ode.null(3, 7), known)).mean() > 0.01
+    drawn = jnp.clip(solved(noise, 1.0, 0.0, ode.condition(happy, 3.0), None), -1, 1)
+    np.testing.assert_allclose(model.decode(np.asarray(noise), "happy"), drawn, atol=2e-3)
+    there = solved(floats, 0.0, 0.7, ode.null(3, 7), known)
+    back = jnp.clip(solved(there, 0.7, 0.0, ode.condition(happy, 3.0), known), -1, 1)
+    np.testing.assert_allclose(model.faces(np.asarray(floats), "happy"), back, atol=2e-3)
+
+    numbers = jnp.asarray(flow_edit.seeds(faces))
+
+    def errors(around):
+        velocity, count = unet.velocity_of(network, params, around), flow_edit.ESTIMATE_NOISES
+        found = 0
+        for i, t in enumerate(np.float32(flow_edit.ESTIMATE_TIMES)):
+            noises = flow_edit.noise(0, numbers, i, count, floats.shape[1:])
+            found += flow_edit.errors(velocity, floats, t, noises, 7)
+        return found
+
+    assert np.abs(errors(known) - errors(None)).min() > 1e-6
+    np.testing.assert_array_equal(model.source(faces), np.argmin(errors(known), axis=1))
+
+
+def test_a_network_that_is_told_nothing_edits(faces):
+    config = tiny_config()
+    config.unet.surroundings, config.unet.deeper = False, 0
+    first = unet.initialise(unet.make(config.unet, 7, "float32"), jax.random.key(0), dataset.FER2013)
+    assert "surroundings" not in first
+    random = np.random.default_rng(1)
+    noisy = jax.tree.map(lambda leaf: leaf + random.normal(0, 0.1, leaf.shape).astype(np.float32), first)
+    edits = tiny_models.make(config, emogan.EMOTIONS, {"params": noisy}, {}).faces(faces, "happy", labels=[0, 1, 2])
+    assert np.abs(edits.astype(float) - faces).mean() > 1
+
+
 def test_strength_has_no_jump(model, faces):
     way = [model.faces(faces, "happy", 0, strength=s).astype(int) for s in np.linspace(0, 1, 9)]
     whole = np.abs(way[-1] - way[0]).mean()

@@ -57,6 +57,17 @@ def test_a_model_comes_back_from_its_file_in_half_precision(model, path):
     assert np.abs(apart).max() <= 1
 
 
+def test_a_flow_of_before_is_one_that_is_told_nothing(tmp_path):
+    config = presets.flow()
+    parts = dataclasses.asdict(model_file.Networks("flow", unet=config.unet, image=dataset.FER2013))
+    assert parts["unet"].pop("surroundings")
+    assert parts["unet"].pop("deeper")
+    kind = parts.pop("kind")
+    weights.save(tmp_path / "old.npz", {}, {"kind": kind, "networks": parts, "class_names": list(emogan.EMOTIONS)})
+    found = model_file.read(tmp_path / "old.npz").networks.unet
+    assert (found.deeper, found.surroundings) == (0, False)
+
+
 def test_damage_ends_in_one_line(path, tmp_path):
     whole = path.read_bytes()
     for content in (whole[:-100], b"no model"):
