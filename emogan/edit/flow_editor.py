@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from emogan.edit import checked, compiled, editor
-from emogan.models import flow_edit, ode, surroundings, unet
+from emogan.models import flow_edit, ode, unet
 from emogan.util import images, types
 
 LARGEST_BATCH = 32  # faces, each of which the network is asked about three times at once
@@ -145,7 +145,7 @@ class FlowEditor(editor.Editor):
         numbers, floats = flow_edit.seeds(faces), _floats(faces)
 
         def errors(x: np.ndarray, own: np.ndarray) -> jax.Array:
-            around = self._around(x)
+            around = _around(self._network, x)
             found = [
                 _errors(self._network, self.variables[0], x, t, i, own, self.networks.flow_edit.seed, around)
                 for i, t in enumerate(np.float32(flow_edit.ESTIMATE_TIMES))
@@ -187,12 +187,8 @@ class FlowEditor(editor.Editor):
           faces: float32 [B, S, S, C]; times: float32 [B]; labels: float32 [B, C]. See `ode.Velocity`.
           originals: float32 [B, S, S, C] in [-1, 1], the faces that are edited, whose surroundings the network is told.
         """
-        around = surroundings.found(originals) if self._network.surroundings else None
+        around = unet.around(self._network, originals)
         return unet.velocity_of(self._network, variables[0]["params"], around)(faces, times, labels)
-
-    def _around(self, faces: np.ndarray) -> jax.Array | None:
-        """Returns what the network is told of faces float32 [B, S, S, C]; None if it takes nothing."""
-        return _surroundings(faces) if self._network.surroundings else None
 
     def _by_inversion(self, strength: float, faces: np.ndarray, target: np.ndarray) -> np.ndarray:
         settings = self.networks.flow_edit
@@ -219,7 +215,7 @@ class FlowEditor(editor.Editor):
                 ode.Condition(jnp.asarray(target), jnp.asarray(guidances)),
                 ode.condition(own, settings.guidance_source),
             )
-            moved, around = jnp.zeros_like(x), self._around(x)
+            moved, around = jnp.zeros_like(x), _around(self._network, x)
             # A dispatch a step: XLA's convolutions in a loop run on one core of a CPU (docs/architecture.md).
             for i, (t, after) in enumerate(itertools.pairwise(path)):
                 moved = _difference(
@@ -260,7 +256,7 @@ class FlowEditor(editor.Editor):
 
         def solved(x: np.ndarray, labels: np.ndarray, *known: np.ndarray) -> jax.Array:
             condition = ode.condition(labels, guidance)
-            around = self._around(*known) if known else None
+            around = _around(self._network, *known) if known else None
             for t, after in itertools.pairwise(path):
                 x = _step(
                     *(self._network, self.variables[0], x, t, after, condition, around),
@@ -348,7 +344,7 @@ def _difference(
 
 
 _begin_redraw = jax.jit(flow_edit.begin_redraw)
-_surroundings = jax.jit(surroundings.found)
+_around = jax.jit(unet.around, static_argnums=0)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from emogan.models import conv, surroundings, unet
+from emogan.models import conv, unet
 from emogan.util import types
 
 TIME = 0.5  # given to the U-Net with every face: a flow that it begins as knows expressions there
@@ -36,7 +36,7 @@ class Generator(nn.Module):
         del train
         targets = jax.nn.one_hot(labels, self.network.num_classes, dtype=faces.dtype)
         times = jnp.full(faces.shape[0], TIME, faces.dtype)
-        around = surroundings.found(faces) if self.network.surroundings else None
+        around = unet.around(self.network, faces)
         return faces + unet.DEVIATION * self.network(faces / unet.DEVIATION, times, targets, around)
 
 

@@ -289,6 +289,11 @@ def _attributes(settings: UNetConfig, num_classes: int, computed_in: str) -> dic
     return {"widths": settings.channels(), **own, "num_classes": num_classes, "dtype": precision.dtype(computed_in)}
 
 
+def around(module: UNet, faces: types.Images) -> jax.Array | None:
+    """Returns what a network is told of faces [B, S, S, C] without noise; None if it takes nothing."""
+    return surroundings.found(faces) if module.surroundings else None
+
+
 def answer_to(
     module: nn.Module,
     params: types.Params,

@@ -11,7 +11,7 @@ from flax import struct
 
 from emogan.data import augment, dataset
 from emogan.edit import flow_models
-from emogan.models import flow_edit, ode, surroundings, unet
+from emogan.models import flow_edit, ode, unet
 from emogan.recipes import state as state_lib
 from emogan.util import images, ranges, types
 
@@ -179,7 +179,8 @@ def make(
         faces, noises, times, labels, told = examples(settings, batch, key, spec, num_classes, axis_name)
 
         def gradients_of(faces, noises, times, labels, told):
-            around = surroundings.found(faces) * told[:, None, None, None] if module.surroundings else None
+            around = unet.around(module, faces)
+            around = None if around is None else around * told[:, None, None, None]
 
             def loss(params):
                 found = losses_of(unet.velocity_of(module, params, around), faces, noises, times, labels)
@@ -213,13 +214,12 @@ def make(
 
         faces, labels = images.to_float(jnp.asarray(shown[0])), jnp.asarray(shown[1])
         rows = jnp.repeat(faces, num_classes, axis=0)
-        around = surroundings.found(rows) if module.surroundings else None
         guidance = jnp.tile(jnp.asarray(guidances), len(faces))
         target = ode.Condition(jnp.tile(jnp.eye(num_classes), (len(faces), 1)), guidance)
         own = jnp.repeat(jax.nn.one_hot(labels, num_classes), num_classes, axis=0)
         source = ode.condition(own, edits.guidance_source)
         numbers = jnp.repeat(jnp.asarray(seeds), num_classes)
-        velocity = unet.velocity_of(module, state.best_params, around)
+        velocity = unet.velocity_of(module, state.best_params, unet.around(module, rows))
         edited = flow_edit.edit(velocity, rows, edits, target, source, numbers)
         edited = jnp.concatenate([faces[:, None], edited.reshape(len(faces), num_classes, *spec.shape)], axis=1)
         whole = jnp.concatenate([drawn.reshape(DRAWN, -1, *spec.shape), edited])

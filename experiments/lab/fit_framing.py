@@ -64,21 +64,18 @@ def main(_) -> None:
         print(f"{name:16}", *(f"{value:8.3f}" for value in values))
     print(f"detection.BOX_SIZE = {quartiles['box_size'][1]:.3f}")
     print(f"detection.LANDMARKS_BELOW = {quartiles['landmarks_y'][1]:.3f}")
-    landmarks = np.median([levelled(found_faces.largest(found)) for found in detections if found], axis=0)
+    ours = [found_faces.largest(found) for found in detections if found]
+    landmarks = np.median([levelled(one) for one in ours], axis=0)
     print(f"detection.LANDMARKS = {np.round(landmarks, 3).tolist()}")
     shares = (50, 75, 90, 98)
-    tilts = (
-        np.percentile([abs(found_faces.largest(found).tilt) for found in detections if found], shares).round(1).tolist()
-    )
+    tilts = np.percentile([abs(one.tilt) for one in ours], shares).round(1).tolist()
     print(f"tilts in degrees, {shares} of 100 faces have less: {tilts}")
 
     print("\nthe same of portraits as `detection` frames them now, and whether it lies within the quartiles")
     crops = {}
     for name, portrait in zip(_PORTRAITS, portraits, strict=True):
         square = detection.find(portrait)[0].square
-        crops[name] = in_frame(
-            found_faces.certain(found_faces.embedded(framing.cut(portrait, square, dataset.FER2013)))
-        )[0]
+        crops[name] = in_frame(found_faces.of(framing.cut(portrait, square, dataset.FER2013)))[0]
         for what, value in crops[name].items():
             low, _, high = quartiles[what]
             print(f"{name:16} {what:16} {value:8.3f} {'within' if low <= value <= high else 'OUTSIDE'}")

@@ -55,7 +55,7 @@ def points_of(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the faces uint8 [N, 48, 48] that the detector finds, and their points float32 [N, 3, 2]."""
     kept, points = [], []
     for face in faces:
-        found = found_faces.certain(found_faces.embedded(face))
+        found = found_faces.of(face)
         if found:
             kept.append(face)
             points.append(found_faces.largest(found).landmarks[: landmarks.POINTS] / found_faces.FRAME - 1.0)
