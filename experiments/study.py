@@ -7,6 +7,7 @@ python experiments/study.py --make --pairs --model=a.npz,b.npz --data_dir=PATH -
 python experiments/study.py --score=answers_ann.json,answers_bob.csv --output=runs/study
 
 Viewers get OUTPUT/for_viewers: study.html, or the sheets with questions.txt and answers.csv. Keep OUTPUT/key.json.
+With --same_faces all models edit the same faces, which compares them more precisely with each other.
 With --pairs they see two edits of one face side by side and choose one; there is no page then, only sheets.
 Scores go to OUTPUT/study.md and study.json, with --report=RUN also into the report that evaluate.py wrote of a run.
 """
@@ -25,6 +26,9 @@ from emogan.train import writers
 from emogan.util import files, untrusted
 
 MAKE = flags.DEFINE_bool("make", False, "make a study")
+SAME_FACES = flags.DEFINE_bool(
+    "same_faces", False, "with --make: edits of the same faces by all models, instead of other faces for each"
+)
 PAIRS = flags.DEFINE_bool("pairs", False, "with --make: pairs of edits of one face, by two models")
 SCORE = script.define_paths("score", (), "the files of viewers' answers, .json or .csv (of pairs, .csv): score them")
 OUTPUT = script.define_path("output", "runs/study", "the study's folder")
@@ -52,6 +56,10 @@ def main(_) -> None:
         raise ValueError(
             "--pairs: expected with --make, found with --score; leave it out, the study's key says what it is of"
         )
+    if SAME_FACES.value and not MAKE.value:
+        raise ValueError("--same_faces: expected with --make, found with --score; leave it out")
+    if SAME_FACES.value and PAIRS.value:
+        raise ValueError("--same_faces: expected without --pairs, which always shows edits of the same face")
     (_make if MAKE.value else _score)(pathlib.Path(OUTPUT.value))
 
 
@@ -70,10 +78,15 @@ def _make(folder: pathlib.Path) -> None:
     data.check()
     workdirs = [pathlib.Path(path) for path in WORKDIR.value]
     held_out, compared = studies.read(MODEL.value, workdirs, edits, data, SPLIT.value, writers.say)
-    kind = study_pairs if PAIRS.value else study_pictures
-    shown = kind.choose(held_out, compared, EACH.value, SEED.value)
     about = {"seed": SEED.value, "each": EACH.value, "commit": script.commit()}
-    for path in kind.write(shown, held_out, folder, about):
+    if PAIRS.value:
+        paths = study_pairs.write(
+            study_pairs.choose(held_out, compared, EACH.value, SEED.value), held_out, folder, about
+        )
+    else:
+        shown = study_pictures.choose(held_out, compared, EACH.value, SEED.value, SAME_FACES.value)
+        paths = study_pictures.write(shown, held_out, folder, {**about, "same_faces": SAME_FACES.value})
+    for path in paths:
         print(f"wrote {path}")
 
 

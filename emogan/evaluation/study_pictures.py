@@ -62,11 +62,15 @@ class Shown:
     names: tuple[str, ...]
 
 
-def choose(held_out: dataset.Dataset, methods: Sequence[Method], each: int, seed: int) -> Shown:
+def choose(
+    held_out: dataset.Dataset, methods: Sequence[Method], each: int, seed: int, same_faces: bool = False
+) -> Shown:
     """Returns `each` real faces of every emotion and as many edits to it of every method.
 
-    No face is shown twice, edited or unedited: a viewer who meets a person again would know. So an edit is always of
-    a face of another emotion, drawn evenly over these emotions as far as there are faces.
+    An edit is always of a face of another emotion, drawn evenly over these emotions as far as there are faces. No face
+    is shown twice, edited or unedited: a viewer who meets a person again would know. With `same_faces` all methods edit
+    the same faces to the same emotions, so that methods are compared without the differences between faces, and each
+    of these faces is shown once for each method; the real faces are still others.
 
     Raises:
       ValueError: if names clash, or there are too few faces.
@@ -84,23 +88,24 @@ def choose(held_out: dataset.Dataset, methods: Sequence[Method], each: int, seed
         _need(len(found), each, f"faces that are {held_out.class_names[emotion]}")
         free[found] = False
         rows += [(0, int(emotion), int(face)) for face in found]
-    for place, method in enumerate(methods, 1):
+    every = tuple(range(1, len(methods) + 1))
+    for places in (every,) if same_faces and methods else tuple((place,) for place in every):
+        may = np.logical_and.reduce([methods[place - 1].may for place in places])
+        editors = " and ".join(names[place] for place in places)
         for emotion in range(classes):
             taken: list[int] = []
             others = [c for c in random.permutation(classes) if c != emotion]
             while len(taken) < each:
                 before = len(taken)
                 for source in others:
-                    able = np.flatnonzero(free & method.may[:, emotion] & (held_out.labels == source))
+                    able = np.flatnonzero(free & may[:, emotion] & (held_out.labels == source))
                     if len(able) and len(taken) < each:
                         taken.append(int(random.choice(able)))
                         free[taken[-1]] = False
                 if len(taken) == before:
-                    what = (
-                        f"faces that {method.name} has edited to {held_out.class_names[emotion]} and nobody else shows"
-                    )
+                    what = f"faces that {editors} edited to {held_out.class_names[emotion]} and nobody else shows"
                     _need(len(taken), each, what)
-            rows += [(place, emotion, face) for face in taken]
+            rows += [(place, emotion, face) for place in places for face in taken]
     by, emotion, face = np.array(rows)[random.permutation(len(rows))].T
     pictures = held_out.images[face].copy()
     for place, method in enumerate(methods, 1):

@@ -43,6 +43,21 @@ def test_every_emotion_is_shown_as_often_by_everyone_and_no_face_twice(shown, he
         assert len(np.unique(labels[(shown.by == 1) & (shown.emotion == emotion)])) == 3
 
 
+def test_with_same_faces_everyone_edits_the_faces_that_all_can_and_real_faces_are_others(held_out):
+    may = np.zeros((210, 7), bool)
+    may[:140] = True
+    both = [method(held_out, "one", 1), method(held_out, "two", 2, may)]
+    shown = study_pictures.choose(held_out, both, 3, seed=0, same_faces=True)
+    edits = [sorted(zip(shown.emotion[shown.by == by], shown.face[shown.by == by], strict=True)) for by in range(3)]
+    assert edits[1] == edits[2]
+    assert len({face for _, face in edits[0] + edits[1]}) == 42
+    assert max(face for _, face in edits[1]) < 140
+    np.testing.assert_array_equal(np.bincount(shown.emotion[shown.by == 1], minlength=7), 3)
+    np.testing.assert_array_equal(shown.pictures[:, 0, 1], shown.by)
+    with pytest.raises(ValueError, match=r"^--each: expected 15 faces that one and two edited to \w+ and nobody else"):
+        study_pictures.choose(held_out, both, 15, seed=0, same_faces=True)
+
+
 def test_order_tells_nothing_and_is_that_of_the_seed(shown, held_out):
     others = [method(held_out, "one", 1), method(held_out, "two", 2)]
     np.testing.assert_array_equal(study_pictures.choose(held_out, others, 3, seed=0).pictures, shown.pictures)
@@ -55,9 +70,7 @@ def test_only_edits_that_were_made_are_shown_and_too_few_are_refused(held_out):
     may[:70] = True
     found = study_pictures.choose(held_out, [method(held_out, "few", 1, may)], 3, seed=0)
     assert found.face[found.by == 1].max() < 70
-    with pytest.raises(
-        ValueError, match=r"^--each: expected 12 faces that few has edited to \w+ and nobody else shows"
-    ):
+    with pytest.raises(ValueError, match=r"^--each: expected 12 faces that few edited to \w+ and nobody else shows"):
         study_pictures.choose(held_out, [method(held_out, "few", 1, may)], 12, seed=0)
     with pytest.raises(ValueError, match=r"^--each: expected 31 faces that are angry, found 30"):
         study_pictures.choose(held_out, [], 31, seed=0)

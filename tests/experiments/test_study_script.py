@@ -93,6 +93,14 @@ WRONG = {
         ["--make", "--pairs", "--each=1", "--output=new", "{arrays}"],
         "--pairs: expected two models with names of their own, found darker",
     ),
+    "the same faces to score": (
+        ["--same_faces", "--score=a.json"],
+        "--same_faces: expected with --make, found with --score",
+    ),
+    "the same faces in pairs": (
+        ["--make", "--pairs", "--same_faces", "{arrays}"],
+        "--same_faces: expected without --pairs",
+    ),
     "pairs to score": (["--pairs", "--score=a.json"], "--pairs: expected with --make, found with --score"),
     "nothing": ([], "expected --make or --score=FILES, found neither"),
     "both": (["--make", "--score=a.json"], "expected --make or --score=FILES, found both"),
