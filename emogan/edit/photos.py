@@ -7,13 +7,14 @@ import numpy as np
 import PIL.Image
 from scipy import ndimage
 
-from emogan.edit import framing, tints
+from emogan.edit import framing, motion, tints
 
 _BAND = 512  # rows that are edited at once: floats of a face of many megapixels would take gigabytes
 PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
 ROUNDNESS = 3.0  # of the feathered mask: 2 is a circle, infinity a square
 NEAR = 1.5  # deviation of the Gaussian over which gradients are compared, in pixels of the small face
 FAINT = 2.0  # gradients below it, in gray levels a pixel, are no edges
+GRAIN = 3.0  # gray levels: details up to here, as of skin, belong to no edge and stay everywhere
 
 
 def put_back(
@@ -21,12 +22,13 @@ def put_back(
 ) -> np.ndarray:
     """Returns a photograph with an edit of the face in a square.
 
-    Where the edit warped the face, the photograph is warped in the same way and stays sharp. The residual is enlarged
+    Where the edit moved the face, the photograph is moved in the same way and stays sharp. The residual is enlarged
     bicubically to the square and added within a feathered mask. Details finer than the pixels of the edit stay those of
-    the photograph, and fade where the edit no longer has their edges. A gray edit is added to the luminance. Where its
-    change is large, the pixel takes a new tint (`tints`); where it is small, the pixel keeps its own, and becomes
-    darker as in shade. An edit in colour is added to each channel, or as its luminance where the photograph is gray. If
-    the square is tilted, all this happens in an upright copy, and what it changed is turned back and added.
+    the photograph; all but `GRAIN` of them fade where the edit no longer has their edges. A gray edit is added to the
+    luminance. Where its change is large, the pixel takes a new tint (`tints`); where it is small, the pixel keeps its
+    own, and becomes darker as in shade. An edit in colour is added to each channel, or as its luminance where the
+    photograph is gray. If the square is tilted, all this happens in an upright copy, and what it changed is turned back
+    and added.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3].
@@ -34,7 +36,7 @@ def put_back(
       before: uint8 [S, S] or [S, S, 3], from `framing.cut`.
       after: uint8, as before.
       flow: from where the edit took its pixels, float32 [S, S, 2], down and right in pixels of the small face; None
-        where it warped nothing.
+        of a network that warps nothing: then it is found in the two faces (`motion.between`).
     """
     if square.angle:
         part, own = framing.upright(pixels, square)
@@ -57,7 +59,7 @@ class _Edit:
     """What an edit does to a small face.
 
     Attributes:
-      flow: from where it took its pixels, float32 [S, S, 2], or None.
+      flow: from where it took its pixels, float32 [S, S, 2].
       warped: the face before, warped by it, float32 [S, S] or [S, S, 3].
       change: what was added to that, likewise.
       kept: of the photograph's detail, float32 [S, S] in 0..1.
@@ -65,7 +67,7 @@ class _Edit:
       shares: of these tints in each pixel, float32 [S, S] in 0..1; None likewise.
     """
 
-    flow: np.ndarray | None
+    flow: np.ndarray
     warped: np.ndarray
     change: np.ndarray
     kept: np.ndarray
@@ -76,7 +78,8 @@ class _Edit:
 def _edit(
     pixels: np.ndarray, square: framing.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray | None
 ) -> _Edit:
-    warp = (lambda face: face) if flow is None else functools.partial(_warped, offsets=np.moveaxis(flow, -1, 0))
+    flow = motion.between(before, after) if flow is None else flow
+    warp = functools.partial(_warped, offsets=np.moveaxis(flow, -1, 0))
     warped = warp(before)
     edit = _Edit(flow, warped, after - warped, _detail_kept(warped, after))
     if pixels.ndim == 2:
@@ -94,15 +97,13 @@ def _edited(pixels: np.ndarray, square: framing.Square, edit: _Edit, part_of: tu
     left, top, right, bottom = part_of
     place = (left - square.left, top - square.top, right - square.left, bottom - square.top)
     mask = _mask(square.side, place)
-    part = pixels[top:bottom, left:right].astype(np.float32)
-    if edit.flow is not None:
-        scale = square.side / len(edit.flow)
-        offsets = np.stack([_enlarged(edit.flow[..., axis], square.side, place) * scale * mask for axis in (0, 1)])
-        # Of a large photograph, only what the flow can reach.
-        reach = int(np.ceil(np.abs(offsets).max())) + 1
-        above, beside = (max(0, start - reach) for start in (top, left))
-        near = pixels[above : bottom + reach, beside : right + reach]
-        part = _warped(near, offsets, (top - above, left - beside))
+    scale = square.side / len(edit.flow)
+    offsets = np.stack([_enlarged(edit.flow[..., axis], square.side, place) * scale * mask for axis in (0, 1)])
+    # Of a large photograph, only what the flow can reach.
+    reach = int(np.ceil(np.abs(offsets).max())) + 1
+    above, beside = (max(0, start - reach) for start in (top, left))
+    near = pixels[above : bottom + reach, beside : right + reach]
+    part = _warped(near, offsets, (top - above, left - beside))
     enlarged = functools.partial(_enlarged, side=square.side, place=place)
 
     def planes(face: np.ndarray) -> np.ndarray:
@@ -110,14 +111,19 @@ def _edited(pixels: np.ndarray, square: framing.Square, edit: _Edit, part_of: tu
 
     fades = np.clip(enlarged(edit.kept), 0.0, 1.0) - 1.0
     if edit.change.ndim == 3:
-        change = planes(edit.change) + fades[..., None] * (part - planes(edit.warped))
+        change = planes(edit.change) + fades[..., None] * _beyond(part - planes(edit.warped), GRAIN)
         return np.round(np.clip(part + change * mask[..., None], 0, 255)).astype(np.uint8)
     luminance = part if part.ndim == 2 else part @ tints.LUMA
-    change = (enlarged(edit.change) + fades * (luminance - enlarged(edit.warped))) * mask
+    change = (enlarged(edit.change) + fades * _beyond(luminance - enlarged(edit.warped), GRAIN)) * mask
     if part.ndim == 2:
         return np.round(np.clip(part + change, 0, 255)).astype(np.uint8)
     share = np.clip(enlarged(edit.shares), 0.0, 1.0) * mask
     return np.round(_relit(part, change, planes(edit.tints), share)).astype(np.uint8)
+
+
+def _beyond(values: np.ndarray, limit: float) -> np.ndarray:
+    """Returns by how much values go beyond a limit, on either side; 0 within it."""
+    return values - np.clip(values, -limit, limit)
 
 
 def _detail_kept(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from emogan.edit import checked, detection, editor, emotion_spec, exposure, framing, photo_reader, photos, tracks
+from emogan.edit import (
+    checked,
+    detection,
+    editor,
+    emotion_spec,
+    exposure,
+    framing,
+    motion,
+    photo_reader,
+    photos,
+    tracks,
+)
 from emogan.util import files, images, untrusted
 
 INPUTS = (".mp4", ".webm", ".mov", ".mkv", ".m4v", ".avi")
@@ -160,11 +171,11 @@ def _why_none(found: Sequence[Sequence[detection.Face]], rate: float, model: edi
 
 @dataclasses.dataclass(frozen=True)
 class _Edits:
-    """The faces uint8 [T, S, S(, 3)] of a track, their edits, and how they warp them, float32 [T, S, S, 2], or None."""
+    """The faces uint8 [T, S, S(, 3)] of a track, their edits, and how these move them, float32 [T, S, S, 2]."""
 
     before: np.ndarray
     after: np.ndarray
-    flows: np.ndarray | None
+    flows: np.ndarray
 
 
 def _edited(
@@ -184,11 +195,13 @@ def _edited(
     change[part] = seen.back(model.sequence(seen.faces, emotion, strength, progress)).astype(np.float32) - before[part]
     change = ndimage.gaussian_filter1d(change, _STEADY, axis=0, mode="nearest")
     weights = track.weights.reshape(-1, *(1,) * (before.ndim - 1))
-    flows = None
+    flows = np.zeros((*before.shape[:3], 2), np.float32)
     if model.warps:
-        flows = np.zeros((*before.shape[:3], 2), np.float32)
         flows[part] = model.displacement(seen.faces, emotion, strength)
-        flows = ndimage.gaussian_filter1d(flows, _STEADY, axis=0, mode="nearest") * track.weights[:, None, None, None]
+    else:
+        whole = np.clip(before[part] + change[part], 0, 255)
+        flows[part] = [motion.between(*pair) for pair in zip(before[part], whole, strict=True)]
+    flows = ndimage.gaussian_filter1d(flows, _STEADY, axis=0, mode="nearest") * track.weights[:, None, None, None]
     return _Edits(before, np.clip(np.round(before + weights * change), 0, 255).astype(np.uint8), flows)
 
 
@@ -381,8 +394,7 @@ def _put_back(pixels: np.ndarray, number: int, followed: Sequence[tracks.Track],
     for track, made in zip(followed, edits, strict=True):
         i = number - track.start
         if 0 <= i < len(track) and track.weights[i] > 0:
-            flow = None if made.flows is None else made.flows[i]
-            pixels = photos.put_back(pixels, track.squares[i], made.before[i], made.after[i], flow)
+            pixels = photos.put_back(pixels, track.squares[i], made.before[i], made.after[i], made.flows[i])
     return pixels
 
 

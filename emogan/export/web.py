@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from emogan.data import toyfaces
-from emogan.edit import detection, editor, exposure, flow_editor, photo_reader, photos, tints
+from emogan.edit import detection, editor, exposure, flow_editor, motion, photo_reader, photos, tints
 from emogan.export import card, onnx_file, runtime
 from emogan.models import flow_edit, ode
 from emogan.util import files, images
@@ -19,7 +19,8 @@ from emogan.util import files, images
 # In emogan/assets/web.
 PAGE = (
     *("index.html", "style.css", "app.js", "camera.js", "networks.js", "worker.js", "detector.js", "frame.js"),
-    *("pixels.js", "exposure.js", "put_back.js", "tints.js", "upright.js", "smoothing.js", "flow.js", "noise.js"),
+    *("pixels.js", "exposure.js", "put_back.js", "maps.js", "motion.js", "tints.js", "upright.js", "smoothing.js"),
+    *("flow.js", "noise.js"),
 )
 MODEL, DETECTOR, ABOUT, RUNTIME = "model.onnx", "detector.onnx", "model.json", "runtime"
 
@@ -46,6 +47,7 @@ _BLENDING = {
     "roundness": photos.ROUNDNESS,
     "near": photos.NEAR,
     "faint": photos.FAINT,
+    "grain": photos.GRAIN,
     "around": tints.AROUND,
     "reach": tints.REACH,
     "likeness": tints.LIKENESS,
@@ -55,6 +57,15 @@ _BLENDING = {
     "unchanged": tints.UNCHANGED,
     "changed": tints.CHANGED,
     "spread": tints.SPREAD,
+    "motion": {
+        "scales": motion.SCALES,
+        "flat": motion.FLAT,
+        "window": motion.WINDOW,
+        "smooth": motion.SMOOTH,
+        "steps": motion.STEPS,
+        "stiffness": motion.STIFFNESS,
+        "different": motion.DIFFERENT,
+    },
 }
 
 
@@ -143,7 +154,7 @@ def write(
         }
         settings = {
             **{"spec": spec, "detector": _DETECTOR, "exposure": _EXPOSURE, "blending": _BLENDING},
-            "flow": _flow(model),
+            **{"warps": model.warps, "flow": _flow(model)},
         }
         files.write_json(folder / ABOUT, {**card.describe(model, about), **settings})
         sizes = {

@@ -1,6 +1,7 @@
-"""Times an edit of one face by the size and the channels of the faces, with untrained networks of two presets.
+"""Times edits: by the models that ship, and of one face by its size and channels, by untrained networks.
 
 python experiments/lab/edit_times.py
+python experiments/lab/edit_times.py --model=fer2013-flow,OTHER.npz --nosizes
 """
 
 # isort: off
@@ -24,23 +25,39 @@ from emogan.edit import editor, loading, model_file
 from emogan.models import translator, unet
 from emogan.train import writers
 
-FACES = flags.DEFINE_integer("faces", 16, "faces in a batch", 1)
-ROUNDS = flags.DEFINE_integer("rounds", 5, "how often a batch is edited by each network", 1)
+MODEL = script.define_paths("model", tuple(model_file.SHIPPED), "models that ship, or files of export_model.py")
+SIZES = flags.DEFINE_bool("sizes", True, "time networks for other sizes and channels, too")
+FACES = flags.DEFINE_integer("faces", 16, "faces in a batch, of each size", 1)
+ROUNDS = flags.DEFINE_integer("rounds", 5, "how often faces are edited by each network", 1)
 
 CLASSES = len(emotions.EMOTIONS)
 
 
 def main(_) -> None:
+    face = toyfaces.load("valid", 0, 1).images
+    nine = toyfaces.load("valid", 0, 9).images
+    writers.say("| model | one face, one emotion | nine faces, all emotions |\n|---|---|---|")
+    for name in MODEL.value:
+        model = loading.load(name)
+        one = _seconds(lambda model=model: model.faces(face, "happy"))
+        every = _seconds(lambda model=model: model.faces(nine, "all"))
+        writers.say(f"| `{name}` | {1000 * one:.1f} ms | {every:.2f} s |")
+    if SIZES.value:
+        writers.say("")
+        _of_sizes()
+
+
+def _of_sizes() -> None:
     writers.say("| faces | `emogan` | `flow`, source label given |\n|---|---|---|")
     for spec in [*(dataset.ImageSpec(size) for size in dataset.SIZES), dataset.ImageSpec(dataset.SIZES[-1], 3)]:
         faces = toyfaces.load("valid", 0, FACES.value, spec=spec).images
         labels = np.zeros(len(faces), int)
         first, second = _translator(spec), _flow(spec)
         times = (
-            _seconds_a_face(lambda model=first, faces=faces: model.faces(faces, "happy")),
-            _seconds_a_face(lambda model=second, faces=faces, own=labels: model.faces(faces, "happy", labels=own)),
+            _seconds(lambda model=first, faces=faces: model.faces(faces, "happy")),
+            _seconds(lambda model=second, faces=faces, own=labels: model.faces(faces, "happy", labels=own)),
         )
-        writers.say(f"| {spec} | " + " | ".join(f"{1000 * one:.1f} ms" for one in times) + " |")
+        writers.say(f"| {spec} | " + " | ".join(f"{1000 * one / len(faces):.1f} ms" for one in times) + " |")
 
 
 def _translator(spec: dataset.ImageSpec) -> editor.Editor:
@@ -71,7 +88,7 @@ def _editor(config: config_lib.Config, *variables: dict) -> editor.Editor:
     return loading.of(model_file.Model(config_lib.networks(config), emotions.EMOTIONS, *variables, {}))
 
 
-def _seconds_a_face(edit: Callable[[], np.ndarray]) -> float:
+def _seconds(edit: Callable[[], np.ndarray]) -> float:
     """Returns the median of the rounds after a first call, which compiles."""
     edit()
     times = []
@@ -79,7 +96,7 @@ def _seconds_a_face(edit: Callable[[], np.ndarray]) -> float:
         begin = time.perf_counter()
         edit()
         times.append(time.perf_counter() - begin)
-    return statistics.median(times) / FACES.value
+    return statistics.median(times)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import skimage.data
 
 import emogan
 from emogan.data import dataset, toyfaces
-from emogan.edit import detection, exposure, framing, photos, tints
+from emogan.edit import detection, exposure, framing, motion, photos, tints
 from emogan.export import web
 from emogan.util import images
 
@@ -383,6 +383,23 @@ def test_a_dark_face_is_edited_with_the_contrast_that_python_gives_it(browser, p
     (square,) = squares(browser)
     wanted = photos.put_back(dark, square, before[0], after, None if flow is None else flow[0])
     assert np.abs(saved.astype(int) - wanted).max() <= 3
+
+
+def test_the_motion_between_two_faces_is_that_of_python(browser, portraits):
+    (square, *_) = (face.square for face in detection.find(portraits[0]))
+    before = framing.crop(portraits[0], square, 48) @ tints.LUMA
+    after = np.clip(0.8 * np.roll(before, (2, -1), (0, 1)) + 20, 0, 255)
+    given = {"before": before.ravel().tolist(), "after": after.ravel().tolist(), "settings": web._BLENDING["motion"]}
+    found = browser.run(
+        f"const {{ before, after, settings }} = {json.dumps(given)};"
+        "return import('./motion.js').then(({ between }) => {"
+        "  const { down, right } = between(Float32Array.from(before), Float32Array.from(after), settings);"
+        "  return [Array.from(down), Array.from(right)];"
+        "});"
+    )
+    expected = motion.between(before, after)
+    assert np.abs(expected).max() > 1
+    np.testing.assert_allclose(np.moveaxis(np.reshape(found, (2, 48, 48)), 0, -1), expected, atol=2e-3)
 
 
 def test_new_tints_are_those_of_python(browser, portraits):

@@ -111,8 +111,7 @@ export function editor(velocity, settings, count) {
     for (const label of labels) {
       const after = await edit(face, sources.get(number), number, label, strength, cancelled);
       if (!after) return null;
-      const still = new Float32Array(SIZE ** 2); // a flow moves no pixels
-      drawings.push({ after, down: still, right: still });
+      drawings.push({ after });
     }
     return drawings;
   };

@@ -8,7 +8,7 @@ import * as pixels from "./pixels.js";
 //
 // edit(face, labels, strength, cancelled): drawings {after, down, right} of a face (pixels.js) under each of the labels.
 // `after` is the edited face in [-1, 1], Float32Array as long as the face; `down` and `right`, Float32Array [SIZE * SIZE],
-// say where each pixel came from, in pixels. editInPhoto: the same of a face out of a photograph, see exposure.js. fast:
+// say where each pixel came from, in pixels; a model that warps nothing gives none of them. editInPhoto: the same of a face out of a photograph, see exposure.js. fast:
 // whether it takes milliseconds, as by one pass of a network, and not seconds, as by a flow.
 export async function load() {
   const answer = await fetch("model.json");
@@ -32,7 +32,8 @@ export async function load() {
     return labels.map((_, i) => {
       const own = values.subarray(i * each * SIZE ** 2, (i + 1) * each * SIZE ** 2);
       const planes = Array.from({ length: each }, (_, c) => pixels.channel(own, each, c));
-      return { after: pixels.joined(planes.slice(0, CHANNELS)), down: planes[CHANNELS], right: planes[CHANNELS + 1] };
+      const ways = about.warps ? { down: planes[CHANNELS], right: planes[CHANNELS + 1] } : {};
+      return { after: pixels.joined(planes.slice(0, CHANNELS)), ...ways };
     });
   }
 

@@ -1,14 +1,15 @@
 // Puts an edit of a small face back into its photograph, at the photograph's resolution: emogan/edit/photos.py.
 
+import { blurred, slopes, warp } from "./maps.js";
+import { between } from "./motion.js";
 import { CHANNELS, LUMA, SIZE, channel, planes as planesOf } from "./pixels.js";
 import { sharesOf, tintsOf, transferred } from "./tints.js";
 import { sample, turnedBack, upright } from "./upright.js";
 
-const REACH = 4; // deviations of a Gaussian filter, to which it is computed
-
 // Returns {left, top, pixels: ImageData} of what changed, or null where an upright square lies outside.
 //
-// context: of the photograph's canvas. before: the face. drawing: {after: levels, down, right}, see networks.js.
+// context: of the photograph's canvas. before: the face. drawing: {after: levels, down, right}, see networks.js; without
+// down and right, they are found in the two faces.
 // settings: of model.json, "blending".
 export function putBack(context, square, before, drawing, settings) {
   const part = upright(context, square);
@@ -24,18 +25,19 @@ function putUpright(context, square, before, drawing, settings) {
   const [width, height] = [right - left, bottom - top];
   if (width <= 0 || height <= 0) return null;
   const planes = (face) => Array.from({ length: CHANNELS }, (_, c) => channel(face, CHANNELS, c));
-  const warped = planes(before).map((plane) => warp(plane, drawing.down, drawing.right));
-  const after = planes(drawing.after);
+  const [plain, after] = [planes(before), planes(drawing.after)];
+  const ways = drawing.down ? drawing : between(luminances(plain), luminances(after), settings.motion);
+  const warped = plain.map((plane) => warp(plane, ways.down, ways.right));
   const change = warped.map((plane, c) => plane.map((level, i) => after[c][i] - level));
   const columns = taps(width, left - square.left, square.side);
   const rows = taps(height, top - square.top, square.side);
   const enlarged = (map) => enlarge(map, columns, rows);
   const [changes, levels] = [change, warped].map((each) => each.map(enlarged));
   const kept = enlarged(detailKept(luminances(warped), luminances(after), settings));
-  const taken = CHANNELS === 1 ? newTints(context, square, warped[0], after[0], drawing, settings) : null;
+  const taken = CHANNELS === 1 ? newTints(context, square, warped[0], after[0], ways, settings) : null;
   const [shares, tints] = taken ? [enlarged(taken.shares), taken.tints.map(enlarged)] : [];
   const scale = square.side / SIZE;
-  const moves = [drawing.down, drawing.right].map(enlarged);
+  const moves = [ways.down, ways.right].map(enlarged);
   const furthest = (map) => map.reduce((far, value) => Math.max(far, Math.abs(value)), 0);
   const reach = Math.ceil(scale * Math.max(...moves.map(furthest))) + 1;
   const [beside, above] = [Math.max(0, left - reach), Math.max(0, top - reach)];
@@ -54,7 +56,7 @@ function putUpright(context, square, before, drawing, settings) {
       const far = scale * weight;
       sample(near, left - beside + x + far * moves[1][i], top - above + y + far * moves[0][i], colour);
       const fade = Math.min(1, Math.max(0, kept[i])) - 1;
-      const changed = (value, c) => weight * (changes[c][i] + fade * (value - levels[c][i]));
+      const changed = (value, c) => weight * (changes[c][i] + fade * beyond(value - levels[c][i], settings.grain));
       if (CHANNELS === 1) {
         const luminance = LUMA[0] * colour[0] + LUMA[1] * colour[1] + LUMA[2] * colour[2];
         for (let c = 0; c < 3; c += 1) tint[c] = tints[c][i];
@@ -67,6 +69,11 @@ function putUpright(context, square, before, drawing, settings) {
     }
   }
   return { left, top, pixels };
+}
+
+// By how much a value goes beyond a limit, on either side.
+function beyond(value, limit) {
+  return value - Math.min(limit, Math.max(-limit, value));
 }
 
 // The share of the edit that a pixel gets, from the sum of its two values of `mask`: 1 up to `full`, and 0 from 1 on. The
@@ -105,19 +112,6 @@ function luminances(planes) {
   return planes.length === 1 ? planes[0] : planes[0].map((_, i) => planes.reduce((sum, plane, c) => sum + LUMA[c] * plane[i], 0));
 }
 
-// A plane of a small face whose pixels are taken from elsewhere.
-function warp(face, down, right) {
-  const between = (value) => Math.min(Math.max(value, 0), SIZE - 1);
-  return Float32Array.from(face, (_, i) => {
-    const [u, v] = [between((i % SIZE) + right[i]), between(Math.floor(i / SIZE) + down[i])];
-    const [a, b] = [Math.floor(u), Math.floor(v)];
-    const at = (x, y) => face[Math.min(y, SIZE - 1) * SIZE + Math.min(x, SIZE - 1)];
-    const upper = at(a, b) + (u - a) * (at(a + 1, b) - at(a, b));
-    const lower = at(a, b + 1) + (u - a) * (at(a + 1, b + 1) - at(a, b + 1));
-    return upper + (v - b) * (lower - upper);
-  });
-}
-
 // How much of the detail stays that is finer than a small face's pixels: less where the edit no longer has the edges that
 // it belongs to.
 function detailKept(before, after, { near, faint }) {
@@ -126,46 +120,6 @@ function detailKept(before, after, { near, faint }) {
   const common = (ones, others) => blurred(products(ones, others), near);
   const [energies, shared] = [common(old, old), common(now, old)];
   return energies.map((energy, i) => Math.min(1, Math.max(0, (shared[i] + faint ** 2) / (energy + faint ** 2))));
-}
-
-// The gradients of a face, down and right.
-function slopes(face) {
-  const slope = (place, read) => {
-    const [a, b] = [Math.max(0, place - 1), Math.min(SIZE - 1, place + 1)];
-    return (read(b) - read(a)) / (b - a);
-  };
-  const at = (x, y) => face[y * SIZE + x];
-  const [down, right] = [new Float32Array(SIZE * SIZE), new Float32Array(SIZE * SIZE)];
-  for (let y = 0, i = 0; y < SIZE; y += 1) {
-    for (let x = 0; x < SIZE; x += 1, i += 1) {
-      down[i] = slope(y, (place) => at(x, place));
-      right[i] = slope(x, (place) => at(place, y));
-    }
-  }
-  return [down, right];
-}
-
-// A map of a small face, filtered by a Gaussian.
-function blurred(map, deviation) {
-  const radius = Math.round(REACH * deviation);
-  const weights = Array.from({ length: 2 * radius + 1 }, (_, i) => Math.exp(-0.5 * ((i - radius) / deviation) ** 2));
-  const sum = weights.reduce((total, weight) => total + weight, 0);
-  const mirrored = (place) => (place < 0 ? -1 - place : place >= SIZE ? 2 * SIZE - 1 - place : place);
-  let values = map;
-  for (const [line, step] of [[SIZE, 1], [1, SIZE]]) {
-    const smooth = new Float32Array(SIZE * SIZE);
-    for (let a = 0; a < SIZE; a += 1) {
-      for (let b = 0; b < SIZE; b += 1) {
-        let total = 0;
-        for (let k = 0; k < weights.length; k += 1) {
-          total += weights[k] * values[a * line + mirrored(b + k - radius) * step];
-        }
-        smooth[a * line + b * step] = total / sum;
-      }
-    }
-    values = smooth;
-  }
-  return values;
 }
 
 // For each of so many pixels from a place in the square on: the four of SIZE that it lies between, and their weights.
