@@ -7,7 +7,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import PIL.Image
 
-from emogan.edit import editor, emotion_spec, face_files, framing, photo_reader, photos, synthetic, transfer_files
+from emogan.edit import (
+    editor,
+    emotion_spec,
+    face_files,
+    framing,
+    motion,
+    photo_reader,
+    photos,
+    synthetic,
+    transfer_files,
+)
 from emogan.util import files, images, untrusted
 
 CLOSE_UP = 192  # pixels of a face's picture in a strip or sheet
@@ -19,11 +29,11 @@ _AROUND = 1.6  # how many sides of its square a close-up shows, so that the edit
 
 @dataclasses.dataclass(frozen=True)
 class _Edits:
-    """Faces uint8 [N, S, S(, 3)] of a photograph, K edits of each [K, N, ...], and how they warp them, if they do."""
+    """Faces uint8 [N, S, S(, 3)] of a photograph, K edits of each [K, N, ...], and how these move them."""
 
     before: np.ndarray
     after: np.ndarray
-    flows: np.ndarray | None  # [K, N, S, S, 2]
+    flows: np.ndarray | None  # [K, N, S, S, 2]; None of edits that no photograph gets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +118,7 @@ def write(
             flows = None
             if kind != ".npy":
                 flows = emotion_spec.displacements(model, seen.faces, emotion, frames, strength)
+                flows = motion.of_edits(seen.before, after) if flows is None else flows
             made = _Edits(seen.before, after, flows)
             edited, count = edited + 1, count + len(seen.before)
             if a_photo_each:
@@ -163,7 +174,8 @@ def edited(
     seen = photo.seen()
     after = seen.back(model.faces(seen.faces, emotion, strength=strength))[None]
     flows = model.displacement(seen.faces, emotion, strength=strength)
-    pixels = _edited(photo, _Edits(seen.before, after, None if flows is None else flows[None]), 0)
+    flows = motion.of_edits(seen.before, after) if flows is None else flows[None]
+    pixels = _edited(photo, _Edits(seen.before, after, flows), 0)
     image = PIL.Image.fromarray(pixels if photo.alpha is None else np.dstack([pixels, photo.alpha]))
     image.info |= {"icc_profile": photo.profile} if photo.profile else {}
     return synthetic.of(image)
@@ -223,8 +235,7 @@ def _edited(photo: photo_reader.Photo, made: _Edits, k: int) -> np.ndarray:
 
 def _put_back(pixels: np.ndarray, squares: Sequence[framing.Square], made: _Edits, k: int) -> np.ndarray:
     """Returns pixels with the k-th edit of every face, whose squares these are."""
-    flows = [None] * len(made.before) if made.flows is None else made.flows[k]
-    for square, old, new, flow in zip(squares, made.before, made.after[k], flows, strict=True):
+    for square, old, new, flow in zip(squares, made.before, made.after[k], made.flows[k], strict=True):
         pixels = photos.put_back(pixels, square, old, new, flow)
     return pixels
 

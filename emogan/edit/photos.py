@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 from scipy import ndimage
 
-from emogan.edit import framing, motion, tints
+from emogan.edit import framing, tints
 
 _BAND = 512  # rows that are edited at once: floats of a face of many megapixels would take gigabytes
 PLATEAU = 0.65  # of the way from a square's middle to its sides, up to which an edit counts in full
@@ -18,25 +18,25 @@ GRAIN = 3.0  # gray levels: details up to here, as of skin, belong to no edge an
 
 
 def put_back(
-    pixels: np.ndarray, square: framing.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray | None = None
+    pixels: np.ndarray, square: framing.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray
 ) -> np.ndarray:
     """Returns a photograph with an edit of the face in a square.
 
     Where the edit moved the face, the photograph is moved in the same way and stays sharp. The residual is enlarged
     bicubically to the square and added within a feathered mask. Details finer than the pixels of the edit stay those of
-    the photograph; all but `GRAIN` of them fade where the edit no longer has their edges. A gray edit is added to the
-    luminance. Where its change is large, the pixel takes a new tint (`tints`); where it is small, the pixel keeps its
-    own, and becomes darker as in shade. An edit in colour is added to each channel, or as its luminance where the
-    photograph is gray. If the square is tilted, all this happens in an upright copy, and what it changed is turned back
-    and added.
+    the photograph. They fade where the edit no longer has their edges; only the first `GRAIN` gray levels of each stay
+    there, too. A gray edit is added to the luminance. Where its change is large, the pixel takes a new tint (`tints`);
+    where it is small, the pixel keeps its own, and becomes darker as in shade. An edit in colour is added to each
+    channel, or as its luminance where the photograph is gray. If the square is tilted, all this happens in an upright
+    copy, and what it changed is turned back and added.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3].
       square: of a face of `detection.find`.
       before: uint8 [S, S] or [S, S, 3], from `framing.cut`.
       after: uint8, as before.
-      flow: from where the edit took its pixels, float32 [S, S, 2], down and right in pixels of the small face; None
-        of a network that warps nothing: then it is found in the two faces (`motion.between`).
+      flow: from where the edit took its pixels, float32 [S, S, 2], down and right in pixels of the small face:
+        of `Editor.displacement`, or of `motion.between` if the model warps nothing.
     """
     if square.angle:
         part, own = framing.upright(pixels, square)
@@ -75,10 +75,7 @@ class _Edit:
     shares: np.ndarray | None = None
 
 
-def _edit(
-    pixels: np.ndarray, square: framing.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray | None
-) -> _Edit:
-    flow = motion.between(before, after) if flow is None else flow
+def _edit(pixels: np.ndarray, square: framing.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray) -> _Edit:
     warp = functools.partial(_warped, offsets=np.moveaxis(flow, -1, 0))
     warped = warp(before)
     edit = _Edit(flow, warped, after - warped, _detail_kept(warped, after))
@@ -111,29 +108,30 @@ def _edited(pixels: np.ndarray, square: framing.Square, edit: _Edit, part_of: tu
 
     fades = np.clip(enlarged(edit.kept), 0.0, 1.0) - 1.0
     if edit.change.ndim == 3:
-        change = planes(edit.change) + fades[..., None] * _beyond(part - planes(edit.warped), GRAIN)
+        change = planes(edit.change) + fades[..., None] * _excess(part - planes(edit.warped), GRAIN)
         return np.round(np.clip(part + change * mask[..., None], 0, 255)).astype(np.uint8)
     luminance = part if part.ndim == 2 else part @ tints.LUMA
-    change = (enlarged(edit.change) + fades * _beyond(luminance - enlarged(edit.warped), GRAIN)) * mask
+    change = (enlarged(edit.change) + fades * _excess(luminance - enlarged(edit.warped), GRAIN)) * mask
     if part.ndim == 2:
         return np.round(np.clip(part + change, 0, 255)).astype(np.uint8)
     share = np.clip(enlarged(edit.shares), 0.0, 1.0) * mask
     return np.round(_relit(part, change, planes(edit.tints), share)).astype(np.uint8)
 
 
-def _beyond(values: np.ndarray, limit: float) -> np.ndarray:
+def _excess(values: np.ndarray, limit: float) -> np.ndarray:
     """Returns by how much values go beyond a limit, on either side; 0 within it."""
     return values - np.clip(values, -limit, limit)
 
 
-def _detail_kept(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _detail_kept(warped: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Returns how much of a photograph's detail stays, float32 [S, S] in 0..1; 1 where the edit changed nothing.
 
     Detail is what is finer than the pixels of the edit. It belongs to edges that these pixels show, too: where the edit
     no longer has such an edge, or has it weaker, as when lips close over teeth, its detail must fade alike, or lines of
-    the old expression stay. So this is the slope of a local regression of the edit's gradients on those before.
+    the old expression stay. So this is the slope of a local regression of the edit's gradients on those of the face
+    before, warped as the edit warps it.
     """
-    old, new = (np.stack(np.gradient(face if face.ndim == 2 else face @ tints.LUMA)) for face in (before, after))
+    old, new = (np.stack(np.gradient(face if face.ndim == 2 else face @ tints.LUMA)) for face in (warped, after))
     energy, common = (ndimage.gaussian_filter((one * old).sum(axis=0), NEAR) + FAINT**2 for one in (old, new))
     return np.clip(common / energy, 0.0, 1.0).astype(np.float32)
 

@@ -191,16 +191,17 @@ def _edited(
     first, last = np.flatnonzero(shown)[[0, -1]]
     part = slice(int(first), int(last) + 1)
     seen = exposure.of(before[part], together=True)
+    edits = seen.back(model.sequence(seen.faces, emotion, strength, progress))
     change = np.zeros(before.shape, np.float32)
-    change[part] = seen.back(model.sequence(seen.faces, emotion, strength, progress)).astype(np.float32) - before[part]
+    change[part] = edits.astype(np.float32) - before[part]
     change = ndimage.gaussian_filter1d(change, _STEADY, axis=0, mode="nearest")
     weights = track.weights.reshape(-1, *(1,) * (before.ndim - 1))
     flows = np.zeros((*before.shape[:3], 2), np.float32)
     if model.warps:
         flows[part] = model.displacement(seen.faces, emotion, strength)
     else:
-        whole = np.clip(before[part] + change[part], 0, 255)
-        flows[part] = [motion.between(*pair) for pair in zip(before[part], whole, strict=True)]
+        for i, pair in enumerate(zip(before[part], edits, strict=True), int(first)):
+            flows[i] = motion.between(*pair)
     flows = ndimage.gaussian_filter1d(flows, _STEADY, axis=0, mode="nearest") * track.weights[:, None, None, None]
     return _Edits(before, np.clip(np.round(before + weights * change), 0, 255).astype(np.uint8), flows)
 

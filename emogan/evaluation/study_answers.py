@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import itertools
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -21,13 +22,17 @@ MOST_PICTURES = 100_000
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """What a study's pictures are; `by` and `emotion` are int [N], places in `names` and `classes`."""
+    """What a study's pictures are.
+
+    `by` and `emotion` are int [N], places in `names` and `classes`, and `face`, likewise, numbers of the faces.
+    """
 
     study: str
     classes: tuple[str, ...]
     names: tuple[str, ...]
     by: np.ndarray
     emotion: np.ndarray
+    face: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +58,10 @@ def read_key(path: pathlib.Path) -> Key:
 
 def entries_of_key(
     path: pathlib.Path, named: str
-) -> tuple[str, tuple[str, ...], tuple[str, ...], np.ndarray, np.ndarray]:
-    """Returns a key's study, classes and names, and of each numbered entry the places in names and in classes, int [N].
+) -> tuple[str, tuple[str, ...], tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+    """Returns a key's study, classes and names, and of each entry the places in names and in classes and the face.
+
+    The last three are int [N], in the order of the entries' numbers.
 
     Args:
       path: of the key, of single pictures or of pairs.
@@ -74,9 +81,10 @@ def entries_of_key(
             raise ValueError("pictures that are not numbered from 1 on")
         places = np.array([names.index(row[named]) for row in rows])
         emotion = np.array([classes.index(row["emotion"]) for row in rows])
+        face = np.array([whole(row["face"]) for row in rows])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"expected a study's key, found {path} with {untrusted.reason(error)}") from error
-    return found["study"], tuple(classes), tuple(names), places, emotion
+    return found["study"], tuple(classes), tuple(names), places, emotion, face
 
 
 def read(path: pathlib.Path, key: Key) -> Answers:
@@ -148,6 +156,7 @@ def score(key: Key, answers: Sequence[Answers]) -> dict[str, Any]:
             "naturalness": _number(agreement.krippendorff(grades, GRADES, agreement.ORDINAL)),
         },
         "groups": groups,
+        "same_faces": _differences(key, named, grades),
         "by_viewer": by_viewer,
     }
 
@@ -237,6 +246,37 @@ def _beside(entry: Mapping[str, Any], real: Mapping[str, Any]) -> dict[str, Any]
         for name in ("natural", "recognition"):
             ratio = scores.ratio(scores.Score(**entry[name]), scores.Score(**real[name]))
             found[f"{name}_ratio"] = None if math.isnan(ratio.value) else dataclasses.asdict(ratio)
+    return found
+
+
+def _differences(key: Key, named: np.ndarray, grades: np.ndarray) -> list[dict[str, Any]]:
+    """Returns how two programs differ on the faces that both edited to the same emotion, for all that did so.
+
+    The errors are those of the bootstrap over these faces. They are smaller than those of the difference of two means,
+    since the faces are the same.
+    """
+    found = []
+    for first, second in itertools.combinations(range(1, len(key.names)), 2):
+        of_first, of_second = (
+            {(key.face[i], key.emotion[i]): i for i in np.flatnonzero(key.by == group)} for group in (first, second)
+        )
+        places = np.array([(of_first[same], of_second[same]) for same in of_first if same in of_second])
+        if not len(places):
+            continue
+        one, other = places.T
+        viewer, face = np.nonzero((named[:, one] >= 0) & (named[:, other] >= 0))
+        if not len(viewer):
+            continue
+        one, other = one[face], other[face]
+        right = (named == key.emotion).astype(float)
+        values = {
+            "recognition": right[viewer, other] - right[viewer, one],
+            "naturalness": grades[viewer, other] - grades[viewer, one],
+        }
+        entry = {"names": [key.names[first], key.names[second]], "faces": len(places)}
+        found.append(
+            entry | {name: dataclasses.asdict(scores.mean_score(value, face)) for name, value in values.items()}
+        )
     return found
 
 

@@ -146,7 +146,7 @@ def read_key(path: pathlib.Path) -> Key | None:
         return None
     if not isinstance(found, dict) or found.get("kind") != KIND:
         return None
-    key = Key(*study_answers.entries_of_key(path, "left"))
+    key = Key(*study_answers.entries_of_key(path, "left")[:-1])
     if len(key.names) != 2:
         raise ValueError(f"expected a study's key, found {path} with names of {len(key.names)} models, not of two")
     return key

@@ -11,6 +11,7 @@ _BEGIN, _END = "<!-- study -->", "<!-- end of study -->"
 _FOOTER = "<footer>"
 _MOST_REPORT = 1 << 28  # bytes
 _NONE = "n/a"
+_DIFFERENCES = (("recognition", 0, 100), ("naturalness", 2, 1))  # score, digits, factor
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]  # title, heads, rows
 
@@ -74,6 +75,18 @@ def _tables(result: Mapping[str, Any]) -> list[Table]:
         beside = ("naturalness below", "4 or 5, ratio", "most below in an emotion", "emotion, ratio")
         rows = [[_escaped(one["name"]), *(_score(one["beside_real"][name], 2) for name in fields)] for one in programs]
         tables.append(("Compared with real faces", ("", *beside), rows))
+    if result["same_faces"]:
+        rows = [
+            [
+                f"{_escaped(second)} - {_escaped(first)}",
+                str(one["faces"]),
+                *(_score(one[field], digits, scale) for field, digits, scale in _DIFFERENCES),
+            ]
+            for one in result["same_faces"]
+            for first, second in [one["names"]]
+        ]
+        heads_of = ("", "faces", "emotion as asked (%)", "naturalness")
+        tables.append(("Differences on the same faces", heads_of, rows))
     for title, field, scale, digits in (
         ("Naturalness by emotion", "naturalness", 1, 2),
         ("Emotion as asked or labelled, by emotion (%)", "recognition", 100, 0),

@@ -34,13 +34,12 @@ CLASSES = len(emotions.EMOTIONS)
 
 
 def main(_) -> None:
-    face = toyfaces.load("valid", 0, 1).images
-    nine = toyfaces.load("valid", 0, 9).images
     writers.say("| model | one face, one emotion | nine faces, all emotions |\n|---|---|---|")
     for name in MODEL.value:
         model = loading.load(name)
-        one = _seconds(lambda model=model: model.faces(face, "happy"))
-        every = _seconds(lambda model=model: model.faces(nine, "all"))
+        faces = toyfaces.load("valid", 0, 9, spec=model.spec).images
+        one = _seconds(lambda model=model, faces=faces: model.faces(faces[:1], "happy"))
+        every = _seconds(lambda model=model, faces=faces: model.faces(faces, "all"))
         writers.say(f"| `{name}` | {1000 * one:.1f} ms | {every:.2f} s |")
     if SIZES.value:
         writers.say("")

@@ -7,6 +7,8 @@ from emogan.edit import framing, photos, tints
 
 SKIN, LIPS = np.array([205.0, 160, 140]), np.array([150.0, 70, 75])
 
+STILL = np.zeros((48, 48, 2), np.float32)
+
 
 @pytest.fixture
 def mouth():
@@ -41,7 +43,11 @@ def test_teeth_that_close_do_not_leave_white_lips():
     before = np.round(colours @ tints.LUMA).astype(np.uint8)
     after = before.copy()
     after[28:36, 16:32] = round(float(LIPS @ tints.LUMA))
-    edited = photos.put_back(pixels, square, before, after).astype(float)[4 * 31 : 4 * 33, 4 * 20 : 4 * 28].mean((0, 1))
+    edited = (
+        photos.put_back(pixels, square, before, after, STILL)
+        .astype(float)[4 * 31 : 4 * 33, 4 * 20 : 4 * 28]
+        .mean((0, 1))
+    )
     assert edited[0] - edited[1] > 20  # red, where teeth have 3
     assert abs(edited @ tints.LUMA - LIPS @ tints.LUMA) < 2
 
@@ -90,9 +96,10 @@ def test_a_gray_photograph_with_three_channels_stays_gray(size):
     pixels, square = np.stack([gray] * 3, axis=-1), framing.Square(0, 0, 200)
     before = framing.crop(gray, square, size)
     after = rng.integers(0, 255, (size, size), dtype=np.uint8)
-    edited = photos.put_back(pixels, square, before, after)
+    still = np.zeros((size, size, 2), np.float32)
+    edited = photos.put_back(pixels, square, before, after, still)
     assert np.ptp(edited, axis=-1).max() == 0
-    assert np.abs(edited.astype(int) - photos.put_back(gray, square, before, after)[..., None]).max() <= 1
+    assert np.abs(edited.astype(int) - photos.put_back(gray, square, before, after, still)[..., None]).max() <= 1
 
 
 def test_tints_are_warped_with_the_face():

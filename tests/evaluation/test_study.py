@@ -105,12 +105,33 @@ def test_a_sheet_shows_each_picture_beneath_its_number():
         assert (found[y : y + 192, x + 192 : x + 200] == 255).all()
 
 
+def test_differences_on_the_same_faces_are_more_precise_than_those_of_means():
+    """Two programs edit 40 faces; the faces differ by up to 3 grades, the programs by 1 on every face."""
+    random = np.random.default_rng(0)
+    by, face = np.repeat([1, 2], 40), np.tile(np.arange(40), 2)
+    emotion = np.tile(np.arange(40) % 2, 2)
+    key = study_answers.Key("abc", CLASSES, ("real faces", "one", "two"), by, emotion, face)
+    grades = np.tile(random.integers(0, 3, 40), 2) + (by == 2)
+    seen = np.where((by == 2) | (face < 10), emotion, 1 - emotion)  # of one, a quarter is recognised
+    found = study_answers.score(key, [study_answers.Answers("ann", seen, grades)])
+    (one,) = found["same_faces"]
+    assert (one["names"], one["faces"]) == (["one", "two"], 40)
+    assert (one["naturalness"]["value"], one["naturalness"]["error"]) == (1.0, 0.0)
+    assert one["recognition"]["value"] == pytest.approx(0.75)
+    assert found["groups"][2]["naturalness"]["error"] > 0.1
+    assert "## Differences on the same faces" in study_tables.to_markdown(found)
+    assert "| two - one | 40 | 75 ± 7 | 1.00 ± 0.00 |" in study_tables.to_markdown(found)
+    apart = study_answers.Key("abc", CLASSES, ("real faces", "one", "two"), by, emotion, np.arange(80))
+    assert study_answers.score(apart, [study_answers.Answers("ann", seen, grades)])["same_faces"] == []
+
+
 def test_key_is_read_as_it_was_written(folder, shown):
     key = study_answers.read_key(folder / "key.json")
     assert key.study == study_pictures.identifier(shown.pictures)
     assert key.names == shown.names
     np.testing.assert_array_equal(key.by, shown.by)
     np.testing.assert_array_equal(key.emotion, shown.emotion)
+    np.testing.assert_array_equal(key.face, shown.face)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', '{"format": 1, "classes": 3}'])
@@ -123,7 +144,9 @@ def test_what_is_no_key_is_refused(tmp_path, text):
 
 CLASSES = ("happy", "sad")
 #                        real: happy, sad; model: happy, sad
-KEY = study_answers.Key("abc", CLASSES, ("real faces", "mine"), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
+KEY = study_answers.Key(
+    "abc", CLASSES, ("real faces", "mine"), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.arange(4)
+)
 
 
 def answers(viewer, *rows):
@@ -161,7 +184,7 @@ def test_scores_are_worked_out_by_hand():
 
 def test_error_is_over_pictures_and_not_over_answers():
     random = np.random.default_rng(0)
-    key = study_answers.Key("abc", CLASSES, ("real faces",), np.zeros(200, int), np.zeros(200, int))
+    key = study_answers.Key("abc", CLASSES, ("real faces",), np.zeros(200, int), np.zeros(200, int), np.arange(200))
     grades = random.integers(0, 5, 200)
     same = [study_answers.Answers(str(i), np.zeros(200, int), grades) for i in range(4)]
     error = study_answers.score(key, same)["groups"][0]["naturalness"]["error"]

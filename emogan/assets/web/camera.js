@@ -65,7 +65,7 @@ export function show(video, canvas, networks, chosen, told, failed) {
     fit(canvas, width, height);
     for (const { face, square, before, drawing } of found) {
       const after = Float32Array.from(pixels.levels(drawing.after));
-      // Of a model that warps nothing, too, since to find what moved takes longer than a frame.
+      // A model that warps nothing gives no displacement, and to estimate it takes about as long as a frame.
       const still = new Float32Array(pixels.SIZE ** 2);
       const smoothed = smooth(face, before, { down: still, right: still, ...drawing, after }, time);
       const edit = putBack(frame, square, before, smoothed, networks().about.blending);

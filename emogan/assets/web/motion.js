@@ -3,18 +3,20 @@
 import { blurred, slopes, warp } from "./maps.js";
 import { SIZE } from "./pixels.js";
 
-const USUAL = 48; // pixels of a side, for which the deviations in the settings are
+const USUAL = 48; // pixels of a side; the lengths in the settings are for faces of this size
 
 // Returns {down, right}, from where each pixel came, in pixels of the face.
 //
 // before, after: luminances. settings: of model.json, "blending.motion".
 export function between(before, after, { scales, flat, window, smooth, steps, stiffness, different }) {
   const unit = SIZE / USUAL;
-  const [light, shade] = [before, after].map((face) => blurred(face, flat * unit));
-  const old = Float32Array.from(before, (level, i) => level - light[i]);
-  const now = Float32Array.from(after, (level, i) => level - shade[i]);
+  const [old, now] = [before, after].map((face) => {
+    const smooth = blurred(face, flat * unit);
+    return Float32Array.from(face, (level, i) => level - smooth[i]);
+  });
   const contrast = Math.max(deviation(old), 1);
   for (const face of [old, now]) for (let i = 0; i < face.length; i += 1) face[i] /= contrast;
+  const stiff = stiffness / unit ** 2;
   let [down, right] = [new Float32Array(SIZE * SIZE), new Float32Array(SIZE * SIZE)];
   for (const scale of scales) {
     const [first, last] = [old, now].map((face) => blurred(face, scale * unit));
@@ -27,7 +29,7 @@ export function between(before, after, { scales, flat, window, smooth, steps, st
       const sum = (one, other) => blurred(weight.map((share, i) => share * one[i] * other[i]), window * wide);
       const [yy, xx, yx, u, v] = [sum(y, y), sum(x, x), sum(y, x), sum(y, apart), sum(x, apart)];
       for (let i = 0; i < SIZE * SIZE; i += 1) {
-        const [a, b, c] = [yy[i] + stiffness, xx[i] + stiffness, yx[i]];
+        const [a, b, c] = [yy[i] + stiff, xx[i] + stiff, yx[i]];
         const whole = a * b - c * c;
         down[i] -= (b * u[i] - c * v[i]) / whole;
         right[i] -= (a * v[i] - c * u[i]) / whole;

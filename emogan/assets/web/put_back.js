@@ -1,7 +1,7 @@
 // Puts an edit of a small face back into its photograph, at the photograph's resolution: emogan/edit/photos.py.
 
 import { blurred, slopes, warp } from "./maps.js";
-import { between } from "./motion.js";
+import * as motion from "./motion.js";
 import { CHANNELS, LUMA, SIZE, channel, planes as planesOf } from "./pixels.js";
 import { sharesOf, tintsOf, transferred } from "./tints.js";
 import { sample, turnedBack, upright } from "./upright.js";
@@ -26,7 +26,7 @@ function putUpright(context, square, before, drawing, settings) {
   if (width <= 0 || height <= 0) return null;
   const planes = (face) => Array.from({ length: CHANNELS }, (_, c) => channel(face, CHANNELS, c));
   const [plain, after] = [planes(before), planes(drawing.after)];
-  const ways = drawing.down ? drawing : between(luminances(plain), luminances(after), settings.motion);
+  const ways = drawing.down ? drawing : motion.between(luminances(plain), luminances(after), settings.motion);
   const warped = plain.map((plane) => warp(plane, ways.down, ways.right));
   const change = warped.map((plane, c) => plane.map((level, i) => after[c][i] - level));
   const columns = taps(width, left - square.left, square.side);
@@ -109,7 +109,8 @@ function relight(colour, luminance, change, tint, share) {
 
 // The luminance of a small face's planes.
 function luminances(planes) {
-  return planes.length === 1 ? planes[0] : planes[0].map((_, i) => planes.reduce((sum, plane, c) => sum + LUMA[c] * plane[i], 0));
+  if (planes.length === 1) return planes[0];
+  return Float32Array.from(planes[0], (_, i) => planes.reduce((sum, plane, c) => sum + LUMA[c] * plane[i], 0));
 }
 
 // How much of the detail stays that is finer than a small face's pixels: less where the edit no longer has the edges that
