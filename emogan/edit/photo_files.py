@@ -10,6 +10,7 @@ import PIL.Image
 from emogan.edit import (
     editor,
     emotion_spec,
+    enlarging,
     face_files,
     framing,
     motion,
@@ -34,6 +35,7 @@ class _Edits:
     before: np.ndarray
     after: np.ndarray
     flows: np.ndarray | None  # [K, N, S, S, 2]; None of edits that no photograph gets
+    emotions: tuple[str, ...] = ()  # of the K edits; none of an interpolation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +121,8 @@ def write(
             if kind != ".npy":
                 flows = emotion_spec.displacements(model, seen.faces, emotion, frames, strength)
                 flows = motion.of_edits(seen.before, after) if flows is None else flows
-            made = _Edits(seen.before, after, flows)
+            named = not emotion_spec.is_interpolation(emotion)
+            made = _Edits(seen.before, after, flows, emotion_spec.names(model, emotion) if named else ())
             edited, count = edited + 1, count + len(seen.before)
             if a_photo_each:
                 targets[i].parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +178,7 @@ def edited(
     after = seen.back(model.faces(seen.faces, emotion, strength=strength))[None]
     flows = model.displacement(seen.faces, emotion, strength=strength)
     flows = motion.of_edits(seen.before, after) if flows is None else flows[None]
-    pixels = _edited(photo, _Edits(seen.before, after, flows), 0)
+    pixels = _edited(photo, _Edits(seen.before, after, flows, emotion_spec.names(model, emotion)), 0)
     image = PIL.Image.fromarray(pixels if photo.alpha is None else np.dstack([pixels, photo.alpha]))
     image.info |= {"icc_profile": photo.profile} if photo.profile else {}
     return synthetic.of(image)
@@ -236,7 +239,10 @@ def _edited(photo: photo_reader.Photo, made: _Edits, k: int) -> np.ndarray:
 def _put_back(pixels: np.ndarray, squares: Sequence[framing.Square], made: _Edits, k: int) -> np.ndarray:
     """Returns pixels with the k-th edit of every face, whose squares these are."""
     for square, old, new, flow in zip(squares, made.before, made.after[k], made.flows[k], strict=True):
-        pixels = photos.put_back(pixels, square, old, new, flow)
+        edit = (old, new, flow)
+        if made.emotions and made.emotions[k] in enlarging.LEARNED:
+            edit = enlarging.finer(pixels, square, *edit)
+        pixels = photos.put_back(pixels, square, *edit)
     return pixels
 
 

@@ -76,7 +76,7 @@ class _Edit:
 
 
 def _edit(pixels: np.ndarray, square: framing.Square, before: np.ndarray, after: np.ndarray, flow: np.ndarray) -> _Edit:
-    warp = functools.partial(_warped, offsets=np.moveaxis(flow, -1, 0))
+    warp = functools.partial(moved, offsets=np.moveaxis(flow, -1, 0))
     warped = warp(before)
     edit = _Edit(flow, warped, after - warped, _detail_kept(warped, after))
     if pixels.ndim == 2:
@@ -100,7 +100,7 @@ def _edited(pixels: np.ndarray, square: framing.Square, edit: _Edit, part_of: tu
     reach = int(np.ceil(np.abs(offsets).max())) + 1
     above, beside = (max(0, start - reach) for start in (top, left))
     near = pixels[above : bottom + reach, beside : right + reach]
-    part = _warped(near, offsets, (top - above, left - beside))
+    part = moved(near, offsets, (top - above, left - beside))
     enlarged = functools.partial(_enlarged, side=square.side, place=place)
 
     def planes(face: np.ndarray) -> np.ndarray:
@@ -136,7 +136,7 @@ def _detail_kept(warped: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.clip(common / energy, 0.0, 1.0).astype(np.float32)
 
 
-def _warped(pixels: np.ndarray, offsets: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:
+def moved(pixels: np.ndarray, offsets: np.ndarray, start: tuple[int, int] = (0, 0)) -> np.ndarray:
     """Returns float32 pixels [H', W'(, 3)], from a start on, each taken from offsets [2, H', W'] down and right."""
     places = np.indices(offsets.shape[1:], np.float32) + np.reshape(start, (2, 1, 1)) + offsets
     channels = np.moveaxis(np.atleast_3d(pixels).astype(np.float32), -1, 0)

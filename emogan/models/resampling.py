@@ -6,18 +6,18 @@ import jax.numpy as jnp
 UNSHUFFLE = 2  # sides of the square of pixels that `unshuffle` takes as one place
 
 
-def unshuffle(x: jax.Array) -> jax.Array:
-    """Returns [B, H / 2, W / 2, 4 * C], in which each place holds 2x2 pixels of x [B, H, W, C]."""
+def unshuffle(x: jax.Array, factor: int = UNSHUFFLE) -> jax.Array:
+    """Returns [B, H / F, W / F, F * F * C], in which each place holds FxF pixels of x [B, H, W, C]; F is `factor`."""
     batch, height, width, channels = x.shape
-    x = x.reshape(batch, height // UNSHUFFLE, UNSHUFFLE, width // UNSHUFFLE, UNSHUFFLE, channels)
+    x = x.reshape(batch, height // factor, factor, width // factor, factor, channels)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(*x.shape[:2], x.shape[3], -1)
 
 
-def shuffle(x: jax.Array) -> jax.Array:
-    """Returns what `unshuffle` was given, [B, 2 * H, 2 * W, C / 4] for x [B, H, W, C]."""
+def shuffle(x: jax.Array, factor: int = UNSHUFFLE) -> jax.Array:
+    """Returns what `unshuffle` was given, [B, F * H, F * W, C / F / F] for x [B, H, W, C]."""
     batch, height, width, channels = x.shape
-    x = x.reshape(batch, height, width, UNSHUFFLE, UNSHUFFLE, channels // UNSHUFFLE**2)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, UNSHUFFLE * height, UNSHUFFLE * width, -1)
+    x = x.reshape(batch, height, width, factor, factor, channels // factor**2)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, factor * height, factor * width, -1)
 
 
 def shrink(x: jax.Array) -> jax.Array:

@@ -90,6 +90,7 @@ OUTPUTS = {
     "export.py": ["--output=/proc/a", "--format=web", "--workdir=nowhere"],
     "export_judge.py": ["--output=/proc/a.npz", "--workdir=nowhere"],
     "export_model.py": ["--output=/proc/a.npz", "--workdir=nowhere"],
+    "fit_details.py": ["--output=/proc/a.npz", "--data_dir=nowhere"],
     "fit_framing.py": ["--output=/proc/a.json", "--data_dir=nowhere"],
     "fit_landmarks.py": ["--output=/proc/a.npz", "--data_dir=nowhere"],
     "fuzz.py": ["--output=/proc/a"],
