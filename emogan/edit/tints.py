@@ -9,7 +9,9 @@ tint is their mean, weighted by similarity and nearness (non-local means, Buades
 import numpy as np
 from scipy import ndimage
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as of `framing.cut`
+from emogan.util import images
+
+LUMA = np.array(images.LUMA, np.float32)
 # Lengths are in pixels of the small face, differences in gray levels.
 AROUND = 5  # the side of the surroundings that are compared
 REACH = 6  # the furthest places that are compared lie so far down, up and to each side

@@ -6,20 +6,17 @@ It learned this from portraits in the public domain (experiments/lab/fit_details
 """
 
 import functools
-from importlib import resources
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from emogan.models import conv, resampling
-from emogan.util import types, weights
+from emogan.util import images, types, weights
 
 SIZE = 48  # of the edited faces that it learned from
 SCALE = 3  # by which its answer is larger
 
-_GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's
 _WIDTHS = (48, 72, 96)  # channels at 48, 24 and 12 places
 _BLOCKS = 2  # residual blocks at each size, on the way down and on the way up
 _RESIDUAL = 0.3  # what a block's answer is multiplied by (Lim et al. 2017)
@@ -82,7 +79,7 @@ class _Block(nn.Module):
 
 def small_gray(faces: types.Images) -> jax.Array:
     """Returns the means over 3x3 pixels of the grays, [B, S, S, 1], of faces [B, 3 * S, 3 * S, 3]."""
-    return _small(faces) @ jnp.asarray(_GRAY)[:, None]
+    return _small(faces) @ jnp.asarray(images.LUMA)[:, None]
 
 
 def _small(faces: types.Images) -> jax.Array:
@@ -107,10 +104,4 @@ def enlarged(maps: jax.Array) -> jax.Array:
 @functools.cache
 def packaged() -> types.Params:
     """Returns the parameters that ship with emogan, float32."""
-    with resources.as_file(resources.files("emogan") / "assets" / "details.npz") as path:
-        return weights.load(path, _make, "the network of details", "install emogan again")
-
-
-def _make(variables: dict[str, Any], card: dict[str, Any]) -> types.Params:
-    del card
-    return weights.in_floats(variables)
+    return weights.packaged("details")

@@ -1,20 +1,17 @@
 """Where a face has its eyes and its nose: a small network, which ships with emogan."""
 
 import functools
-from importlib import resources
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from emogan.models import conv
-from emogan.util import types, weights
+from emogan.util import images, types, weights
 
 SIZE = 48  # of the faces that the network is given
 POINTS = 3  # the eye on the left of the picture, the one on the right, and the tip of the nose
 
-_GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's
 _WIDTHS = (24, 48, 96)  # channels at a half, a quarter and an eighth of the size
 _LAST = 32  # channels before the dense layers
 _HIDDEN = 96
@@ -44,22 +41,16 @@ class Landmarks(nn.Module):
 @functools.cache
 def packaged() -> types.Params:
     """Returns the parameters that ship with emogan, float32."""
-    with resources.as_file(resources.files("emogan") / "assets" / "landmarks.npz") as path:
-        return weights.load(path, _make, "the network of landmarks", "install emogan again")
+    return weights.packaged("landmarks")
 
 
 def of(params: types.Params, faces: types.Images) -> jax.Array:
     """Returns the points [B, POINTS, 2] of faces [B, S, S, C] of every size, gray or in colour, in [-1, 1]."""
     if faces.shape[-1] == 3:
-        faces = faces @ jnp.asarray(_GRAY)[:, None]
+        faces = faces @ jnp.asarray(images.LUMA)[:, None]
     if faces.shape[1] != SIZE:
         # As two products with constants, which can be exported.
         weights_of = jax.image.resize(jnp.eye(faces.shape[1]), (SIZE, faces.shape[1]), "linear")
         rows = jnp.tensordot(faces[..., 0], weights_of, axes=(1, 1))  # [B, W, SIZE]
         faces = jnp.tensordot(rows, weights_of, axes=(1, 1))[..., None]
     return Landmarks().apply({"params": params}, faces)
-
-
-def _make(variables: dict[str, Any], card: dict[str, Any]) -> types.Params:
-    del card
-    return weights.in_floats(variables)

@@ -1,4 +1,4 @@
-"""Maps in other sizes: with 2x2 pixels at each place, as means of 2x2 places, with each place four times."""
+"""Maps in other sizes: with FxF pixels at each place, as means of 2x2 places, with each place four times."""
 
 import jax
 import jax.numpy as jnp

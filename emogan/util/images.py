@@ -11,6 +11,8 @@ import numpy as np
 
 from emogan.util import files, types, untrusted
 
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in gray: ITU-R BT.601, as Pillow's
+
 
 def to_float(images: types.ByteImages) -> types.Images:
     """Returns images [B, S, S, C] in [-1, 1] for bytes, [B, S, S] where C is 1 (gray), else [B, S, S, 3]."""

@@ -5,6 +5,7 @@ import io
 import json
 import pathlib
 from collections.abc import Callable, Mapping
+from importlib import resources
 from typing import Any, TypeVar
 
 import flax.traverse_util
@@ -55,6 +56,13 @@ def save(path: pathlib.Path, variables: Mapping[str, Any], card: Mapping[str, An
     np.savez(buffer, **{_CARD: np.frombuffer(json.dumps(card).encode(), np.uint8)}, **arrays)
     files.write_bytes(path, buffer.getvalue())
     return card
+
+
+def packaged(name: str) -> dict[str, Any]:
+    """Returns the variables, float32, of a network that is a part of the package, assets/NAME.npz."""
+    make = lambda variables, card: in_floats(variables)  # noqa: E731
+    with resources.as_file(resources.files("emogan") / "assets" / f"{name}.npz") as path:
+        return load(path, make, f"the network of {name}", "install emogan again")
 
 
 def load(path: pathlib.Path, make: Callable[[dict[str, Any], dict[str, Any]], Model], what: str, remedy: str) -> Model:

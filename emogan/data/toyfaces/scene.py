@@ -11,9 +11,9 @@ import numpy as np
 
 from emogan.data import dataset
 from emogan.data.toyfaces import expression
+from emogan.util import images
 
 _PIXELS_PER_UNIT = 23.0  # of a picture of the default size
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, in which pictures become gray
 
 # Every entry of an identity is uniform in [0, 1]; this is the range over which the trait itself runs.
 TRAITS = {
@@ -192,12 +192,12 @@ def tints(t: types.SimpleNamespace) -> dict[str, np.ndarray]:
     def between(a, b, share):
         share = share[..., None]
         made = (1 - share) * np.array(a, np.float32) + share * np.array(b, np.float32)
-        return (made / (made @ np.array(_LUMA, np.float32))[..., None]).astype(np.float32)
+        return (made / (made @ np.array(images.LUMA, np.float32))[..., None]).astype(np.float32)
 
     def hue(share, depth):  # round the circle of hues
         turned = (share[..., None] + np.arange(3, dtype=np.float32) / 3) % 1
         made = 1 + depth * (2 * np.abs(2 * turned - 1) - 1)
-        return (made / (made @ np.array(_LUMA, np.float32))[..., None]).astype(np.float32)
+        return (made / (made @ np.array(images.LUMA, np.float32))[..., None]).astype(np.float32)
 
     skin = between((1.26, 0.92, 0.78), (1.24, 0.96, 0.66), digits(1))
     skin = 1 + (1.15 - 0.5 * (t.skin - 0.30))[..., None] * (skin - 1)  # dark skin has more of its colour
@@ -208,7 +208,7 @@ def tints(t: types.SimpleNamespace) -> dict[str, np.ndarray]:
         "gray": np.ones(3, np.float32),
         "skin": skin,
         "hair": hair,
-        "lips": (lips / (lips @ np.array(_LUMA, np.float32))[..., None]).astype(np.float32),
+        "lips": (lips / (lips @ np.array(images.LUMA, np.float32))[..., None]).astype(np.float32),
         "iris": between((0.70, 1.00, 1.60), (1.35, 0.92, 0.55), digits(1)),
         "clothes": hue(digits(2), np.float32(0.45)),
         "background": hue(digits(1), np.float32(0.25)),
